@@ -1,0 +1,82 @@
+"""One base error and a few kinds; each message says what, why, and what to do.
+
+``exit_code`` is what the command ends with when the error reaches it (2: wrong usage, 3: not finished).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class SonoscopeError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 3
+
+
+class UsageError(SonoscopeError):
+    """The call itself is wrong: an unknown option, a value out of range, a conflict with an earlier run."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name (model, label, format, feature, key) that is not in its table."""
+
+
+class UnreadableAudio(SonoscopeError):
+    """A recording that cannot be decoded. The others are not affected.
+
+    ``file``, ``reason`` and ``remedy`` are the columns of ``errors.csv``.
+    """
+
+    exit_code = 1
+
+    def __init__(self, file: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{file}: {reason}. {remedy}")
+        self.file, self.reason, self.remedy = file, reason, remedy
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.file, self.reason, self.remedy)
+
+
+class BadBundle(SonoscopeError):
+    """A model bundle that is incomplete, damaged, or of a schema this version does not know."""
+
+    exit_code = 2
+
+
+class RunRefused(UsageError):
+    """The output folder holds another run, or somebody else is writing into it."""
+
+
+class Locked(SonoscopeError):
+    """Another live process is writing this run."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
+    folded = {k.lower(): k for k in known}
+    near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def lookup(table: dict[str, T], name: str, kind: str) -> T:
+    """Return ``table[name]``, or say what the choices are, nearest first.
+
+    Raises
+    ------
+    UnknownName
+        If ``name`` is not a key of ``table``.
+    """
+    try:
+        return table[name]
+    except KeyError:
+        known = ", ".join(sorted(table))
+        raise UnknownName(f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}.") from None

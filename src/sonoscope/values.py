@@ -1,0 +1,159 @@
+"""The values that travel along the data path: small frozen records over NumPy arrays.
+
+Conventions, used in the whole package: times are seconds from the start of the recording, intervals are
+half-open ``[start, end)``; whatever must be exact is kept in **samples at the model's rate** (integers) and turned
+into seconds only where it is written. Arrays state shape and dtype; ``n`` counts windows, ``c`` labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+#: Probabilities are rounded to this many decimals before they are written *and* before they meet a threshold,
+#: logits to :data:`LOGIT_DECIMALS` before they become probabilities, so that a decision made again from kept
+#: scores equals the first one.
+SCORE_DECIMALS = 4
+LOGIT_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One input: where its bytes are, and the name under which its results are filed.
+
+    Attributes
+    ----------
+    path : str
+        A file on this machine; for a member of an archive, the archive.
+    name : str
+        Relative POSIX path that keeps the extension (``site1/a.mp3``): the key of everything written about it.
+    member : str, optional
+        Name inside the zip or tar archive ``path``.
+    size_bytes, modified_ns : int
+        Identity of the content, for resuming: a file whose size or time changed is analysed again. -1: unknown.
+    """
+
+    path: str
+    name: str
+    member: str | None = None
+    size_bytes: int = -1
+    modified_ns: int = -1
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is known about a class (conventions: label metadata).
+
+    ``kind`` is ``event`` (reported), ``background`` or ``reject`` (explicit "something else": scored, never an
+    event by default).
+    """
+
+    id: str
+    name: str = ""
+    code: str = ""
+    group: str = ""
+    kind: str = "event"
+    synonyms: tuple[str, ...] = ()
+    gm_program: int | None = None
+    audioset_mid: str = ""
+    low_hz: float | None = None
+    high_hz: float | None = None
+    known_if: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of one recording: a row per window in order of time, a column per label.
+
+    Attributes
+    ----------
+    labels : tuple of str, length c
+    sample_rate : int
+        Rate of ``starts`` and ``ends`` (the model's).
+    window_samples, hop_samples : int
+        The grid: window ``i`` nominally covers ``[i * hop, i * hop + window)``.
+    starts, ends : np.ndarray, shape (n,), int64
+        Samples; ``ends`` is cut to the audio, so no row ends after it.
+    logits : np.ndarray, shape (n, c), float32
+        Raw network output, rounded to ``LOGIT_DECIMALS``.
+    probabilities : np.ndarray, shape (n, c), float32
+        Calibrated, rounded to ``SCORE_DECIMALS``.
+    n_samples : int
+        Length of the recording at ``sample_rate``.
+    embeddings : np.ndarray, shape (n, d), float32, optional
+    """
+
+    labels: tuple[str, ...]
+    sample_rate: int
+    window_samples: int
+    hop_samples: int
+    starts: np.ndarray
+    ends: np.ndarray
+    logits: np.ndarray
+    probabilities: np.ndarray
+    n_samples: int
+    embeddings: np.ndarray | None = None
+
+    @property
+    def start_s(self) -> np.ndarray:
+        """Window starts in seconds, float64, shape (n,)."""
+        return self.starts / self.sample_rate
+
+    @property
+    def end_s(self) -> np.ndarray:
+        """Window ends in seconds, float64, shape (n,)."""
+        return self.ends / self.sample_rate
+
+    @property
+    def padded(self) -> np.ndarray:
+        """Which windows reach past the audio and were filled with zeros, bool, shape (n,)."""
+        return self.ends - self.starts < self.window_samples
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True, order=True)
+class Event:
+    """Something that sounds from ``start_s`` to ``end_s``. ``score`` is a calibrated probability, ``raw`` a logit.
+
+    ``pitch`` (MIDI number) and ``velocity`` (1..127) are set for notes only; ``flags`` is a ``;``-joined list
+    such as ``padded`` (the last window was filled with zeros to be scored).
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    score: float = field(compare=False)
+    raw: float | None = field(default=None, compare=False)
+    channel: int | None = field(default=None, compare=False)
+    low_hz: float | None = field(default=None, compare=False)
+    high_hz: float | None = field(default=None, compare=False)
+    pitch: float | None = field(default=None, compare=False)
+    velocity: int | None = field(default=None, compare=False)
+    flags: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class FileResult:
+    """All that is written about one recording: what the outputs get.
+
+    ``duration_s`` is the counted length (decoded samples over the native rate), ``sample_rate`` and ``channels``
+    are the recording's own. ``labels`` are the model's, in its order, with their metadata. ``start_datetime`` is
+    ISO 8601 with offset or empty; ``note`` says in words what is special (cut short, silent, clipped).
+    """
+
+    file: str
+    path: str
+    model: str
+    labels: tuple[Label, ...]
+    duration_s: float
+    sample_rate: int
+    channels: int
+    events: tuple[Event, ...]
+    scores: Scores | None = None
+    start_datetime: str = ""
+    site: str = ""
+    recorder: str = ""
+    note: str = ""
