@@ -18,6 +18,18 @@ SCORE_DECIMALS = 4
 LOGIT_DECIMALS = 3
 
 
+def format_seconds(seconds: float) -> str:
+    """Seconds as every file of ours writes them: a decimal with 3 to 6 digits, never ``hh:mm:ss`` nor an exponent.
+
+    >>> format_seconds(0.96), format_seconds(100 / 3), format_seconds(86400)
+    ('0.960', '33.333333', '86400.000')
+    """
+    text = f"{seconds:.6f}"
+    while text[-1] == "0" and text[-4] != ".":
+        text = text[:-1]
+    return text
+
+
 @dataclass(frozen=True)
 class Recording:
     """One input: where its bytes are, and the name under which its results are filed.
@@ -109,6 +121,20 @@ class Scores:
     def padded(self) -> np.ndarray:
         """Which windows reach past the audio and were filled with zeros, bool, shape (n,)."""
         return self.ends - self.starts < self.window_samples
+
+    @property
+    def cell_edges(self) -> np.ndarray:
+        """Where each window's score begins to speak, int64 samples, shape (n + 1,); the last edge ends the last cell.
+
+        With overlap a score speaks for the hop-long middle of its window; the first cell reaches back to the
+        start of the first window and the last one on to the end of the last. Without overlap (``hop >= window``)
+        every cell is its window, and the edges are the starts followed by the last end. Empty for no windows.
+        """
+        if not len(self):
+            return np.zeros(0, dtype=np.int64)
+        edges = np.append(self.starts, self.ends[-1]).astype(np.int64)
+        edges[1:-1] += max(self.window_samples - self.hop_samples, 0) // 2
+        return edges
 
     def __len__(self) -> int:
         return len(self.starts)
