@@ -19,7 +19,7 @@ LOGIT_DECIMALS = 3
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds as every file of ours writes them: a decimal with 3 to 6 digits, never ``hh:mm:ss`` nor an exponent.
+    """Seconds as every file of ours writes them: decimal, 3 to 6 digits, never ``hh:mm:ss`` nor an exponent.
 
     >>> format_seconds(0.96), format_seconds(100 / 3), format_seconds(86400)
     ('0.960', '33.333333', '86400.000')
@@ -124,11 +124,11 @@ class Scores:
 
     @property
     def cell_edges(self) -> np.ndarray:
-        """Where each window's score begins to speak, int64 samples, shape (n + 1,); the last edge ends the last cell.
+        """Where each window's score begins to speak, int64 samples, shape (n + 1,); the last edge ends the last.
 
         With overlap a score speaks for the hop-long middle of its window; the first cell reaches back to the
-        start of the first window and the last one on to the end of the last. Without overlap (``hop >= window``)
-        every cell is its window, and the edges are the starts followed by the last end. Empty for no windows.
+        start of the first window and the last one on to the end of the last. Without overlap (hop = window)
+        every cell is its window. Empty where there are no windows.
         """
         if not len(self):
             return np.zeros(0, dtype=np.int64)
