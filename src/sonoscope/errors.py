@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -80,3 +82,20 @@ def lookup(table: dict[str, T], name: str, kind: str) -> T:
     except KeyError:
         known = ", ".join(sorted(table))
         raise UnknownName(f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}.") from None
+
+
+def optional(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import ``module``, which only the extra ``extra`` installs, or say what ``purpose`` needs.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        package = (missing.name or module).partition(".")[0]
+        raise UsageError(
+            f"{purpose} needs the package {package}, which is not installed: pip install 'sonoscope[{extra}]'"
+        ) from None
