@@ -1,0 +1,400 @@
+"""Logits become calibrated probabilities, are kept compactly, pooled over a clip, and written as tables.
+
+Everything counts in integers, so that a decision made again from kept scores equals the first one bit for
+bit: logits in units of 1e-3 limited to int16 (saturating at ±32.767), probabilities in units of 1e-4. A
+probability is ``sigmoid(a * logit + b)`` of the rounded logit, in float64, ``a, b`` per class (Platt 1999).
+
+Window starts and ends are never stored: they follow from the grid (sample rate, window, hop, length).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Literal
+
+import numpy as np
+
+from sonoscope.errors import SonoscopeError, UsageError, lookup, optional
+from sonoscope.values import LOGIT_DECIMALS, SCORE_DECIMALS, Scores, format_seconds
+
+LOGITS_PER_UNIT = 10**LOGIT_DECIMALS
+SCORES_PER_UNIT = 10**SCORE_DECIMALS
+
+LARGEST_LOGIT = 32_767  # in units of 1e-3; beyond it a sigmoid is 1 to 14 decimals
+KEPT_VERSION = 1  # of the kept form; another one is refused, not guessed at
+ROWS_AT_ONCE = 8_192  # of a table: a megabyte of text
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def quantise(logits: np.ndarray) -> np.ndarray:
+    """Round logits to integers in units of 1e-3, int16, saturating at ±32767; the shape stays.
+
+    Raises
+    ------
+    ValueError
+        If a logit is not a number: a network that returns NaN must not pass for a silent recording.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    if np.isnan(logits).any():
+        raise ValueError(
+            f"{int(np.isnan(logits).sum())} of {logits.size} logits are NaN; the model is damaged"
+        )
+    return np.clip(np.rint(logits * LOGITS_PER_UNIT), -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.int16)
+
+
+def calibrate(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:
+    """Turn logits into probabilities.
+
+    Parameters
+    ----------
+    logits : np.ndarray, shape (..., c)
+        Rounded (:func:`quantise`) before anything else.
+    calibration : np.ndarray, shape (c, 2), or None
+        Slope and offset per class; None: a plain sigmoid.
+
+    Returns
+    -------
+    np.ndarray, shape (..., c), float32
+        Rounded to ``SCORE_DECIMALS``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or a logit is NaN.
+    """
+    x = quantise(logits) / LOGITS_PER_UNIT
+    if calibration is not None:
+        calibration = np.asarray(calibration, dtype=np.float64)
+        if calibration.shape != (x.shape[-1], 2):
+            raise ValueError(
+                f"calibration has shape {calibration.shape}, {x.shape[-1]} classes need ({x.shape[-1]}, 2)"
+            )
+        x = calibration[:, 0] * x + calibration[:, 1]
+    probabilities = 0.5 + 0.5 * np.tanh(0.5 * x)  # the sigmoid, in the form that cannot overflow
+    return (np.rint(probabilities * SCORES_PER_UNIT) / SCORES_PER_UNIT).astype(np.float32)
+
+
+def assemble(
+    logits: np.ndarray,
+    calibration: np.ndarray | None,
+    *,
+    labels: Sequence[str],
+    sample_rate: int,
+    window_samples: int,
+    hop_samples: int,
+    n_samples: int,
+    embeddings: np.ndarray | None = None,
+) -> Scores:
+    """Make :class:`Scores` from logits of shape (n, c): rounded, calibrated, on the grid of windows.
+
+    Row ``i`` covers ``[i * hop, min(i * hop + window, n_samples))``.
+    """
+    logits = np.asarray(logits)
+    if logits.ndim != 2 or logits.shape[1] != len(labels):
+        raise ValueError(f"logits have shape {logits.shape}, {len(labels)} labels need (n, {len(labels)})")
+    rounded = (quantise(logits) / LOGITS_PER_UNIT).astype(np.float32)
+    starts = np.arange(len(logits), dtype=np.int64) * hop_samples
+    return Scores(
+        labels=tuple(labels),
+        sample_rate=sample_rate,
+        window_samples=window_samples,
+        hop_samples=hop_samples,
+        starts=starts,
+        ends=np.minimum(starts + window_samples, n_samples),
+        logits=rounded,
+        probabilities=calibrate(rounded, calibration),
+        n_samples=n_samples,
+        embeddings=embeddings,
+    )
+
+
+def pack(scores: Scores, *, embeddings: bool = False) -> dict[str, np.ndarray]:
+    """The compact form: ``logits`` (n, c) int16 in 1e-3, and ``grid`` (5,) int64.
+
+    The grid is sample rate, window, hop, number of samples, and the tail: 1 where the last window reaches the
+    end of the recording, 0 where it was dropped. ``embeddings`` adds them as float16.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not lie on the grid, because starts and ends would then be lost.
+    """
+    rebuilt = np.arange(len(scores), dtype=np.int64) * scores.hop_samples
+    ends = np.minimum(rebuilt + scores.window_samples, scores.n_samples)
+    if not (np.array_equal(rebuilt, scores.starts) and np.array_equal(ends, scores.ends)):
+        raise ValueError(
+            f"rows do not lie on the grid window={scores.window_samples} hop={scores.hop_samples}"
+        )
+    overhang = max(scores.n_samples - scores.window_samples, 0)
+    whole = 1 + math.ceil(overhang / scores.hop_samples)
+    grid = (
+        scores.sample_rate,
+        scores.window_samples,
+        scores.hop_samples,
+        scores.n_samples,
+        len(scores) == whole,
+    )
+    arrays = {"logits": quantise(scores.logits), "grid": np.array(grid, dtype=np.int64)}
+    if embeddings and scores.embeddings is not None:
+        arrays["embeddings"] = scores.embeddings.astype(np.float16)
+    return arrays
+
+
+def unpack(
+    arrays: Mapping[str, np.ndarray], labels: Sequence[str], calibration: np.ndarray | None = None
+) -> Scores:
+    """The inverse of :func:`pack`; ``calibration`` (c, 2) as for :func:`calibrate`."""
+    keys = ("sample_rate", "window_samples", "hop_samples", "n_samples")
+    grid = dict(zip(keys, arrays["grid"].tolist(), strict=False))
+    embeddings = arrays["embeddings"].astype(np.float32) if "embeddings" in arrays else None
+    logits = arrays["logits"] / LOGITS_PER_UNIT
+    return assemble(logits, calibration, labels=labels, embeddings=embeddings, **grid)
+
+
+def save(
+    file: str | Path | BinaryIO, scores: Scores, meta: Mapping[str, Any], *, embeddings: bool = False
+) -> None:
+    """Write the kept form as a compressed ``.npz`` that NumPy opens: same input, same bytes.
+
+    ``meta`` is any JSON object; it and the labels lie inside as the array ``about`` (UTF-8 bytes of JSON).
+    """
+    about = {"version": KEPT_VERSION, "labels": list(scores.labels), "meta": dict(meta)}
+    text = json.dumps(about, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    arrays = {"about": np.frombuffer(text.encode(), dtype=np.uint8), **pack(scores, embeddings=embeddings)}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            # A fixed date and system: the archive must not know when or where it was written.
+            entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=6)
+
+
+def load(file: str | Path | BinaryIO, calibration: np.ndarray | None = None) -> tuple[Scores, dict[str, Any]]:
+    """Read what :func:`save` wrote: the scores, calibrated with ``calibration``, and ``meta``.
+
+    Raises
+    ------
+    SonoscopeError
+        If the file is damaged or of another version.
+    FileNotFoundError
+        If there is none.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        about = json.loads(arrays.pop("about").tobytes())
+        version, labels, meta = about["version"], about["labels"], about["meta"]
+    except FileNotFoundError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise SonoscopeError(
+            f"{_named(file)}: kept scores are damaged ({error}). Delete it and run again."
+        ) from None
+    if version != KEPT_VERSION:
+        raise SonoscopeError(
+            f"{_named(file)}: kept scores of version {version!r}, not {KEPT_VERSION}. Run again."
+        )
+    return unpack(arrays, labels, calibration), meta
+
+
+def _named(file: object) -> str:
+    return str(getattr(file, "name", file))
+
+
+def aggregate(scores: Scores, how: str = "mean") -> np.ndarray:
+    """One score per class for the whole recording, shape (c,), float64; zeros where there are no windows.
+
+    - ``mean``, ``s1``: mean of the probabilities over the windows (S1 of Han et al. 2016). A window that was
+      filled with zeros past the end weighs by the share of it that is recording, so a sliver of sound at the
+      end does not count as much as a whole window.
+    - ``max``: the largest probability of any window, however short.
+    - ``s2``: the same weighted sum divided by its largest value over classes (S2 of Han et al. 2016):
+      relative to the strongest class, which gets exactly 1.
+    """
+    function = lookup(AGGREGATES, how, "aggregation")
+    return function(scores) if len(scores) else np.zeros(len(scores.labels))
+
+
+def _mean(scores: Scores) -> np.ndarray:
+    weights = (scores.ends - scores.starts)[:, None]  # not a matrix product: its order of sums varies
+    return (weights * _exact(scores)).sum(axis=0) / max(weights.sum(), 1)
+
+
+def _max(scores: Scores) -> np.ndarray:
+    return _exact(scores).max(axis=0)
+
+
+def _exact(scores: Scores) -> np.ndarray:
+    """Probabilities in float64: in float32 a score of 0.7 lies below a threshold of 0.7."""
+    return np.rint(scores.probabilities * np.float64(SCORES_PER_UNIT)) / SCORES_PER_UNIT
+
+
+def _relative_sum(scores: Scores) -> np.ndarray:
+    mean = _mean(scores)  # sums and means differ by a factor that the division removes
+    return mean / mean.max() if mean.max() > 0 else mean
+
+
+AGGREGATES = {"mean": _mean, "max": _max, "s1": _mean, "s2": _relative_sum}
+
+
+def pick(
+    clip_scores: np.ndarray,
+    labels: Sequence[str],
+    *,
+    threshold: float | Mapping[str, float] | None = None,
+    top_k: int | None = None,
+) -> list[str]:
+    """The labels of a clip, best first (ties in the order of ``labels``).
+
+    ``threshold`` keeps scores at or above it (one number, or one per label), ``top_k`` the best so many; with
+    both, the best ``top_k`` of those that reach the threshold.
+
+    Raises
+    ------
+    UsageError
+        If neither is given, or one is out of range.
+    """
+    if threshold is None and top_k is None:
+        raise UsageError("pick needs threshold= or top_k=")
+    if top_k is not None and not 1 <= top_k <= len(labels):
+        raise UsageError(f"top_k={top_k} must lie in 1..{len(labels)}")
+    order = sorted(range(len(labels)), key=lambda i: -clip_scores[i])
+    if threshold is not None:
+        given = dict(threshold) if isinstance(threshold, Mapping) else dict.fromkeys(labels, threshold)
+        least = [lookup(given, label, "label with a threshold") for label in labels]
+        if wrong := [value for value in least if not 0 <= value <= 1]:
+            raise UsageError(f"threshold={wrong[0]} must lie in 0..1")
+        order = [i for i in order if clip_scores[i] >= least[i]]
+    return [labels[i] for i in order[:top_k]]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """A table of scores as read: ``start_s``, ``end_s`` (n,) float64, ``values`` (n, c) float32."""
+
+    labels: tuple[str, ...]
+    start_s: np.ndarray
+    end_s: np.ndarray
+    values: np.ndarray
+
+
+TableKind = Literal["csv", "tsv", "parquet"]
+
+_SEPARATORS = {"csv": ",", "tsv": "\t", "parquet": ""}
+
+
+def write_table(
+    scores: Scores,
+    file: IO[Any],
+    kind: TableKind = "csv",
+    *,
+    raw: bool = False,
+    duration_s: float = math.inf,
+) -> None:
+    """Write a row per window: ``start,end`` and a column per label id.
+
+    Parameters
+    ----------
+    file : text file for ``csv`` and ``tsv`` (UTF-8, ``newline=""``), binary file for ``parquet``
+    kind : ``csv``, ``parquet``, or ``tsv``
+        ``tsv`` is the form of sed_scores_eval: headers ``onset`` and ``offset``, and rows without overlap, as
+        that package demands: overlapping windows are cut to their cells (:attr:`Scores.cell_edges`).
+    raw : bool
+        Logits with 3 decimals instead of probabilities with 4.
+    duration_s : float, optional
+        Length of the recording by its own count: no row ends after it, whatever resampling rounds.
+    """
+    separator = lookup(_SEPARATORS, kind, "kind of score table")
+    if kind == "tsv":
+        edges = scores.cell_edges
+        scores = replace(scores, starts=edges[:-1], ends=edges[1:])
+    end_s = np.minimum(scores.end_s, duration_s)
+    names = (("onset", "offset") if kind == "tsv" else ("start", "end")) + scores.labels
+    if kind == "parquet":
+        _write_parquet(names, scores, end_s, file, raw=raw)
+        return
+    csv.writer(file, delimiter=separator, lineterminator="\n").writerow(names)
+    for text in _formatted(scores, end_s, separator, raw=raw):
+        file.write(text)
+
+
+def _formatted(scores: Scores, end_s: np.ndarray, separator: str, *, raw: bool) -> Iterator[str]:
+    """Blocks of lines. A score is one of some ten thousand strings, made once and then looked up."""
+    values, decimals = (scores.logits, LOGIT_DECIMALS) if raw else (scores.probabilities, SCORE_DECIMALS)
+    steps = np.rint(values * np.float64(10**decimals)).astype(np.int64)
+    used, where = np.unique(steps, return_inverse=True)
+    texts = np.array([f"{step / 10**decimals:.{decimals}f}" for step in used.tolist()], dtype=object)
+    where = where.reshape(steps.shape)
+    start_s = scores.start_s
+    for first in range(0, len(scores), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        starts = map(format_seconds, start_s[rows].tolist())
+        ends = map(format_seconds, end_s[rows].tolist())
+        cells = texts[where[rows]].tolist()
+        yield "".join(
+            f"{start}{separator}{end}{separator}{separator.join(row)}\n"
+            for start, end, row in zip(starts, ends, cells, strict=True)
+        )
+
+
+def _write_parquet(
+    names: Sequence[str], scores: Scores, end_s: np.ndarray, file: IO[Any], *, raw: bool
+) -> None:
+    arrow = optional("pyarrow", "tables", "a parquet table")
+    parquet = optional("pyarrow.parquet", "tables", "a parquet table")
+    values = scores.logits if raw else scores.probabilities
+    columns = [np.round(scores.start_s, 6), np.round(end_s, 6), *values.T]
+    table = arrow.table([arrow.array(np.ascontiguousarray(c)) for c in columns], names=list(names))
+    parquet.write_table(table, file)
+
+
+def read_table(file: IO[Any], kind: TableKind = "csv") -> ScoreTable:
+    """Read what :func:`write_table` wrote, or a table of sed_scores_eval (``tsv``).
+
+    Raises
+    ------
+    UsageError
+        If the first two columns are not the times, or a cell is not a number (row and column are named).
+    """
+    separator = lookup(_SEPARATORS, kind, "kind of score table")
+    if kind == "parquet":
+        table = optional("pyarrow.parquet", "tables", "a parquet table").read_table(file)
+        names = list(table.column_names)
+        values = np.column_stack([column.to_numpy() for column in table.columns])
+    else:
+        names, values = _read_text(file, separator)
+    if names[:2] not in (["start", "end"], ["onset", "offset"]):
+        raise UsageError(
+            f"{_named(file)}: a table of scores begins with the columns start,end or onset,offset; "
+            f"found {','.join(names[:2])!r}"
+        )
+    times = values[:, :2].astype(np.float64)
+    return ScoreTable(tuple(names[2:]), times[:, 0], times[:, 1], values[:, 2:].astype(np.float32))
+
+
+def _read_text(file: IO[str], separator: str) -> tuple[list[str], np.ndarray]:
+    names = next(csv.reader(file, delimiter=separator), [])
+    if names:
+        names[0] = names[0].removeprefix("\ufeff")
+    body = file.read()
+    if not body.strip():
+        return names, np.zeros((0, len(names)))
+    try:
+        values = np.loadtxt(io.StringIO(body), delimiter=separator, ndmin=2, comments=None)
+    except ValueError as error:
+        raise UsageError(f"{_named(file)}: {error} (rows are counted without the header)") from None
+    if values.shape[1] != len(names):
+        raise UsageError(
+            f"{_named(file)}: the header has {len(names)} columns, the rows have {values.shape[1]}"
+        )
+    return names, values
