@@ -1,0 +1,46 @@
+"""Models: bundles by name, and running them without torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sonoscope.errors import UnknownName, nearest
+from sonoscope.models.bundle import Bundle, open_bundle
+
+#: Where the bundles that come with the package lie.
+SHIPPED = Path(__file__).parents[1] / "bundles"
+
+
+def names() -> dict[str, Path]:
+    """Every bundle that can be named: those in the folders of ``$SONOSCOPE_MODELS``, then the shipped ones."""
+    folders = [Path(entry) for entry in os.environ.get("SONOSCOPE_MODELS", "").split(os.pathsep) if entry]
+    found: dict[str, Path] = {}
+    for folder in (*folders, SHIPPED):
+        if folder.is_dir():
+            for entry in sorted(folder.iterdir()):
+                if (entry / "bundle.json").is_file():
+                    found.setdefault(entry.name, entry)
+    return found
+
+
+def load(name_or_folder: str | Path) -> Bundle:
+    """A bundle by its name or its folder.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such name and no such folder.
+    BadBundle
+        If the folder is no usable bundle.
+    """
+    known = names()
+    if str(name_or_folder) in known:
+        return open_bundle(known[str(name_or_folder)])
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return open_bundle(folder)
+    raise UnknownName(
+        f"unknown model {str(name_or_folder)!r}.{nearest(str(name_or_folder), known)} "
+        f"Known: {', '.join(sorted(known)) or 'none'}; or give the folder of a bundle."
+    )

@@ -1,0 +1,101 @@
+"""The model card of `instruments`, written from what was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _percent(value: float) -> str:
+    return "–" if value != value else f"{value:.2f}"
+
+
+def bench_table(result: dict[str, Any]) -> str:
+    """The bench as Markdown: the figures with intervals, then a row per class."""
+    intervals = result["interval_95"]
+    lines = ["| figure | value | 95 % interval |", "|---|---|---|"]
+    for key, title in (
+        ("top1", "macro top-1 over the 11 instruments"),
+        ("map", "mAP, clips of the 11 instruments"),
+        ("map_with_negatives", "mAP, with drums, basses and other instruments as negatives"),
+    ):
+        low, high = intervals[key]
+        lines.append(f"| {title} | {result[key]:.3f} | {low:.3f}–{high:.3f} |")
+    lines += ["", "| class | recall | AP | AP with negatives | recall by origin (clips) |", "|---|---|---|---|---|"]
+    for name in result["classes"]:
+        origins = ", ".join(f"{o} {r:.2f} ({n})" for o, (r, n) in result["recall_by_origin"][name].items())
+        lines.append(
+            f"| {name} | {_percent(result['recall'][name])} | {_percent(result['average_precision'][name])} "
+            f"| {_percent(result['average_precision_with_negatives'][name])} | {origins} |"
+        )
+    return "\n".join(lines)
+
+
+def confusion_table(result: dict[str, Any]) -> str:
+    """Counts as Markdown: rows are what sounded, columns what was said."""
+    names = result["classes"]
+    lines = ["| sounded \\ said | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for name, row in zip(names, result["confusion"], strict=True):
+        lines.append(f"| {name} | " + " | ".join(str(count) for count in row) + " |")
+    return "\n".join(lines)
+
+
+def _decision_table(decisions: dict[str, Any]) -> str:
+    lines = ["| label | threshold | precision | recall | false-positive rate | ECE |", "|---|---|---|---|---|---|"]
+    for label, entry in decisions.items():
+        point = min(entry["operating_points"], key=lambda p: abs(p["threshold"] - entry["threshold"]))
+        lines.append(
+            f"| {label} | {entry['threshold']:.2f} | {point['precision']:.2f} | {point['recall']:.2f} "
+            f"| {point['fpr']:.3f} | {entry['ece']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def instruments_card(description: dict[str, Any]) -> str:
+    """The whole card from the keys of ``bundle.json``."""
+    result, data = description["metrics"]["bench"], description["training_data"]
+    clips = ", ".join(f"{label} {count}" for label, count in data["clips"].items())
+    window_s = description["window"] / description["provenance"]["recipe"]["feature"]["sample_rate"]
+    return f"""# instruments {description["version"]}
+
+Which instruments sound, and when: the eleven instruments of IRMAS, drums, bass, and `other` for everything else.
+Multi-label; a score for each window of {window_s:g} s, calibrated per class.
+
+## How good it is
+
+Each clip below was scored by a model that never heard the library (origin) it comes from: four models, each trained
+without one fold of whole origins, {result["clips"]} clips of {result["origins"]} origins and {result["negatives"]}
+clips of other sounds. Nearly all are single notes or short phrases of one instrument. The model shipped here is trained
+on all of them; the figures are the folds', not its own. Intervals: bootstrap over origins, then clips.
+
+{bench_table(result)}
+
+{confusion_table(result)}
+
+Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
+
+## Thresholds
+
+Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits. Precision
+and recall are those of such windows, in which each class sounds about as often as every other; in your recordings the
+classes have other shares, and precision changes with them.
+
+{_decision_table(description["decision"]["labels"])}
+
+## What it was trained on
+
+{data["recordings"]} recordings from {len(data["origins"])} libraries and {data["renders"]} rendered stems
+({", ".join(data["soundfonts"])}), {data["hours"]} hours, mixed and varied without end. Clips per label: {clips}.
+Libraries: {", ".join(data["origins"])}.
+
+Licences of the recordings: CC0, CC-BY 3.0 and 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus, MIT; clips for
+non-commercial use only were scored, never trained on. None of them is redistributed here.
+
+## What it cannot do
+
+- Most of what it learnt from are single notes and renders; dense mixtures of an orchestra or a band are harder than the
+  figures above say.
+- `voice` is singing; speech is meant to be `other`, but few speakers were heard in training.
+- Instruments outside the eleven are `other` when they are heard as such: check the confusion above before you rely on a
+  rare class.
+- A score is calibrated on left-out recordings of these libraries. It is not the chance in your field.
+"""

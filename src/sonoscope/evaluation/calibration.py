@@ -1,0 +1,80 @@
+"""From logits to probabilities and thresholds, on scores of recordings that the model never heard.
+
+Platt scaling (Platt 1999): ``p = sigmoid(slope * logit + offset)``, fitted per class by Newton's method on the
+log-likelihood with his smoothed targets ``(n+ + 1) / (n+ + 2)`` and ``1 / (n- + 2)``, which keep it finite when a
+class is separated perfectly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sonoscope.evaluation.metrics import precision_recall
+
+#: Thresholds at which a bundle states precision, recall and false-positive rate.
+GRID = np.round(np.r_[0.01, 0.02, np.arange(0.05, 0.96, 0.05), 0.97, 0.98, 0.99, 0.995], 3)
+
+
+def fit_platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Slope (never negative) and offset for one class from (n,) logits and (n,) 0/1 truth.
+
+    Raises
+    ------
+    ValueError
+        If ``truth`` has only one value.
+    """
+    truth = np.asarray(truth, dtype=bool)
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if not positives or not negatives:
+        raise ValueError(f"calibration needs both kinds, got {positives} positives and {negatives} negatives")
+    target = np.where(truth, (positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0))
+    design = np.stack([np.asarray(logits, dtype=np.float64), np.ones(truth.size)], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -60, 60)))
+        gradient = design.T @ (p - target)
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights - step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < 1e-9:
+            break
+    return max(float(weights[0]), 0.0), float(weights[1])
+
+
+def operating_points(probabilities: np.ndarray, truth: np.ndarray) -> list[dict[str, float]]:
+    """Precision, recall and false-positive rate at every threshold of ``GRID`` that accepts anything."""
+    truth = np.asarray(truth, dtype=bool)
+    points = []
+    for threshold in GRID:
+        accepted = probabilities >= threshold
+        if accepted.any():
+            points.append(
+                {
+                    "threshold": float(threshold),
+                    "precision": round(float(truth[accepted].mean()), 4),
+                    "recall": round(float(accepted[truth].mean()), 4),
+                    "fpr": round(float(accepted[~truth].mean()), 5),
+                }
+            )
+    return points
+
+
+def best_threshold(probabilities: np.ndarray, truth: np.ndarray, *, beta: float = 1.0) -> float:
+    """Threshold of the highest F-beta, halfway to the next lower score, to two decimals, within 0.05..0.95."""
+    precision, recall, thresholds = precision_recall(truth, probabilities)
+    f = (1 + beta**2) * precision * recall / np.maximum(beta**2 * precision + recall, 1e-12)
+    best = int(np.argmax(f))
+    below = thresholds[min(best + 1, len(thresholds) - 1)]
+    return float(np.clip(np.round((thresholds[best] + below) / 2, 2), 0.05, 0.95))
+
+
+def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
+    """Mean |confidence - accuracy| over equal-width bins, weighted by their size (Naeini et al. 2015)."""
+    place = np.minimum((np.asarray(probabilities) * bins).astype(int), bins - 1)
+    truth = np.asarray(truth, dtype=np.float64)
+    gap = 0.0
+    for k in range(bins):
+        inside = place == k
+        if inside.any():
+            gap += inside.mean() * abs(float(np.mean(probabilities[inside])) - float(truth[inside].mean()))
+    return float(gap)

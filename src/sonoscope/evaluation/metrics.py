@@ -1,0 +1,62 @@
+"""Clip-level metrics, in NumPy, against scikit-learn in the tests.
+
+Truth is a binary matrix ``(n, c)``, scores are real, larger meaning more likely. A class without positives has no
+average precision: it is ``nan`` here and must be left out (and named) by whoever averages.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the precision-recall steps, ties taken together (``sklearn.metrics.average_precision_score``).
+
+    Parameters
+    ----------
+    truth : np.ndarray, shape (n,), bool or 0/1
+    scores : np.ndarray, shape (n,)
+
+    Returns
+    -------
+    float
+        In 0..1; nan without positives.
+    """
+    truth = np.asarray(truth, dtype=bool)
+    if not truth.any():
+        return float("nan")
+    precision, recall, _ = precision_recall(truth, scores)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def precision_recall(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision and recall when everything at or above each distinct score is accepted, scores descending.
+
+    Returns
+    -------
+    precision, recall, thresholds : np.ndarray, shape (k,)
+        ``k`` distinct scores. Recall is nan without positives.
+    """
+    truth, scores = np.asarray(truth, dtype=bool), np.asarray(scores, dtype=np.float64)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.flatnonzero(np.r_[np.diff(ranked) != 0, True])
+    hits = np.cumsum(truth[order])[last]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return hits / (last + 1.0), hits / float(truth.sum()), ranked[last]
+
+
+def recall_per_class(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Share of each class's clips that were given that class: (n,) and (n,) class numbers to (c,), nan if absent."""
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    support = np.bincount(truth, minlength=n_classes).astype(np.float64)
+    hits = np.bincount(truth[truth == predicted], minlength=n_classes)
+    with np.errstate(invalid="ignore"):
+        return hits / support
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Counts, shape (c, c): row is the truth, column what was said."""
+    return np.bincount(
+        np.asarray(truth) * n_classes + np.asarray(predicted), minlength=n_classes * n_classes
+    ).reshape(n_classes, n_classes)

@@ -1,0 +1,211 @@
+"""A model bundle: a folder with ``model.onnx``, ``bundle.json``, ``README.md`` and, for ours, ``model.safetensors``.
+
+``bundle.json`` holds everything that a run needs to know, so that nothing about a model lives in code. Its schema is
+versioned ``major.minor``; an unknown major version is refused, unknown keys of a known one are kept in ``spec``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope import features
+from sonoscope.errors import BadBundle, SonoscopeError
+from sonoscope.values import Label
+
+SCHEMA_MAJOR = 1
+SCHEMA = "1.0"
+
+#: Keys without which a bundle cannot be run, and what they must be.
+_REQUIRED = {
+    "schema": str, "name": str, "version": str, "task": str, "labels": list, "sample_rate": int, "window": int,
+    "hop": int, "input": dict, "outputs": dict, "calibration": dict, "decision": dict, "licence": str,
+    "checksums": dict,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """An opened bundle; see ``open_bundle``. Lengths are samples at ``sample_rate``."""
+
+    path: Path
+    spec: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name in tables and messages."""
+        return self.spec["name"]
+
+    @property
+    def version(self) -> str:
+        """Version of the model, not of the software."""
+        return self.spec["version"]
+
+    @property
+    def task(self) -> str:
+        """``tagging`` (labels over time) or ``notes``."""
+        return self.spec["task"]
+
+    @property
+    def licence(self) -> str:
+        """SPDX expression."""
+        return self.spec["licence"]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured, with sets and intervals."""
+        return self.spec.get("metrics", {})
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return self.path / "model.onnx"
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """Labels in the order of the scores."""
+        known = Label.__dataclass_fields__
+        return tuple(
+            Label(**{k: tuple(v) if k == "synonyms" else v for k, v in entry.items() if k in known})
+            for entry in self.spec["labels"]
+        )
+
+    @property
+    def label_ids(self) -> tuple[str, ...]:
+        """Ids of ``labels``."""
+        return tuple(label.id for label in self.labels)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.spec["sample_rate"]
+
+    @property
+    def window_samples(self) -> int:
+        """Window length."""
+        return self.spec["window"]
+
+    @property
+    def hop_samples(self) -> int:
+        """Default distance between window starts."""
+        return self.spec["hop"]
+
+    @cached_property
+    def feature(self) -> features.LogMel | None:
+        """What turns samples into the graph's input; None for a graph that takes samples."""
+        entry = self.spec["input"]
+        return features.from_dict(entry["feature"]) if entry["kind"] == "feature" else None
+
+    @property
+    def trunk_stride(self) -> int:
+        """Feature frames between frames of output; 0 if the graph gives no frames."""
+        return int(self.spec["outputs"].get("frame", {}).get("stride", 0))
+
+    @property
+    def receptive_field(self) -> int:
+        """Feature frames that a frame of output sees."""
+        return int(self.spec["outputs"].get("frame", {}).get("receptive_field", 0))
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding, 0 if the graph gives none."""
+        return int(self.spec["outputs"].get("embedding", {}).get("size", 0))
+
+    @cached_property
+    def calibration(self) -> np.ndarray:
+        """Slope and offset of the logits per label, shape (c, 2), float64."""
+        entries = self.spec["calibration"]
+        return np.array([[entries[i]["slope"], entries[i]["offset"]] for i in self.label_ids], dtype=np.float64)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Probability at which an event begins, per label."""
+        return {i: float(entry["threshold"]) for i, entry in self.spec["decision"]["labels"].items()}
+
+    @property
+    def low_thresholds(self) -> dict[str, float]:
+        """Probability down to which an event goes on, per label."""
+        return {i: float(entry["low_threshold"]) for i, entry in self.spec["decision"]["labels"].items()}
+
+    @property
+    def operating_points(self) -> dict[str, list[dict[str, float]]]:
+        """Per label: threshold, precision, recall, fpr on recordings left out of training."""
+        return {i: entry.get("operating_points", []) for i, entry in self.spec["decision"]["labels"].items()}
+
+    @property
+    def min_duration_s(self) -> float:
+        """Shorter events are dropped."""
+        return float(self.spec["decision"].get("min_duration_s", 0.0))
+
+    @property
+    def max_gap_s(self) -> float:
+        """Events of one label at most this far apart are joined."""
+        return float(self.spec["decision"].get("max_gap_s", 0.0))
+
+    @property
+    def sha256(self) -> str:
+        """Of ``model.onnx``, as stated by the bundle."""
+        return self.spec["checksums"]["model.onnx"]
+
+
+def open_bundle(folder: str | Path) -> Bundle:
+    """Read a bundle's description; the graph itself is opened by the runtime.
+
+    Raises
+    ------
+    BadBundle
+        If the folder is no bundle, a required key is missing or of the wrong type, or the schema is not known.
+    """
+    folder = Path(folder)
+    description = folder / "bundle.json"
+    if not description.is_file():
+        raise BadBundle(f"{folder} is not a model bundle: it holds no bundle.json")
+    try:
+        spec = json.loads(description.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadBundle(f"{description} cannot be read ({error}): fetch or export the bundle again") from None
+    if not isinstance(spec, dict):
+        raise BadBundle(f"{description} must hold a JSON object: fetch or export the bundle again")
+    for key, kind in _REQUIRED.items():
+        if not isinstance(spec.get(key), kind):
+            raise BadBundle(
+                f"{description}: {key!r} must be a {kind.__name__}, got {spec.get(key)!r}: export the bundle again"
+            )
+    if spec["schema"].split(".")[0] != str(SCHEMA_MAJOR):
+        raise BadBundle(
+            f"{description} has schema {spec['schema']}, this version of sonoscope knows {SCHEMA_MAJOR}.x: "
+            "update sonoscope, or export the model again"
+        )
+    if not (folder / "model.onnx").is_file():
+        raise BadBundle(f"{folder} holds no model.onnx: fetch or export the bundle again")
+    bundle = Bundle(folder, spec)
+    try:
+        consistent = len(bundle.calibration) == len(bundle.labels) and set(bundle.thresholds) == set(bundle.label_ids)
+        feature = bundle.feature
+    except (KeyError, TypeError, ValueError, SonoscopeError) as error:
+        raise BadBundle(f"{description} is inconsistent ({error!r}): export the bundle again") from None
+    if not consistent:
+        raise BadBundle(f"{description}: calibration and thresholds must name exactly the labels: export it again")
+    if feature is not None and bundle.window_samples % feature.hop_samples:
+        raise BadBundle(
+            f"{description}: window={bundle.window_samples} must be a multiple of the feature's "
+            f"hop_samples={feature.hop_samples}"
+        )
+    return bundle
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,233 @@
+"""Running a bundle's graph in ONNX Runtime, and turning features into window logits.
+
+One thread per session and graph inputs of a constant shape: the last batch is padded, so that a recording gives the
+same bytes wherever and however it is run. Three ways lead from the recording to the logits of its windows, equal to
+1e-5; the cheapest that is exact is taken (docs/architecture.md, "The data path"):
+
+- ``_SharedTrunk``: windows start on the trunk's stride; the trunk runs once over the recording.
+- ``_SharedFeatures``: windows start on the features' hop; features are shared, the trunk runs per window.
+- ``_OwnFeatures``: windows start anywhere; features are computed on each window's own grid.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from sonoscope.errors import BadBundle, UsageError
+from sonoscope.models.bundle import Bundle
+from sonoscope.windows import Cutter, Grid
+
+#: Frames of output computed at a time by the shared trunk: long enough to make its margins cheap (the margin is the
+#: receptive field), short enough to stay in a core's cache.
+TRUNK_FRAMES = 64
+#: Windows run at a time where the trunk is not shared.
+WINDOW_BATCH = 8
+
+
+class Scorer(Protocol):
+    """Takes blocks of samples, gives the logits (k, c) and embeddings (k, d) of the windows that became ready."""
+
+    def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    def close(self) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Runtime:
+    """A bundle's graph, loaded.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    on : str
+        ``cpu``.
+
+    Raises
+    ------
+    BadBundle
+        If ONNX Runtime cannot load the graph, or it lacks a declared input or output.
+    """
+
+    def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
+        import onnxruntime
+
+        if on != "cpu":
+            raise UsageError(f"on={on!r} must be 'cpu'")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(bundle.graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
+            raise BadBundle(f"{bundle.graph} cannot be loaded ({error}): fetch or export the bundle again") from None
+        self.bundle = bundle
+        self._input = bundle.spec["input"]["name"]
+        declared = {kind: entry["name"] for kind, entry in bundle.spec["outputs"].items()}
+        missing = set(declared.values()) - {output.name for output in self._session.get_outputs()}
+        if missing or self._input not in {entry.name for entry in self._session.get_inputs()}:
+            raise BadBundle(f"{bundle.graph} lacks {sorted(missing) or self._input!r} that bundle.json declares")
+        self._outputs = declared
+
+    def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
+        """What scores one recording with windows ``hop_samples`` apart."""
+        feature = self.bundle.feature
+        if feature is None:
+            raise BadBundle(f"{self.bundle.name}: graphs that take samples are not supported by this version")
+        if hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0:
+            return _SharedTrunk(self, hop_samples, embeddings)
+        if hop_samples % feature.hop_samples == 0:
+            return _SharedFeatures(self, hop_samples, embeddings)
+        return _OwnFeatures(self, hop_samples, embeddings)
+
+    def frames(self, rows: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Run the graph: (batch, t, n_bins) to frame logits and attention (batch, t', c), embeddings (batch, t', d).
+
+        Without ``embeddings`` their array has no columns and is not computed.
+        """
+        kinds = ["frame", "attention"] + (["embedding"] if embeddings else [])
+        names = [self._outputs[kind] for kind in kinds]
+        outputs = self._session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)})
+        if not embeddings:
+            outputs.append(np.empty((*outputs[0].shape[:2], 0), dtype=np.float32))
+        return tuple(outputs)
+
+
+def pool(logits: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """Attention-weighted mean over time: (batch, t, c) twice to (batch, c). ``networks.heads.framewise.pool``."""
+    weight = np.exp(attention - attention.max(axis=1, keepdims=True))
+    return (weight * logits).sum(axis=1) / weight.sum(axis=1)
+
+
+class _Windowed:
+    """What the three ways share: counting samples, and knowing how many windows there are in the end."""
+
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+        bundle = runtime.bundle
+        assert bundle.feature is not None
+        self._runtime, self._embeddings, self._feature = runtime, embeddings, bundle.feature
+        self._grid = Grid(bundle.window_samples, hop_samples)
+        self._frames = bundle.window_samples // bundle.feature.hop_samples
+        self._n_samples = 0
+        self._given = 0
+        self._width = (len(bundle.labels), bundle.embedding_size if embeddings else 0)
+
+    def _pooled(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and embeddings of whole windows, (k, frames, n_bins) with k <= WINDOW_BATCH."""
+        full = np.zeros((WINDOW_BATCH, *batch.shape[1:]), dtype=np.float32)
+        full[: len(batch)] = batch
+        logits, attention, vectors = self._runtime.frames(full, embeddings=self._embeddings)
+        return pool(logits, attention)[: len(batch)], vectors.mean(axis=1)[: len(batch)]
+
+    def _gather(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """One table of the parts, never more windows than the recording has once it is over."""
+        if not parts:
+            return tuple(np.empty((0, width), dtype=np.float32) for width in self._width)  # type: ignore[return-value]
+        logits, vectors = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self._given += len(logits)
+        return logits, vectors
+
+
+class _SharedFeatures(_Windowed):
+    """Features once per recording, the trunk once per window."""
+
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+        super().__init__(runtime, hop_samples, embeddings)
+        self._stream = self._feature.stream()
+        self._cutter = Cutter(self._frames, hop_samples // self._feature.hop_samples, WINDOW_BATCH)
+
+    def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._n_samples += samples.size
+        return self._gather([self._pooled(batch) for batch in self._cutter.push(self._stream.push(samples))])
+
+    def close(self) -> tuple[np.ndarray, np.ndarray]:
+        count = self._grid.count(self._n_samples)
+        needed = ((count - 1) * self._grid.hop) // self._feature.hop_samples + self._frames if count else 0
+        batches = self._cutter.push(self._stream.close(needed))
+        rest = self._cutter.close()
+        logits, vectors = self._gather([self._pooled(b) for b in (*batches, *([] if rest is None else [rest]))])
+        surplus = self._given - count
+        return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
+
+
+class _OwnFeatures(_Windowed):
+    """Each window's features on its own grid, with the real sound around it as context."""
+
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+        super().__init__(runtime, hop_samples, embeddings)
+        feature = self._feature
+        self._reach = feature.left_context + (self._frames - 1) * feature.hop_samples + feature.right_context
+        self._cutter = Cutter(self._reach, hop_samples, WINDOW_BATCH)
+        self._cutter.push(np.zeros(feature.left_context, dtype=np.float32))
+
+    def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._n_samples += samples.size
+        return self._gather([self._featured(batch) for batch in self._cutter.push(samples.copy())])
+
+    def close(self) -> tuple[np.ndarray, np.ndarray]:
+        count = self._grid.count(self._n_samples)
+        held = self._feature.left_context + self._n_samples
+        padding = max((count - 1) * self._grid.hop + self._reach - held, 0) if count else 0
+        batches = self._cutter.push(np.zeros(padding, dtype=np.float32))
+        rest = self._cutter.close()
+        logits, vectors = self._gather([self._featured(b) for b in (*batches, *([] if rest is None else [rest]))])
+        surplus = self._given - count
+        return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
+
+    def _featured(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._pooled(np.stack([self._feature.valid(window) for window in batch]))
+
+
+class _SharedTrunk(_Windowed):
+    """Features and trunk once per recording; windows are pools over runs of its frames."""
+
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+        super().__init__(runtime, hop_samples, embeddings)
+        bundle = runtime.bundle
+        stride, field = bundle.trunk_stride, bundle.receptive_field
+        self._stream = self._feature.stream()
+        self._block = (TRUNK_FRAMES - 1) * stride + field
+        self._blocks = Cutter(self._block, TRUNK_FRAMES * stride, 1)
+        per_window = (self._frames - field) // stride + 1
+        step = hop_samples // (self._feature.hop_samples * stride)
+        self._per_window, self._step = per_window, step
+        self._held: list[np.ndarray] = []
+        self._next = 0  # row of _held where the next window starts
+
+    def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._n_samples += samples.size
+        return self._score(self._blocks.push(self._stream.push(samples)))
+
+    def close(self) -> tuple[np.ndarray, np.ndarray]:
+        count = self._grid.count(self._n_samples)
+        needed = ((count - 1) * self._grid.hop) // self._feature.hop_samples + self._frames if count else 0
+        rows = self._stream.close(needed)
+        # Rows after the last window fill up the last block; what they give is never part of a window.
+        filler = np.full((self._block, self._feature.n_bins), self._feature.silence, dtype=np.float32)
+        logits, vectors = self._score(self._blocks.push(np.concatenate([rows, filler])))
+        surplus = max(self._given - count, 0)
+        return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
+
+    def _score(self, blocks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Run the blocks, append their frames to what earlier ones left, pool the windows that are whole."""
+        outputs = [self._runtime.frames(block, embeddings=self._embeddings) for block in blocks]
+        if not outputs:
+            return self._gather([])
+        columns = [np.concatenate([o[k][0] for o in outputs]) for k in range(3)]
+        if self._held:
+            columns = [np.concatenate(pair) for pair in zip(self._held, columns, strict=True)]
+        held = len(columns[0])
+        ready = max((held - self._next - self._per_window) // self._step + 1, 0)
+        pieces = self._next + np.arange(ready)[:, None] * self._step + np.arange(self._per_window)
+        self._next += ready * self._step
+        # Without overlap the next window may start on a frame that has not come yet.
+        spent = min(self._next, held)
+        self._next -= spent
+        self._held = [c[spent:] for c in columns]
+        if not ready:
+            return self._gather([])
+        logits, attention, vectors = (c[pieces] for c in columns)
+        return self._gather([(pool(logits, attention), vectors.mean(axis=1))])

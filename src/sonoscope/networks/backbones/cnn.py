@@ -1,0 +1,105 @@
+"""A small convolutional trunk, valid in time.
+
+Six convolutions with batch normalisation (folded at inference) and ReLU over ``(time, frequency)``. There is no
+padding in time, so a frame of output depends on its receptive field only and overlapped windows can share one run
+over the recording; frequency is padded, halved three times, and pooled at the end by mean and maximum side by side
+(the mean says how a timbre fills the spectrum, the maximum finds a partial wherever it lies).
+
+With the defaults a frame of output sees 31 input frames and comes every 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One convolution: output channels, kernel (time, frequency), stride (time, frequency)."""
+
+    channels: int
+    kernel: tuple[int, int] = (3, 3)
+    stride: tuple[int, int] = (1, 1)
+
+
+DEFAULT_STAGES = (
+    Stage(16, (5, 5), (1, 2)),
+    Stage(32, (3, 3), (2, 2)),
+    Stage(64, (3, 3), (1, 2)),
+    Stage(96, (3, 3), (2, 1)),
+    Stage(128, (3, 3), (1, 2)),
+    Stage(160, (3, 3), (1, 1)),
+)
+
+
+class ValidCNN(nn.Module):
+    """Frames of features to frames of embedding.
+
+    Parameters
+    ----------
+    n_bins : int
+        Features in an input frame.
+    width : float
+        Multiplies every stage's channels.
+    stages : sequence of Stage
+    dim : int
+        Size of the embedding.
+    dropout : float
+        Before the embedding's linear map, in 0..1.
+    """
+
+    def __init__(
+        self,
+        n_bins: int,
+        *,
+        width: float = 1.0,
+        stages: tuple[Stage, ...] = DEFAULT_STAGES,
+        dim: int = 192,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.n_bins, self.dim = n_bins, dim
+        self.stride, self.receptive_field = 1, 1
+        layers: list[nn.Module] = []
+        channels = 1
+        for stage in stages:
+            out = max(8, round(stage.channels * width / 8) * 8)
+            layers += [
+                nn.Conv2d(channels, out, stage.kernel, stage.stride, (0, stage.kernel[1] // 2), bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(inplace=True),
+            ]
+            self.receptive_field += (stage.kernel[0] - 1) * self.stride
+            self.stride *= stage.stride[0]
+            channels = out
+        self.convolutions = nn.Sequential(*layers)
+        self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels, dim), nn.ReLU(inplace=True))
+
+    def forward_features(self, frames: torch.Tensor) -> torch.Tensor:
+        """(batch, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
+        maps = self.convolutions(frames.unsqueeze(1))
+        pooled = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1)
+        return self.embed(pooled.transpose(1, 2))
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by depth, input side first: what layer-wise freezing and learning rates name."""
+        blocks = [self.convolutions[i : i + 3] for i in range(0, len(self.convolutions), 3)]
+        named: dict[str, list[nn.Parameter]] = {
+            f"conv{k + 1}": [p for layer in block for p in layer.parameters()] for k, block in enumerate(blocks)
+        }
+        named["embed"] = list(self.embed.parameters())
+        return named
+
+
+def build(n_bins: int, **parameters: Any) -> ValidCNN:
+    """A ``ValidCNN`` from plain (JSON, YAML) parameters; stages may be ``[channels, kernel, stride]`` lists."""
+    if "stages" in parameters:
+        parameters["stages"] = tuple(
+            stage if isinstance(stage, Stage) else Stage(stage[0], tuple(stage[1]), tuple(stage[2]))
+            for stage in parameters["stages"]
+        )
+    return ValidCNN(n_bins, **parameters)

@@ -1,0 +1,205 @@
+"""The path of the data, as code: recording, decode, features, windows, model, scores.
+
+Nothing here ever holds a recording: blocks of samples go in, a row of logits per window comes out. Deciding (events)
+and writing (outputs) start from the table of scores and live beside this module, since they are done again whenever a
+threshold changes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from sonoscope import scores as score_tables
+from sonoscope.audio.decode import AudioInfo, Decoder
+from sonoscope.errors import UsageError
+from sonoscope.models.bundle import Bundle
+from sonoscope.models.runtime import Runtime
+from sonoscope.values import LOGIT_DECIMALS, Recording, Scores
+from sonoscope.windows import Grid, in_samples
+
+#: Peak (of full scale) below which a recording is called silent: the last bit of 16.
+SILENT_PEAK = 1.0 / 32768.0
+#: Share of samples at full scale from which a recording is called clipped.
+CLIPPED_SHARE = 1e-3
+#: Blocks that may wait between decoding and the model when they overlap.
+QUEUED_BLOCKS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Scores of one recording and what was learnt about it while it was read.
+
+    ``duration_s`` is counted, ``note`` says in plain words, ``;``-joined, what is special about the recording.
+    """
+
+    scores: Scores
+    info: AudioInfo
+    duration_s: float
+    note: str
+
+
+def score_recording(
+    recording: Recording,
+    bundle: Bundle,
+    runtime: Runtime,
+    *,
+    hop_s: float | None = None,
+    tail: str = "keep",
+    channel: int | None = None,
+    embeddings: bool = False,
+    overlap: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Score a recording from its first sample to its last.
+
+    Parameters
+    ----------
+    recording : Recording
+    bundle, runtime : Bundle, Runtime
+        The model and its loaded graph.
+    hop_s : float, optional
+        Distance between window starts in seconds, in (0, window]; default: the bundle's.
+    tail : str
+        ``keep``: the last window, filled with zeros, counts and its row is cut to the audio; ``drop``: rows that
+        needed filling are left out.
+    channel : int, optional
+        1-based channel to analyse; default: the mean of all.
+    embeddings : bool
+        Also give each window's embedding.
+    overlap : bool
+        Decode in a second thread while the model runs; the result is the same.
+    progress : callable, optional
+        Called with the seconds done so far.
+
+    Raises
+    ------
+    UnreadableAudio
+        If the recording cannot be decoded.
+    UsageError
+        If ``hop_s`` or ``tail`` is out of range.
+    """
+    with Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder:
+        blocks: Iterable[np.ndarray] = _ahead(decoder.blocks()) if overlap else decoder.blocks()
+        scores = score_blocks(
+            blocks, bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings, progress=progress
+        )
+        remarks = [decoder.problem] if decoder.problem else []
+        if decoder.peak < SILENT_PEAK:
+            remarks.append("silent")
+        elif decoder.clipped_share > CLIPPED_SHARE:
+            remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
+        remarks += _remarks(scores, bundle)
+        return Analysis(scores, decoder.info, decoder.duration_s, "; ".join(remarks))
+
+
+def score_samples(
+    samples: np.ndarray,
+    sample_rate: int,
+    bundle: Bundle,
+    runtime: Runtime,
+    *,
+    hop_s: float | None = None,
+    tail: str = "keep",
+    embeddings: bool = False,
+) -> Analysis:
+    """The same for a mono signal in memory, float, shape (n,), at any rate."""
+    mono = np.asarray(samples, dtype=np.float32)
+    if mono.ndim != 1:
+        raise ValueError(f"samples must have shape (n,), got {mono.shape}")
+    converted = mono if sample_rate == bundle.sample_rate else soxr.resample(mono, sample_rate, bundle.sample_rate)
+    scores = score_blocks([converted], bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings)
+    info = AudioInfo(sample_rate, 1, "array", "memory", mono.size / sample_rate)
+    return Analysis(scores, info, mono.size / sample_rate, "; ".join(_remarks(scores, bundle)))
+
+
+def score_blocks(
+    blocks: Iterable[np.ndarray],
+    bundle: Bundle,
+    runtime: Runtime,
+    *,
+    hop_s: float | None = None,
+    tail: str = "keep",
+    embeddings: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Scores:
+    """Score mono float32 blocks at the model's rate; the arithmetic of windows and rounding lives here."""
+    if tail not in ("keep", "drop"):
+        raise UsageError(f"tail={tail!r} must be 'keep' or 'drop'")
+    hop = bundle.hop_samples
+    if hop_s is not None:
+        hop = in_samples(hop_s, bundle.sample_rate, bundle.window_samples)
+    scorer = runtime.scorer(hop, embeddings=embeddings)
+    parts, n_samples = [], 0
+    for block in blocks:
+        parts.append(scorer.push(block))
+        n_samples += block.size
+        if progress is not None:
+            progress(n_samples / bundle.sample_rate)
+    parts.append(scorer.close())
+    logits = np.concatenate([part[0] for part in parts])
+    vectors = np.concatenate([part[1] for part in parts])
+    grid = Grid(bundle.window_samples, hop)
+    starts, ends = grid.starts(n_samples), grid.ends(n_samples)
+    if tail == "drop":
+        whole = ends - starts == grid.window
+        starts, ends, logits, vectors = starts[whole], ends[whole], logits[whole], vectors[whole]
+    logits = np.round(logits.astype(np.float64), LOGIT_DECIMALS)
+    return Scores(
+        labels=bundle.label_ids,
+        sample_rate=bundle.sample_rate,
+        window_samples=grid.window,
+        hop_samples=grid.hop,
+        starts=starts,
+        ends=ends,
+        logits=logits.astype(np.float32),
+        probabilities=score_tables.calibrate(logits, bundle.calibration),
+        n_samples=n_samples,
+        embeddings=vectors if embeddings else None,
+    )
+
+
+def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
+    """What is special about the length."""
+    if 0 < scores.n_samples < bundle.window_samples:
+        return [f"shorter than the model's window of {bundle.window_samples / bundle.sample_rate:g} s: padded"]
+    return []
+
+
+def _ahead(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same blocks, made by a second thread a few blocks ahead; errors surface where they are consumed."""
+    waiting: queue.Queue = queue.Queue(QUEUED_BLOCKS)
+    stop = threading.Event()
+
+    def produce() -> None:
+        try:
+            for block in blocks:
+                # The decoder reuses its buffer.
+                copied = block.copy()
+                while not stop.is_set():
+                    try:
+                        waiting.put(copied, timeout=0.5)
+                        break
+                    except queue.Full:
+                        continue
+                if stop.is_set():
+                    return
+            waiting.put(None)
+        except BaseException as error:
+            waiting.put(error)
+
+    thread = threading.Thread(target=produce, name="decode", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
