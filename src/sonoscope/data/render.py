@@ -1,0 +1,291 @@
+"""A bank of rendered stems: one instrument each, with its label and its notes.
+
+``render_stems(out, soundfont=..., counts=...)`` composes, plays and writes::
+
+    out/render.json                                what was asked for: a folder holds one bank
+    out/manifest.csv                               a row per stem (the columns every manifest has, and four more)
+    out/violin/violin-p040-00000.flac              mono, 16 bit, as loud as rendered, never clipped
+    out/violin/violin-p040-00000.notes.csv         onset,offset,pitch,velocity,label,score
+
+The same seed gives the same bytes. Stems that exist are not rendered again, so an interrupted bank is finished by the
+same call, and a bank grows when larger counts are asked for. No two stems of a bank share a bar
+(:func:`sonoscope.data.music.bars`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sonoscope import labels
+from sonoscope.data import music, orchestra
+from sonoscope.data.music import Score
+from sonoscope.data.orchestra import Instrument, Program
+from sonoscope.data.synth import KNOWN_FONTS, Chorus, Reverb, Synth
+from sonoscope.errors import RunRefused, UsageError, lookup
+
+#: Columns of a manifest (conventions: manifest), then what only rendered stems have.
+MANIFEST_COLUMNS = (
+    "path", "start_s", "duration_s", "labels", "absent", "unknown", "group", "split", "source", "licence", "site",
+    "recorder", "start_datetime", "annotation", "instrument", "program", "soundfont", "seed",
+)  # fmt: skip
+NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "label", "score")
+
+#: A stem that would be louder is turned down to this peak.
+PEAK = 0.97
+#: Another piece is composed when one shares a bar with an earlier stem; more tries than this means a broken generator.
+_TRIES = 20
+_FORMATS = {"flac": "FLAC", "wav": "WAV"}
+
+#: Stems of each instrument by default, relative to ``per_class``: more for what varies more.
+_SHARES = {"piano": 1.4, "electric_guitar": 1.5, "organ": 1.2, "drums": 1.1, "bass": 0.7}
+#: Stems for each program labelled ``other``, relative to ``per_class``.
+_OTHER_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Stem:
+    """One stem of the plan. ``seed`` alone decides what is played and how it sounds."""
+
+    instrument: Instrument
+    program: Program
+    index: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Path without suffix, relative to the bank."""
+        return f"{self.instrument.name}/{self.instrument.name}-p{self.program.number:03d}-{self.index:05d}"
+
+
+def default_counts(per_class: int, instruments: list[str] | None = None) -> dict[str, int]:
+    """How many stems of each instrument make a balanced bank.
+
+    ``per_class`` for each named class (more for piano, electric guitar, organ and drums), a tenth of it for each
+    program labelled ``other``. ``instruments`` limits it to those names. Raises ``UnknownName``.
+    """
+    if per_class < 1:
+        raise UsageError(f"per_class={per_class} must be at least 1")
+    chosen = orchestra.ORCHESTRA.values() if instruments is None else map(orchestra.find, instruments)
+    counts = {}
+    for instrument in chosen:
+        share = _SHARES.get(instrument.name, 1.0)
+        if instrument.label == "other":
+            share = _OTHER_SHARE * len(instrument.programs)
+        counts[instrument.name] = max(1, round(per_class * share))
+    return counts
+
+
+def plan(counts: Mapping[str, int], soundfont: str, seed: int) -> list[Stem]:
+    """Every stem of a bank in the order of rendering. A larger count adds stems and leaves the others as they are.
+
+    Raises
+    ------
+    UnknownName
+        If a key of ``counts`` is no instrument.
+    UsageError
+        If a count is negative.
+    """
+    stems = []
+    for name, count in counts.items():
+        instrument = orchestra.find(name)
+        if count < 0:
+            raise UsageError(f"counts[{name!r}]={count} must not be negative")
+        keys = (seed, zlib.crc32(soundfont.encode()), zlib.crc32(name.encode()))
+        for index in range(count):
+            own = int(np.random.SeedSequence((*keys, index)).generate_state(1)[0])
+            stems.append(Stem(instrument, instrument.program_for(index), index, own))
+    return stems
+
+
+def render_stems(
+    out: str | Path,
+    *,
+    soundfont: str | Path,
+    counts: Mapping[str, int],
+    duration_s: float = 11.0,
+    seed: int = 0,
+    sample_rate: int = 24_000,
+    format: str = "flac",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Render a bank of stems into the folder ``out``.
+
+    Parameters
+    ----------
+    out : path
+        Made if absent. If it holds a bank it must be the same one (font, seed, duration, rate, format).
+    soundfont : str or Path
+        A known name (``fluidr3``, ``musescore``, ...) or an .sf2 or .sf3 file.
+    counts : mapping of instrument name to number of stems
+        See :func:`default_counts`. Stems of an earlier call stay, and stay in the manifest.
+    duration_s : float
+        Length of every stem, at least 1 s.
+    seed : int
+        Not negative.
+    sample_rate : int
+        8000 to 96000 Hz.
+    format : str
+        ``flac`` or ``wav``, 16 bit.
+    progress : callable, optional
+        Called with (stems done, stems in all).
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    UsageError
+        For a value out of range, an unknown instrument or format.
+    NoSynthesizer
+        If FluidSynth or the font is absent.
+    RunRefused
+        If ``out`` holds another bank.
+    """
+    out = Path(out)
+    lookup(_FORMATS, format, "format")
+    if not duration_s >= 1.0 or seed < 0:
+        raise UsageError(f"duration_s={duration_s} must be at least 1 and seed={seed} must not be negative")
+    with Synth(soundfont, sample_rate) as synth:
+        settings = {"soundfont": synth.name, "duration_s": float(duration_s), "seed": seed,
+                    "sample_rate": sample_rate, "format": format}  # fmt: skip
+        wanted = _merge(out, settings, counts)
+        stems = plan(wanted, synth.name, seed)
+        rows = []
+        for done, (stem, stem_seed, score) in enumerate(_composed(stems, duration_s), start=1):
+            rows.append(_row(stem, stem_seed, synth.name, duration_s, format))
+            if not _exists(out, stem, format):
+                _write_stem(out, stem, stem_seed, synth.grid(score), synth, format)
+            if progress is not None:
+                progress(done, len(stems))
+    manifest = out / "manifest.csv"
+    _write_csv(manifest, MANIFEST_COLUMNS, rows)
+    return manifest
+
+
+def _merge(out: Path, settings: dict, counts: Mapping[str, int]) -> dict[str, int]:
+    """Check the folder's ``render.json`` against what is asked for now, and write the larger of both counts."""
+    file = out / "render.json"
+    wanted = {orchestra.find(name).name: count for name, count in counts.items()}
+    if file.is_file():
+        held = json.loads(file.read_text())
+        differ = [
+            f"{key}: {held.get(key)} there, {value} now"
+            for key, value in settings.items()
+            if held.get(key) != value
+        ]
+        if differ:
+            raise RunRefused(
+                f"{out} holds another bank ({'; '.join(differ)}). Give another folder, or the same values"
+            )
+        wanted = {
+            name: max(held["counts"].get(name, 0), wanted.get(name, 0))
+            for name in {**held["counts"], **wanted}
+        }
+    out.mkdir(parents=True, exist_ok=True)
+    _write_bytes(file, (json.dumps({**settings, "counts": wanted}, indent=1) + "\n").encode())
+    return wanted
+
+
+def _composed(stems: list[Stem], duration_s: float) -> Iterator[tuple[Stem, int, Score]]:
+    """Each stem with the seed and the score that share no bar with any stem before it."""
+    seen: set[str] = set()
+    for stem in stems:
+        for attempt in range(_TRIES):
+            seed = (stem.seed + attempt) % 2**32
+            score = music.compose(
+                stem.instrument, np.random.default_rng(seed), duration_s, program=stem.program
+            )
+            bars = music.bars(score)
+            if bars and seen.isdisjoint(bars):
+                break
+        else:
+            raise AssertionError(f"{stem.name}: {_TRIES} pieces in a row share a bar with an earlier one")
+        seen |= bars
+        yield stem, seed, score
+
+
+def _room(rng: np.random.Generator) -> tuple[Reverb | None, Chorus | None, float]:
+    """Draw a room, a chorus (seldom) and a gain."""
+    reverb = chorus = None
+    if rng.random() < 0.75:
+        reverb = Reverb(
+            size=float(rng.uniform(0.1, 0.95)), damping=float(rng.uniform(0.0, 0.8)), width=float(rng.uniform(0, 100)),
+            level=float(rng.uniform(0.1, 0.9)), send=int(rng.integers(20, 110)),
+        )  # fmt: skip
+    if rng.random() < 0.2:
+        chorus = Chorus(
+            voices=int(rng.integers(2, 5)), level=float(rng.uniform(0.5, 2.5)), speed_hz=float(rng.uniform(0.2, 1.5)),
+            depth_ms=float(rng.uniform(2, 8)), send=int(rng.integers(20, 100)),
+        )  # fmt: skip
+    return reverb, chorus, float(np.exp(rng.uniform(np.log(0.4), np.log(1.6))))
+
+
+def _write_stem(out: Path, stem: Stem, seed: int, score: Score, synth: Synth, format: str) -> None:
+    """Play one stem and write its notes and then its sound, so that a sound that exists has its notes."""
+    # A stream of its own: how a piece sounds does not depend on how many numbers were drawn to compose it.
+    reverb, chorus, gain = _room(np.random.default_rng((seed, 1)))
+    samples = synth.render(
+        score, stem.program.number, stem.instrument.bank, reverb=reverb, chorus=chorus, gain=gain
+    )
+    peak = float(np.abs(samples).max())
+    if peak > PEAK:
+        samples *= np.float32(PEAK / peak)
+    folder = (out / stem.name).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(out / f"{stem.name}.notes.csv", NOTE_COLUMNS, note_rows(score, stem.instrument.label))
+    sound = io.BytesIO()
+    soundfile.write(sound, samples, synth.sample_rate, format=_FORMATS[format], subtype="PCM_16")
+    _write_bytes(out / f"{stem.name}.{format}", sound.getvalue())
+
+
+def note_rows(score: Score, label: str) -> list[tuple]:
+    """Rows of a note CSV: offsets are where the sound is released, the pedal counted in; the score is 1."""
+    return [
+        (f"{note.onset_s:.4f}", f"{note.offset_s:.4f}", note.pitch, note.velocity, label, 1)
+        for note in music.sounding(score)
+    ]
+
+
+def _row(stem: Stem, seed: int, font: str, duration_s: float, format: str) -> tuple:
+    """The stem's row in the manifest. Everything that is not played is known to be absent."""
+    label = stem.instrument.label
+    absent = ";".join(other.id for other in labels.INSTRUMENTS if other.id != label)
+    licence = KNOWN_FONTS[font].licence if font in KNOWN_FONTS else ""
+    values = {
+        "path": f"{stem.name}.{format}", "start_s": 0, "duration_s": f"{duration_s:g}", "labels": label,
+        "absent": absent, "group": f"{font}/{stem.program.number}" + ("/kit" if stem.instrument.is_kit else ""),
+        "source": "rendered", "licence": licence, "annotation": f"{stem.name}.notes.csv",
+        "instrument": stem.instrument.name, "program": stem.program.number, "soundfont": font, "seed": seed,
+    }  # fmt: skip
+    return tuple(values.get(column, "") for column in MANIFEST_COLUMNS)
+
+
+def _exists(out: Path, stem: Stem, format: str) -> bool:
+    return (out / f"{stem.name}.{format}").is_file() and (out / f"{stem.name}.notes.csv").is_file()
+
+
+def _write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    _write_bytes(file, text.getvalue().encode())
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    """Write beside and move into place, so that a file that exists is whole."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    beside.write_bytes(content)
+    os.replace(beside, file)
