@@ -1,0 +1,137 @@
+"""JAMS 0.3, ``.jams``: the events of one recording as a ``segment_open`` annotation, valid for jams itself.
+
+What the observations have no place for (channel, range, logit, flags) is in the annotation's sandbox, a
+list per field in the order of the observations; the recording's name, time and place are in the file's
+sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
+
+from sonoscope import __version__
+from sonoscope.outputs.columns import record
+from sonoscope.outputs.format import (
+    Format,
+    Found,
+    ReadOptions,
+    UnreadableTable,
+    WriteOptions,
+    gather,
+    probability,
+    recording_name,
+)
+from sonoscope.values import Event, FileResult
+
+NAMESPACE = "segment_open"
+
+#: Whose observations are events with a text as value.
+READABLE = (NAMESPACE, "tag_open", "tag_audioset", "tag_audioset_instruments", "tag_medleydb_instruments",
+            "tag_urbansound", "segment_tut", "scaper")  # fmt: skip
+
+JAMS_VERSION = "0.3.5"
+
+_EXTRAS = ("channel", "low_hz", "high_hz", "raw", "flags")
+
+
+def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
+    """One JSON object."""
+    for result in results:
+        json.dump(_document(result, options), file, ensure_ascii=False, indent=1)
+        file.write("\n")
+
+
+def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
+    rows = [record(result, event, raw=options.raw) for event in sorted(result.events)]
+    duration = round(max(result.duration_s, max((row["end"] for row in rows), default=0.0)), 6)
+    about = {"file": result.file, "start_datetime": result.start_datetime, "site": result.site,
+             "recorder": result.recorder, "note": result.note}  # fmt: skip
+    extras = {name: [row[name] for row in rows] for name in _EXTRAS}
+    return {
+        "file_metadata": {"title": result.file, "duration": duration, "jams_version": JAMS_VERSION,
+                          "identifiers": {}, "artist": "", "release": ""},
+        "annotations": [
+            {
+                "namespace": NAMESPACE,
+                "time": 0,
+                "duration": duration,
+                "annotation_metadata": {
+                    "annotation_tools": f"sonoscope {__version__}, model {result.model or 'unknown'}",
+                    "version": __version__,
+                    "data_source": "program",
+                },
+                "data": [
+                    {"time": row["start"], "duration": round(row["end"] - row["start"], 6),
+                     "value": row["label"], "confidence": row["score"]}
+                    for row in rows
+                ],
+                "sandbox": {
+                    "model": result.model,
+                    **{name: values for name, values in extras.items() if any(v is not None for v in values)},
+                },
+            }
+        ],
+        "sandbox": {"sonoscope": {key: value for key, value in about.items() if value}},
+    }  # fmt: skip
+
+
+def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
+    """Every annotation whose values are names of events; times count from the start of the recording."""
+    try:
+        document = json.load(file)
+        annotations = list(document["annotations"])
+        about = document.get("sandbox", {}).get("sonoscope", {})
+        metadata = document.get("file_metadata", {})
+        name = about.get("file") or recording_name(options.name, (FORMAT.suffix,))
+        readable = [a for a in annotations if a["namespace"] in READABLE]
+        base = {
+            "file": name,
+            "duration_s": float(metadata.get("duration") or 0.0),
+            **{key: about.get(key, "") for key in ("start_datetime", "site", "recorder")},
+        }
+        found = [Found(**base, event=event, model=model) for a in readable for event, model in _events(a)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableTable(
+            f"{options.name}: not a JAMS file ({type(error).__name__}: {error}). Name its format with --from."
+        ) from None
+    if annotations and not readable:
+        known = ", ".join(sorted({str(a["namespace"]) for a in annotations}))
+        raise UnreadableTable(
+            f"{options.name}: no annotation of events among the namespaces {known}. "
+            f"Readable: {', '.join(READABLE)}."
+        )
+    return gather([Found(**base, event=None, model=found[0].model if found else ""), *found])
+
+
+def _events(annotation: Mapping[str, Any]) -> Iterator[tuple[Event, str]]:
+    sandbox = annotation.get("sandbox") or {}
+    for place, seen in enumerate(_observations(annotation["data"])):
+        value = seen["value"]["label"] if isinstance(seen["value"], dict) else seen["value"]
+        extras = {
+            key: sandbox[key][place] for key in _EXTRAS if key in sandbox and sandbox[key][place] is not None
+        }
+        confidence = seen["confidence"]
+        event = Event(
+            start_s=float(seen["time"]),
+            end_s=round(float(seen["time"]) + float(seen["duration"]), 6),
+            label=str(value),
+            score=probability(confidence if isinstance(confidence, (int, float)) else math.nan),
+            **extras,
+        )
+        yield event, sandbox.get("model", "")
+
+
+def _observations(data: Any) -> list[dict[str, Any]]:
+    """Observations as a list of objects, also where they are kept as an object of lists."""
+    if isinstance(data, list):
+        return data
+    columns = (data[key] for key in ("time", "duration", "value", "confidence"))
+    return [
+        {"time": t, "duration": d, "value": v, "confidence": c} for t, d, v, c in zip(*columns, strict=True)
+    ]
+
+
+FORMAT = Format("jams", ".jams", write, read, many=False)
