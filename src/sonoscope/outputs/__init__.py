@@ -96,12 +96,15 @@ def recognise(path: str | Path) -> Format | None:
 def format_for(path: str | Path) -> Format:
     """The format that a file's name means.
 
+    ``.events.csv`` and every other full suffix means its format; alone, ``.csv`` is csv, ``.jsonl`` and
+    ``.ndjson`` jsonl, ``.parquet`` parquet, ``.jams`` jams, ``.tsv`` dcase.
+
     Raises
     ------
     UnknownName
         If no format has such an ending; the message names the nearest.
     UsageError
-        If several have it.
+        If several have it (``.txt``).
     """
     found = recognise(path)
     if found is None:
