@@ -1,0 +1,134 @@
+"""The door: ``sonoscope VERB INPUT… -o OUT``. Every verb parses, calls one function, and prints.
+
+Data goes to stdout, progress and messages to stderr; nothing asks a question. :func:`main` turns every error
+into one or two plain lines and an exit code: 0 all done, 1 finished but some inputs failed, 2 wrong usage, 3
+not finished.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from sonoscope.cli.commands import root
+from sonoscope.errors import SonoscopeError, nearest
+
+NOT_FINISHED = 3
+
+#: The base of what the parser raises. Typer carried its parser inside from 0.20 on and used click's before,
+#: so it is reached through the one class both export: BadParameter -> UsageError -> ClickException.
+_ParserError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command on ``arguments`` (default: those of the process) and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _close_stdout()
+        return NOT_FINISHED
+    finally:
+        _stop_logging()
+
+
+def _run(words: list[str]) -> int:
+    try:
+        with root().make_context("sonoscope", words) as context:
+            code = context.command.invoke(context)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as done:
+        return done.exit_code
+    except _ParserError as error:
+        return _explain_usage(error)
+    except SonoscopeError as error:
+        _log_traceback()
+        _say(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; the same command again goes on where it stopped")
+        return NOT_FINISHED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _log_traceback()
+        where = f": {error.filename}" if error.filename else ""
+        _say(f"{error.strerror or error}{where}")
+        return NOT_FINISHED
+    except Exception as error:
+        return _explain_unexpected(error)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):
+        print(f"sonoscope: {message}", file=sys.stderr)
+
+
+def _explain_usage(error: Exception) -> int:
+    """Say what is wrong with the words given, nearest known option included, in at most two lines."""
+    message = str(getattr(error, "format_message", error.__str__)())
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message, file=sys.stderr)
+        return 2
+    if hasattr(error, "possibilities"):
+        option = str(getattr(error, "option_name", ""))
+        known = (
+            [name for param in context.command.get_params(context) for name in param.opts] if context else []
+        )
+        message = f"unknown option {option!r}.{nearest(option, known)}"
+    _say(" ".join(message.split()))
+    if context is not None:
+        print(f"Try: {context.command_path} --help", file=sys.stderr)
+    return 2
+
+
+def _explain_unexpected(error: Exception) -> int:
+    import logging
+
+    log = logging.getLogger("sonoscope")
+    files = [h.baseFilename for h in log.handlers if isinstance(h, logging.FileHandler)]
+    _log_traceback()
+    kept = (
+        f"the details are in {files[0]}" if files else "analyze -v shows the details, --log FILE keeps them"
+    )
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
+    _say(f"this should not have happened: {type(error).__name__}: {error}{place}; {kept}")
+    return NOT_FINISHED
+
+
+def _log_traceback() -> None:
+    """The full traceback, for ``-v`` and ``--log``; nothing is shown where neither was given."""
+    import logging
+
+    log = logging.getLogger("sonoscope")
+    if log.handlers:
+        log.debug("the command ended with an error", exc_info=True)
+
+
+def _stop_logging() -> None:
+    if "logging" not in sys.modules:
+        return
+    import logging
+
+    log = logging.getLogger("sonoscope")
+    for handler in list(log.handlers):
+        if getattr(handler, "of_the_command", False):
+            log.removeHandler(handler)
+            handler.close()
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's own flush at the end does not complain."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

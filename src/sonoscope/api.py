@@ -1,0 +1,386 @@
+"""sonoscope in Python: load a model, analyse a recording or an array, decide again, write.
+
+The numbers are those of the command: the same functions, the same rounding, the same decisions.
+
+>>> import sonoscope
+>>> model = sonoscope.load("instruments")                          # doctest: +SKIP
+>>> result = model.analyze("song.mp4", hop=0.5)                    # doctest: +SKIP
+>>> result.events[0].label, result.clip()["piano"]                 # doctest: +SKIP
+>>> result.decide(threshold=0.3).to_csv("song.csv")                # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sonoscope import events as event_rules
+from sonoscope import models, outputs, pipeline
+from sonoscope import scores as score_tables
+from sonoscope.audio import find
+from sonoscope.errors import UnreadableAudio, UsageError, optional
+from sonoscope.models import thresholds
+from sonoscope.models.runtime import Runtime
+from sonoscope.values import Event, FileResult, Recording, Scores
+
+if TYPE_CHECKING:
+    import pandas
+
+    from sonoscope.models.bundle import Bundle
+
+#: What ``threshold`` may be: one probability for all labels, one for each label, or a wish as the command
+#: takes it (``"violin=0.4,cello=0.6"``, ``"precision=0.95"``, ``"fpr=0.005"``, a file).
+Threshold = float | str | Mapping[str, float] | None
+
+
+def load(name_or_folder: str | os.PathLike[str]) -> Model:
+    """The model of that name (``instruments``), or the bundle in that folder.
+
+    Raises
+    ------
+    UnknownName
+        If no model has that name.
+    BadBundle
+        If the bundle is incomplete, damaged, or of a schema that this version does not know.
+    """
+    return Model(models.load(os.fspath(name_or_folder)))
+
+
+def analyze(
+    recording: str | os.PathLike[str] | np.ndarray, model: str = "instruments", **options: Any
+) -> Result:
+    """``load(model).analyze(recording, **options)``: for one recording; keep the model for several."""
+    return load(model).analyze(recording, **options)
+
+
+class Model:
+    """A bundle ready to run, on one thread. Not for use by several threads at once."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def __repr__(self) -> str:
+        return f"Model({self.bundle.name!r}, {len(self.labels)} labels, window={self.window:g} s)"
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return Runtime(self.bundle)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The label ids, in the order of the score columns."""
+        return tuple(label.id for label in self.bundle.labels)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz to which every recording is brought."""
+        return self.bundle.sample_rate
+
+    @property
+    def window(self) -> float:
+        """Seconds that one score looks at."""
+        return self.bundle.window_samples / self.bundle.sample_rate
+
+    @property
+    def hop(self) -> float:
+        """Seconds between the starts of windows, unless ``analyze`` is told another."""
+        return self.bundle.hop_samples / self.bundle.sample_rate
+
+    def analyze(
+        self,
+        recording: str | os.PathLike[str] | np.ndarray,
+        *,
+        sample_rate: int | None = None,
+        hop: float | None = None,
+        threshold: Threshold = None,
+        min_duration: float | None = None,
+        max_gap: float | None = None,
+        tail: Literal["keep", "drop"] = "keep",
+        channel: int | None = None,
+        embeddings: bool = False,
+    ) -> Result:
+        """What sounds in a recording, and when.
+
+        Parameters
+        ----------
+        recording : path or np.ndarray
+            A sound or video file, or samples of shape (n,) or (n, channels) at ``sample_rate``, full scale 1.
+        sample_rate : int
+            Rate of an array, in Hz; a file knows its own.
+        hop : float
+            Seconds between windows, ``0 < hop <= window``; default: the model's.
+        threshold : float, str or mapping of label to float
+            See :data:`Threshold`; default: the model's own, one for each label.
+        min_duration, max_gap : float
+            Seconds: shorter events are dropped, closer ones of a label joined; default: the model's.
+        tail : {"keep", "drop"}
+            Whether the last window, if the recording ends inside it, is cut and flagged, or left out.
+        channel : int
+            The channel to hear, from 1; default: the mean of all.
+        embeddings : bool
+            Also keep one embedding for each window.
+
+        Raises
+        ------
+        UnreadableAudio
+            If the file cannot be decoded.
+        UsageError
+            If an option is out of its range.
+        ValueError
+            If an array has another shape or no ``sample_rate``.
+        """
+        decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
+        options: dict[str, Any] = {"hop_s": hop, "tail": tail, "channel": channel, "embeddings": embeddings}
+        if isinstance(recording, np.ndarray):
+            samples, rate = _checked(recording, sample_rate)
+            mono = _mono(samples, options.pop("channel"))
+            analysis = pipeline.score_samples(mono, rate, self.bundle, self._runtime, **options)
+            return self._result(analysis, decision, Recording("", "array"), channel)
+        if sample_rate is not None:
+            raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
+        return self.analyze_recording(_one_recording(os.fspath(recording)), decision, **options)
+
+    def analyze_recording(
+        self, recording: Recording, decision: event_rules.Decision, **options: Any
+    ) -> Result:
+        """The same for a recording found before (a member of an archive too) and a decision made before.
+
+        ``options`` are those of :func:`sonoscope.pipeline.score_recording`.
+        """
+        analysis = pipeline.score_recording(recording, self.bundle, self._runtime, **options)
+        return self._result(analysis, decision, recording, options.get("channel"))
+
+    def decision(
+        self, threshold: Threshold = None, *, min_duration: float | None = None, max_gap: float | None = None
+    ) -> event_rules.Decision:
+        """How scores become events, the model's own rules filling what is ``None``. Raises ``UsageError``."""
+        return _decision(self.bundle, threshold, min_duration, max_gap)
+
+    def _result(
+        self,
+        analysis: pipeline.Analysis,
+        decision: event_rules.Decision,
+        recording: Recording,
+        channel: int | None,
+    ) -> Result:
+        empty = Result(
+            recording.name, recording.path, self.bundle, analysis.scores, (), decision, analysis.duration_s,
+            analysis.info.sample_rate, analysis.info.channels, channel, analysis.note,
+        )  # fmt: skip
+        return empty._decided(decision)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was heard in one recording.
+
+    Attributes
+    ----------
+    file, path : str
+        The recording's name, and where it is (empty for an array).
+    scores : Scores
+        A row per window, a column per label: calibrated probabilities and logits.
+    events : tuple of Event
+        In order of time.
+    decision : Decision
+        The thresholds and durations that made the events.
+    duration : float
+        Counted length in seconds.
+    source_rate, channels : int
+        The recording's own.
+    channel : int, optional
+        The one channel that was heard, from 1; None: the mean of all.
+    note : str
+        In words, what is special: cut short, silent, clipped, shorter than a window; else empty.
+    """
+
+    file: str
+    path: str
+    bundle: Bundle
+    scores: Scores
+    events: tuple[Event, ...]
+    decision: event_rules.Decision
+    duration: float
+    source_rate: int
+    channels: int
+    channel: int | None
+    note: str
+
+    @property
+    def embeddings(self) -> np.ndarray | None:
+        """One for each window, float32, shape (n, d), if they were asked for."""
+        return self.scores.embeddings
+
+    @property
+    def unknown_windows(self) -> int:
+        """Windows in which no label reaches its threshold, or the explicit reject class is the highest."""
+        known = np.array([label.kind == "event" for label in self.bundle.labels])
+        limits = np.array([self.decision.thresholds.get(label.id, 1.0) for label in self.bundle.labels])
+        probabilities = self.scores.probabilities
+        if not len(probabilities):
+            return 0
+        sounding = (probabilities >= limits)[:, known].any(axis=1)
+        rejects = np.array([label.kind == "reject" for label in self.bundle.labels])
+        rejected = rejects[probabilities.argmax(axis=1)]
+        return int(np.count_nonzero(~sounding | rejected))
+
+    def clip(self, how: str = "mean") -> dict[str, float]:
+        """One probability for each label over the whole recording: ``mean``, ``max``, ``s1`` or ``s2``.
+
+        ``s1`` and ``s2`` are the aggregations of Han, Kim and Lee (2016). Raises ``UnknownName``.
+        """
+        values = score_tables.aggregate(self.scores, how)
+        return {label: float(value) for label, value in zip(self.scores.labels, values, strict=True)}
+
+    def decide(
+        self, threshold: Threshold = None, *, min_duration: float | None = None, max_gap: float | None = None
+    ) -> Result:
+        """A new result from the same scores with other thresholds and durations, without the audio."""
+        return self._decided(_decision(self.bundle, threshold, min_duration, max_gap))
+
+    def _decided(self, decision: event_rules.Decision) -> Result:
+        events = event_rules.find(
+            self.scores, decision, self.bundle.labels, duration_s=self.duration, channel=self.channel
+        )
+        return replace(self, events=tuple(events), decision=decision)
+
+    def write(self, path: str | os.PathLike[str], format: str | None = None, *, raw: bool = False) -> None:
+        """Write the events to ``path`` in the format given or that of its suffix; ``raw`` adds logits.
+
+        What is there is replaced, at once and only by a complete file.
+
+        Raises
+        ------
+        UnknownName
+            If the format or the suffix is unknown.
+        """
+        form = outputs.format_named(format) if format else outputs.format_for(os.fspath(path))
+        with _beside(Path(path), binary=form.binary) as file:
+            form.write(self.as_written(), file, raw=raw)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the events as the table of ``*.events.csv``, replacing what is there."""
+        self.write(path, "csv")
+
+    def to_dataframe(self, table: Literal["scores", "events"] = "scores") -> pandas.DataFrame:
+        """The scores (``start``, ``end``, a column per label) or the events, as a pandas table.
+
+        Raises
+        ------
+        UsageError
+            If pandas is not installed; ``scores`` and ``events`` hold the same without it.
+        """
+        pandas = optional("pandas", "tables", "to_dataframe")
+        if table == "events":
+            return pandas.DataFrame([_event_row(e) for e in self.events], columns=list(_EVENT_COLUMNS))
+        if table != "scores":
+            raise ValueError(f"table={table!r} must be 'scores' or 'events'")
+        times = {"start": self.scores.start_s, "end": self.scores.end_s}
+        return pandas.DataFrame(
+            times | dict(zip(self.scores.labels, self.scores.probabilities.T, strict=True))
+        )
+
+    def as_written(self) -> FileResult:
+        """What the output formats get."""
+        return FileResult(
+            self.file, self.path, self.bundle.name, self.bundle.labels, self.duration, self.source_rate,
+            self.channels, self.events, self.scores, note=self.note,
+        )  # fmt: skip
+
+
+_EVENT_COLUMNS = ("start", "end", "label", "score", "flags")
+
+
+def _event_row(event: Event) -> tuple[float, float, str, float, str]:
+    return event.start_s, event.end_s, event.label, event.score, event.flags
+
+
+def _decision(
+    bundle: Bundle, threshold: Threshold, min_duration: float | None, max_gap: float | None
+) -> event_rules.Decision:
+    for name, value in (("min_duration", min_duration), ("max_gap", max_gap)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise UsageError(f"{name}={value:g} must be 0 or more seconds")
+    on, low = thresholds.resolve(_wish(threshold), bundle)
+    return event_rules.Decision(
+        on,
+        low,
+        bundle.min_duration_s if min_duration is None else min_duration,
+        bundle.max_gap_s if max_gap is None else max_gap,
+    )
+
+
+def _wish(threshold: Threshold) -> str | None:
+    """A threshold in the command's own words."""
+    if isinstance(threshold, Mapping):
+        return ",".join(f"{label}={float(value)!r}" for label, value in threshold.items())
+    return threshold if threshold is None or isinstance(threshold, str) else repr(float(threshold))
+
+
+def _checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, int]:
+    """An array of samples and its rate, or a ValueError that says how to mend it."""
+    if sample_rate is None:
+        raise ValueError("an array needs sample_rate=… in Hz")
+    if not sample_rate > 0 or sample_rate != int(sample_rate):
+        raise ValueError(f"sample_rate={sample_rate} must be a whole number of Hz above 0")
+    if samples.ndim not in (1, 2):
+        raise ValueError(f"samples must have shape (n,) or (n, channels), got {samples.shape}")
+    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
+        raise ValueError(
+            f"samples of shape {samples.shape} look like (channels, n); give (n, channels): pass samples.T"
+        )
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise ValueError(
+            f"samples must be floating point with full scale 1, got {samples.dtype}; divide first"
+        )
+    return samples, int(sample_rate)
+
+
+def _mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
+    """(n,) or (n, channels) to float32 (n,): one channel, from 1, or the mean of all."""
+    if channel is not None:
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        if not 1 <= channel <= channels:
+            raise UsageError(f"channel={channel} must lie in 1..{channels}, the channels of the array")
+        samples = samples if samples.ndim == 1 else samples[:, channel - 1]
+    elif samples.ndim == 2:
+        samples = samples.mean(axis=1)
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+@contextmanager
+def _beside(path: Path, *, binary: bool) -> Iterator[IO[Any]]:
+    """A file to write that takes the place of ``path`` once it is complete, and leaves nothing otherwise."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = {} if binary else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(part, "wb" if binary else "w", **text) as file:  # type: ignore[call-overload]
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def found(entry: Recording | find.Unlisted) -> Recording:
+    """The recording that a search found. Raises UnreadableAudio where it found why there is none."""
+    if isinstance(entry, Recording):
+        return entry
+    raise UnreadableAudio(entry.file, entry.reason, entry.remedy)
+
+
+def _one_recording(path: str) -> Recording:
+    """The one recording that ``path`` names. Raises UnreadableAudio, or UsageError where it names several."""
+    entries = list(islice(find.find([path]), 2))
+    if len(entries) != 1:
+        many = "more than one recording" if entries else "no recording"
+        raise UsageError(f"{path} holds {many}: analyze takes one; for folders there is the command")
+    return found(entries[0])

@@ -1,0 +1,319 @@
+"""``sonoscope analyze``: recordings in, what sounds and when out, to the screen, to one file, or to a folder.
+
+Parses, then calls one of four: :func:`sonoscope.runs.decide` (``--from-scores``), :func:`sonoscope.runs.run`
+(``-o`` a folder), or :mod:`sonoscope.cli.single` (no ``-o``, or ``-o`` one file), which analyse recording by
+recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonoscope.cli.commands import number, whole
+from sonoscope.errors import UsageError, lookup
+
+if TYPE_CHECKING:
+    from sonoscope.runs.spec import RunSpec
+
+AGGREGATES = ("mean", "max", "s1", "s2")
+
+#: What only means something where a folder is written, or any file: option to RunSpec field.
+_NEEDS_FOLDER = {
+    "--scores": "scores",
+    "--no-scores": "keep_scores",
+    "--shard": "shard",
+    "--workers": "workers",
+}
+_NEEDS_OUT = {"--format": "formats", "--raw": "raw", "--overwrite": "overwrite", **_NEEDS_FOLDER}
+
+
+def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, parser=parser, show_default=False)
+
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="INPUT",
+        show_default=False,
+        help="Files, folders (searched through), globs, zip and tar archives; sound or video.",
+    ),
+]
+Models = Annotated[
+    str | None,
+    _option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: instruments)."),
+]
+Out = Annotated[
+    str | None,
+    _option(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="A folder for the results ({time} in its name becomes the time); for one input also a file "
+        "(song.csv), or - for stdout. Without it: a table on the screen.",
+    ),
+]
+Formats = Annotated[
+    str | None,
+    _option(
+        "--format",
+        metavar="NAME,...",
+        help="csv (default), parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, "
+        "jams.",
+    ),
+]
+Threshold = Annotated[
+    str | None,
+    _option(
+        "--threshold",
+        metavar="WISH",
+        help="0.5, or violin=0.4,cello=0.6, or precision=0.95, or fpr=0.005, or a file (default: the model's "
+        "own, one for each label).",
+    ),
+]
+Hop = Annotated[
+    float | None,
+    _option(
+        "--hop",
+        metavar="SECONDS",
+        parser=number,
+        help="Time between windows, at most the window (default: the model's).",
+    ),
+]
+MinDuration = Annotated[
+    float | None, _option("--min-duration", metavar="SECONDS", parser=number, help="Drop shorter events.")
+]
+MaxGap = Annotated[
+    float | None,
+    _option(
+        "--max-gap",
+        metavar="SECONDS",
+        parser=number,
+        help="Join events of a label that are no further apart.",
+    ),
+]
+Tail = Annotated[
+    str | None,
+    _option(
+        "--tail",
+        metavar="keep|drop",
+        help="The window in which a recording ends: cut and flag it (keep, default) or leave it out.",
+    ),
+]
+Channel = Annotated[
+    int | None,
+    _option(
+        "--channel", metavar="N", parser=whole, help="Hear only channel N, from 1 (default: the mean of all)."
+    ),
+]
+WindowScores = Annotated[
+    str | None,
+    _option(
+        "--scores", metavar="[csv|parquet|tsv]", help="Also write the scores of every window; alone: csv."
+    ),
+]
+Raw = Annotated[bool, _option("--raw", help="Also write logits.")]
+NoScores = Annotated[
+    bool,
+    _option(
+        "--no-scores",
+        help="Do not keep compact scores in the folder; thresholds cannot be changed later then.",
+    ),
+]
+FromScores = Annotated[
+    str | None,
+    _option(
+        "--from-scores",
+        metavar="FOLDER",
+        help="Decide again from the scores kept in a folder of results; the recordings are not needed.",
+    ),
+]
+Aggregate = Annotated[
+    str | None,
+    _option(
+        "--aggregate",
+        metavar="mean|max|s1|s2",
+        help="How the bars on the screen sum up a recording (default: mean).",
+    ),
+]
+TopK = Annotated[
+    int | None, _option("--top-k", metavar="K", parser=whole, help="Bars for the K highest labels only.")
+]
+Workers = Annotated[
+    int | None,
+    _option(
+        "--workers", metavar="N", parser=whole, help="Processes (default: this job's share of the machine)."
+    ),
+]
+On = Annotated[str | None, _option("--on", metavar="cpu", help="Where the model runs.")]
+Shard = Annotated[
+    str | None,
+    _option(
+        "--shard", metavar="I/N", help="Only part I of N of the inputs, for job arrays; parts share a folder."
+    ),
+]
+Overwrite = Annotated[bool, _option("--overwrite", help="Replace what an earlier run wrote.")]
+Strict = Annotated[bool, _option("--strict", help="Stop at the first input that fails.")]
+Config = Annotated[
+    str | None,
+    _option(
+        "--config", metavar="RUN.JSON", help="The options of an earlier run; those given here go before them."
+    ),
+]
+DryRun = Annotated[bool, _option("--dry-run", help="Say what would be done, and do nothing.")]
+Verbose = Annotated[
+    bool, _option("-v", "--verbose", help="A line for each input, and the details of errors.")
+]
+Quiet = Annotated[bool, _option("-q", "--quiet", help="No progress and no hints.")]
+Log = Annotated[
+    str | None, _option("--log", metavar="FILE", help="Append messages and details of errors to FILE.")
+]
+
+
+def analyze(
+    inputs: Inputs = None,
+    model: Models = None,
+    out: Out = None,
+    format: Formats = None,
+    threshold: Threshold = None,
+    hop: Hop = None,
+    min_duration: MinDuration = None,
+    max_gap: MaxGap = None,
+    tail: Tail = None,
+    channel: Channel = None,
+    scores: WindowScores = None,
+    raw: Raw = False,
+    no_scores: NoScores = False,
+    from_scores: FromScores = None,
+    aggregate: Aggregate = None,
+    top_k: TopK = None,
+    workers: Workers = None,
+    on: On = None,
+    shard: Shard = None,
+    overwrite: Overwrite = False,
+    strict: Strict = False,
+    config: Config = None,
+    dry_run: DryRun = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> int:
+    """Say what sounds in recordings, and when.
+
+    Without -o: a table and a bar for each label. With -o song.csv: one file. With -o FOLDER: a file for each
+    recording, and events.csv, files.csv, errors.csv and run.json; the same command again goes on where it
+    stopped.
+    """
+    from sonoscope.cli import display
+
+    if verbose and quiet:
+        raise UsageError("-v and -q contradict each other: give one")
+    display.start_logging(verbose, quiet, log)
+    given = _given(
+        inputs=tuple(inputs or ()) or None, out=out, models=_listed(model), formats=_listed(format),
+        threshold=threshold, hop_s=hop, min_duration_s=min_duration, max_gap_s=max_gap, tail=tail,
+        scores=scores, raw=raw or None, keep_scores=False if no_scores else None, channel=channel,
+        workers=workers, on=on, shard=_shard(shard), overwrite=overwrite or None, strict=strict or None,
+    )  # fmt: skip
+    show = _checked_show(aggregate, top_k, to_files=bool(out or config or from_scores))
+    verbosity = 0 if quiet else 2 if verbose else 1
+    if from_scores is not None:
+        return _decide_again(from_scores, given, config, dry_run, verbosity)
+    spec = _spec(given, config)
+    return (
+        _to_files(spec, given, dry_run, verbosity)
+        if spec.out
+        else _to_screen(spec, given, show, dry_run, verbosity)
+    )
+
+
+def _to_files(spec: RunSpec, given: dict[str, Any], dry_run: bool, verbosity: int) -> int:
+    """``-o``: one file, stdout, or a folder."""
+    from sonoscope import runs
+    from sonoscope.cli import single
+    from sonoscope.runs.progress import Terminal
+
+    form = single.file_format(spec.out, given.get("formats", ()))
+    if form is None:
+        if dry_run:
+            print(runs.plan(spec))
+            return 0
+        return runs.run(spec, report=Terminal(verbosity=verbosity)).exit_code
+    for option, field in _NEEDS_FOLDER.items():
+        if field in given:
+            raise UsageError(f"{option} needs a folder for its files, and -o {spec.out} is one file")
+    return single.to_file(spec.checked(), form, dry_run=dry_run, quiet=verbosity == 0)
+
+
+def _to_screen(
+    spec: RunSpec, given: dict[str, Any], show: dict[str, Any], dry_run: bool, verbosity: int
+) -> int:
+    """No ``-o``: refuse what only makes sense with one, then show."""
+    from sonoscope.cli import single
+
+    for option, field in _NEEDS_OUT.items():
+        if field in given:
+            raise UsageError(f"{option} is about files that are written: give -o OUT as well")
+    if dry_run:
+        raise UsageError("--dry-run says what -o OUT would get: give -o OUT as well")
+    return single.to_screen(replace(spec, out="-").checked(), quiet=verbosity == 0, **show)
+
+
+def _decide_again(
+    folder: str, given: dict[str, Any], config: str | None, dry_run: bool, verbosity: int
+) -> int:
+    """``--from-scores``: decide again with the options given here, without the recordings."""
+    from sonoscope import runs
+    from sonoscope.runs.progress import Terminal
+
+    if config is not None:
+        raise UsageError("--config and --from-scores both name an earlier run: give one")
+    if "inputs" in given:
+        raise UsageError(f"--from-scores {folder} needs no inputs: leave out {given['inputs'][0]}")
+    if dry_run:
+        raise UsageError("--dry-run is about recordings; --from-scores takes seconds and touches none")
+    return runs.decide(folder, given, report=Terminal(verbosity=verbosity)).exit_code
+
+
+def _spec(given: dict[str, Any], config: str | None) -> RunSpec:
+    """The options given here over those of ``config`` over the defaults."""
+    from sonoscope.runs.spec import RunSpec
+
+    if config is not None:
+        return replace(RunSpec.from_run_json(config), **given)
+    if "inputs" not in given:
+        raise UsageError(
+            "nothing to analyse: name files or folders (sonoscope analyze recordings/ -o results)"
+        )
+    return RunSpec(**({"out": ""} | given))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    """``"a, b"`` as ``("a", "b")``."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    from sonoscope.runs.spec import parse_shard
+
+    return None if text is None else parse_shard(text)
+
+
+def _checked_show(aggregate: str | None, top_k: int | None, *, to_files: bool) -> dict[str, Any]:
+    """How the screen sums up a recording; refused where nothing is shown."""
+    if to_files and (aggregate is not None or top_k is not None):
+        option = "--aggregate" if aggregate is not None else "--top-k"
+        raise UsageError(f"{option} is about what the screen shows: leave out -o")
+    if top_k is not None and top_k < 1:
+        raise UsageError(f"--top-k {top_k} must be 1 or more")
+    return {
+        "aggregate": lookup({name: name for name in AGGREGATES}, aggregate or "mean", "aggregate"),
+        "top_k": top_k,
+    }

@@ -1,0 +1,194 @@
+"""Recordings one by one, without a folder of results: to the screen, to one file, or to stdout.
+
+The numbers are those of :mod:`sonoscope.api`. A recording that fails is said on stderr and the others go on;
+the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from sonoscope.errors import UnreadableAudio, UsageError
+
+if TYPE_CHECKING:
+    from sonoscope.api import Model, Result
+    from sonoscope.audio.find import Unlisted
+    from sonoscope.outputs.format import Format
+    from sonoscope.runs.spec import RunSpec
+    from sonoscope.values import Recording
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Tally:
+    """What has come of the recordings so far."""
+
+    done: int = 0
+    failed: int = 0
+    events: int = 0
+    audio_s: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, result: Result) -> None:
+        """Count one recording."""
+        self.done += 1
+        self.events += len(result.events)
+        self.audio_s += result.duration
+
+    def fail(self, error: UnreadableAudio) -> None:
+        """Count one that failed, and say so on stderr."""
+        self.failed += 1
+        log.error("%s", error)
+
+    def text(self) -> str:
+        """One line about all of them."""
+        from sonoscope.cli import display
+
+        failed = f", {self.failed} failed" if self.failed else ""
+        speed = self.audio_s / max(time.monotonic() - self.began, 1e-3)
+        return (
+            f"{display.count(self.done, 'recording')}{failed}: {display.count(self.events, 'event')} "
+            f"in {display.clock(self.audio_s)} of sound, {speed:,.0f} x real time"
+        )
+
+
+def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) -> int:
+    """Show what sounds in each recording; the exit code."""
+    from sonoscope import api, models
+    from sonoscope.audio import find
+    from sonoscope.cli import display
+
+    loaded = [api.load(name) for name in spec.models]
+    listed = iter(find.find(spec.inputs))
+    first = list(islice(listed, 2))
+    screen = display.Screen.of(sys.stdout)
+    show = display.recording if len(first) == 1 else display.short_recording
+    others = sorted(set(models.names()) - {model.bundle.name for model in loaded})
+    tally = Tally()
+    for result in _results(chain(first, listed), loaded, spec, tally):
+        print("\n".join(show(result, screen, aggregate=aggregate, top_k=top_k, others=others)), flush=True)
+    if len(first) > 1:
+        print(tally.text())
+    if tally.done and not quiet:
+        print(display.hint(spec.inputs), file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
+    """The format of the one file that ``-o OUT`` names, or None where it names a folder.
+
+    Parameters
+    ----------
+    out : str
+        ``-`` (stdout), the name of a known format, or anything else: a folder.
+    wanted : tuple of str
+        What ``--format`` names; it goes before the ending, and csv is the default for stdout.
+    """
+    from sonoscope import outputs
+
+    if Path(out).is_dir():
+        return None
+    try:
+        found = outputs.WRITERS["csv"] if out == "-" else outputs.recognise(out)
+    except UsageError:
+        # An ending that several formats share: --format tells which.
+        if len(wanted) != 1:
+            raise
+        return outputs.format_named(wanted[0])
+    if found is None or not wanted:
+        return found
+    if len(wanted) > 1:
+        raise UsageError(
+            f"-o {out} is one file, and --format names {len(wanted)}: name one, or give -o FOLDER"
+        )
+    return outputs.format_named(wanted[0])
+
+
+def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
+    """Write the events of one recording to ``spec.out``; the exit code.
+
+    On stdout there may be several recordings, where the format can hold them.
+    """
+    from sonoscope import api
+    from sonoscope.audio import find
+    from sonoscope.outputs.format import WriteOptions
+
+    if len(spec.models) != 1:
+        raise UsageError(
+            f"-o {spec.out} holds the events of one model, not of {len(spec.models)}: give -o FOLDER"
+        )
+    model = api.load(spec.models[0])
+    listed = iter(find.find(spec.inputs))
+    first = list(islice(listed, 2))
+    if len(first) > 1 and not (spec.out == "-" and form.many):
+        raise UsageError(
+            f"-o {spec.out} is one {form.name} file for one recording, and there are more: give -o FOLDER, "
+            "whose events.csv holds them all"
+        )
+    if spec.out != "-" and Path(spec.out).exists() and not spec.overwrite:
+        raise UsageError(f"-o {spec.out} exists: --overwrite replaces it")
+    if dry_run:
+        where = "stdout" if spec.out == "-" else spec.out
+        print(f"would write the events of {', '.join(spec.inputs)} to {where} as {form.name}")
+        return 0
+    tally = Tally()
+    results = _results(chain(first, listed), [model], spec, tally)
+    if spec.out == "-":
+        with _stdout(form.binary) as file:
+            form.write_many((r.as_written() for r in results), file, WriteOptions(raw=spec.raw))
+        return 1 if tally.failed else 0
+    for result in results:
+        result.write(spec.out, form.name, raw=spec.raw)
+        if not quiet:
+            print(f"{tally.text()}; written to {spec.out}", file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+def _results(
+    entries: Iterable[Recording | Unlisted], loaded: list[Model], spec: RunSpec, tally: Tally
+) -> Iterator[Result]:
+    """Analyse one recording after another with every model; failures are counted and said, not given."""
+    from sonoscope import api
+
+    decisions = [
+        model.decision(spec.threshold, min_duration=spec.min_duration_s, max_gap=spec.max_gap_s)
+        for model in loaded
+    ]
+    options = {"hop_s": spec.hop_s, "tail": spec.tail, "channel": spec.channel}
+    for entry in entries:
+        for model, decision in zip(loaded, decisions, strict=True):
+            try:
+                result = model.analyze_recording(api.found(entry), decision, **options)
+            except UnreadableAudio as error:
+                tally.fail(error)
+                if spec.strict:
+                    return
+                break
+            tally.add(result)
+            yield result
+
+
+@contextmanager
+def _stdout(binary: bool) -> Iterator[IO[Any]]:
+    """stdout as the formats want it: bytes, or UTF-8 whose line ends stay as they are written."""
+    sys.stdout.flush()
+    if binary:
+        yield sys.stdout.buffer
+        return
+    text = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+    try:
+        yield text
+        text.flush()
+    finally:
+        # Detached, or collecting the wrapper would close stdout.
+        text.detach()
