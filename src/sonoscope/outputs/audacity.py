@@ -90,4 +90,4 @@ def _event(row: Row) -> Event:
     return Event(start_s, end_s, label, probability(score))
 
 
-FORMAT = Format("audacity", ".labels.txt", write, read, many=False)
+FORMAT = Format("audacity", ".labels.txt", write, read, many=False, takes=("frequencies",))

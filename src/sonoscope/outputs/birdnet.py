@@ -42,4 +42,4 @@ def _event(row: Row, label_columns: tuple[str, ...]) -> Event:
     return Event(start_s, end_s, "_".join(parts), probability(row.optional("Confidence")))
 
 
-FORMAT = Format("birdnet", ".birdnet.csv", write, read)
+FORMAT = Format("birdnet", ".birdnet.csv", write, read, takes=("label_column",))

@@ -136,4 +136,5 @@ FORMAT = Format(
     many=False,
     needs_scores=True,
     extensions=("_buzzdetect.csv",),
+    takes=("threshold", "detections"),
 )

@@ -38,4 +38,4 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     return gather(found_row(row) for row in read_comma(file, options.name, NEEDED))
 
 
-FORMAT = Format("csv", ".events.csv", write, read, extensions=(".csv",))
+FORMAT = Format("csv", ".events.csv", write, read, extensions=(".csv",), takes=("raw",))

@@ -66,6 +66,8 @@ class Format:
         Whether it holds a value for every window, so that events alone cannot fill it.
     extensions : tuple of str
         Other endings that mean this format, such as ``.csv`` in ``-o song.csv``.
+    takes : tuple of str
+        Which fields of :class:`WriteOptions` and :class:`ReadOptions` change anything.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Format:
     many: bool = True
     needs_scores: bool = False
     extensions: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
 
     def write(
         self,

@@ -134,4 +134,4 @@ def _observations(data: Any) -> list[dict[str, Any]]:
     ]
 
 
-FORMAT = Format("jams", ".jams", write, read, many=False)
+FORMAT = Format("jams", ".jams", write, read, many=False, takes=("raw",))

@@ -58,4 +58,4 @@ def _objects(file: IO[str], name: str) -> Iterator[Found]:
         yield found(values, where)
 
 
-FORMAT = Format("jsonl", ".events.jsonl", write, read, extensions=(".jsonl", ".ndjson"))
+FORMAT = Format("jsonl", ".events.jsonl", write, read, extensions=(".jsonl", ".ndjson"), takes=("raw",))

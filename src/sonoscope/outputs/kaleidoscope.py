@@ -96,4 +96,4 @@ def _event(row: Row, label_columns: tuple[str, ...]) -> Event:
     )
 
 
-FORMAT = Format("kaleidoscope", ".kaleidoscope.csv", write, read)
+FORMAT = Format("kaleidoscope", ".kaleidoscope.csv", write, read, takes=("label_column",))

@@ -44,4 +44,6 @@ def read(file: IO[bytes], options: ReadOptions) -> list[FileResult]:
     return gather(found(row, f"{options.name}, row {number}") for number, row in enumerate(rows, start=1))
 
 
-FORMAT = Format("parquet", ".events.parquet", write, read, binary=True, extensions=(".parquet",))
+FORMAT = Format(
+    "parquet", ".events.parquet", write, read, binary=True, extensions=(".parquet",), takes=("raw",)
+)

@@ -148,4 +148,4 @@ def _label_column(rows: list[Row], options: ReadOptions) -> str:
     )
 
 
-FORMAT = Format("raven", ".selections.txt", write, read)
+FORMAT = Format("raven", ".selections.txt", write, read, takes=("label_column",))
