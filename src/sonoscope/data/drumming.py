@@ -1,7 +1,8 @@
-"""What a drummer plays: grooves, fills, ride patterns, hand percussion and sparse hits, drawn anew for every piece.
+"""What a drummer plays: grooves, fills, ride patterns, hand percussion and sparse hits, drawn anew for every
+piece.
 
-The keys are those of the General MIDI percussion map. A pattern gives each voice of the kit a chance on each step
-of the bar; a bar is then drawn from it, with small variations from bar to bar.
+The keys are those of the General MIDI percussion map. A pattern gives each voice of the kit a chance on each
+step of the bar; a bar is then drawn from it, with small variations from bar to bar.
 """
 
 from __future__ import annotations
@@ -87,9 +88,11 @@ def ride(style: Style, rng: np.random.Generator) -> list[Draft]:
     swung = rng.random() < 0.6
     cymbal = int(rng.choice(_RIDES))
     pattern = {
-        _PEDAL_HAT: _pulse(style, 2 * _STEPS, 0.9, _STEPS), 36: _pulse(style, 2, 0.15), 38: _pulse(style, 1, 0.08),
+        _PEDAL_HAT: _pulse(style, 2 * _STEPS, 0.9, _STEPS),
+        36: _pulse(style, 2, 0.15),
+        38: _pulse(style, 1, 0.08),
         _BELL: _pulse(style, _STEPS, 0.06),
-    }  # fmt: skip
+    }
     notes = []
     for bar in range(style.bars):
         notes += _hits(pattern, bar, style, rng)

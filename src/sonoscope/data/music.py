@@ -1,8 +1,9 @@
 """Random but musical scores, without sound.
 
-``compose(instrument, rng, duration_s)`` draws a key, a scale, a tempo, a metre, a harmony and a texture that suits the
-instrument, writes the notes, and adds what a player does with them: timing that is not quite exact, dynamics, legato,
-vibrato, swells, a sustain pedal, a tuning a little off. The same generator state gives the same score.
+``compose(instrument, rng, duration_s)`` draws a key, a scale, a tempo, a metre, a harmony and a texture that
+suits the instrument, writes the notes, and adds what a player does with them: timing that is not quite exact,
+dynamics, legato, vibrato, swells, a sustain pedal, a tuning a little off. The same generator state gives the
+same score.
 
 Times are seconds from the start of the piece. A note's ``offset_s`` is where its key is released;
 :func:`sounding` gives where the sound ends, which with the pedal down is later.
@@ -25,6 +26,9 @@ from sonoscope.data.textures import PITCHED, SCALES, Draft, Style
 
 #: Kinds of :class:`Control`: ``bend`` in cents, the others 0..127 (CC64, CC1 and CC11 of MIDI).
 CONTROLS = ("bend", "pedal", "vibrato", "expression")
+
+#: What the players of one piece have in common: fields of :class:`Style`.
+_SHARED = ("tempo", "beats_per_bar", "bars", "root", "scale", "harmony")
 
 #: A note shorter than this is not heard as one.
 SHORTEST_S = 0.03
@@ -55,17 +59,21 @@ class Control:
 class Score:
     """What one instrument plays.
 
-    ``notes`` and ``controls`` are in order of time; no two notes of one pitch overlap; nothing lies outside
-    ``[0, duration_s]``. ``bar_s`` and ``start_s`` give the bars: bar ``k`` starts at ``start_s + k * bar_s``.
+    ``notes`` and ``controls`` are in order of time; no two notes of one pitch overlap; no note lies outside
+    ``[0, duration_s]``. Bar ``k`` starts at ``start_s + k * bar_s``.
     """
 
     notes: tuple[NoteEvent, ...]
     controls: tuple[Control, ...]
     duration_s: float
-    tempo: float
+    style: Style
     start_s: float
-    bar_s: float
     texture: str
+
+    @property
+    def bar_s(self) -> float:
+        """Length of a bar in seconds."""
+        return self.style.beats_per_bar * self.style.beat_s
 
 
 def compose(
@@ -76,6 +84,7 @@ def compose(
     program: Program | None = None,
     texture: str | None = None,
     tempo: float | None = None,
+    along: Score | None = None,
 ) -> Score:
     """Write a piece.
 
@@ -89,15 +98,20 @@ def compose(
     program : Program, optional
         Whose range is used; by default the instrument's first.
     texture, tempo : optional
-        Fixed instead of drawn (for ensembles and examples).
+        Fixed instead of drawn; ``tempo`` in beats per minute, 20 to 300.
+    along : Score, optional
+        Of a piece for several: this one takes its tempo, metre, key, harmony and start.
 
     Raises
     ------
     ValueError
-        For a duration under one second, or a texture that is none of this instrument's family.
+        For a duration under one second, a tempo out of range, or a texture that is none of this instrument's
+        family.
     """
     if not duration_s >= 1.0:
         raise ValueError(f"duration_s={duration_s} must be at least 1 second; ask for a longer piece")
+    if tempo is not None and not 20 <= tempo <= 300:
+        raise ValueError(f"tempo={tempo} must lie in 20..300 beats per minute")
     weights = orchestra.TEXTURES[instrument.family]
     if texture is None:
         shares = np.array(list(weights.values()), dtype=float)
@@ -105,12 +119,16 @@ def compose(
     elif texture not in weights:
         raise ValueError(f"texture={texture!r} is not one of {instrument.name}'s: {', '.join(weights)}")
     style = _style(program or instrument.programs[0], rng, duration_s, tempo)
+    if along is not None:
+        shared = {name: getattr(along.style, name) for name in _SHARED}
+        style = replace(style, **shared)
     drafts = (DRUMMING if instrument.is_kit else PITCHED)[texture](style, rng)
     start_s = float(rng.uniform(0.0, 0.25))
+    if along is not None:
+        start_s = along.start_s
     notes = _perform(drafts, style, rng, start_s, duration_s, drums=instrument.is_kit)
-    bar_s = style.beats_per_bar * style.beat_s
-    controls = () if instrument.is_kit else _controls(instrument, rng, notes, start_s, bar_s, duration_s)
-    return Score(notes, controls, duration_s, style.tempo, start_s, bar_s, texture)
+    score = Score(notes, (), duration_s, style, start_s, texture)
+    return score if instrument.is_kit else replace(score, controls=_controls(instrument, rng, score))
 
 
 def _style(program: Program, rng: np.random.Generator, duration_s: float, tempo: float | None) -> Style:
@@ -168,7 +186,7 @@ def _perform(
 
 
 def _separate(notes: Iterable[NoteEvent], *, ring: bool) -> tuple[NoteEvent, ...]:
-    """Cut a note where the next one of its pitch begins; of two that begin (nearly) together, keep the first."""
+    """Cut a note where the next of its pitch begins; of two that begin (nearly) together, keep the first."""
     kept: list[NoteEvent] = []
     last: dict[int, int] = {}
     for note in sorted(notes):
@@ -185,21 +203,14 @@ def _separate(notes: Iterable[NoteEvent], *, ring: bool) -> tuple[NoteEvent, ...
     return tuple(kept)
 
 
-def _controls(
-    instrument: Instrument,
-    rng: np.random.Generator,
-    notes: tuple[NoteEvent, ...],
-    start_s: float,
-    bar_s: float,
-    duration_s: float,
-) -> tuple[Control, ...]:
+def _controls(instrument: Instrument, rng: np.random.Generator, score: Score) -> tuple[Control, ...]:
     """A tuning for the piece; vibrato and swells for what sustains; a pedal for what has one."""
     cents = float(np.clip(rng.normal(0, 12), -30, 30))
     controls = [Control(0.0, "bend", cents)]
     if instrument.sustains:
-        controls += _vibrato(rng, notes) + _swells(rng, notes)
+        controls += _vibrato(rng, score.notes) + _swells(rng, score.notes)
     if instrument.pedal and rng.random() < 0.55:
-        controls += _pedal(rng, start_s, bar_s, duration_s)
+        controls += _pedal(rng, score)
     return tuple(sorted(controls))
 
 
@@ -239,14 +250,14 @@ def _swells(rng: np.random.Generator, notes: tuple[NoteEvent, ...]) -> list[Cont
     return controls
 
 
-def _pedal(rng: np.random.Generator, start_s: float, bar_s: float, duration_s: float) -> list[Control]:
-    """Pedal once a bar or half a bar: up just after the beat, down again a little later (legato pedalling)."""
-    step = bar_s * float(rng.choice([0.5, 1.0, 1.0, 2.0]))
-    controls, at = [], start_s
-    while at < duration_s - 0.3:
+def _pedal(rng: np.random.Generator, score: Score) -> list[Control]:
+    """Pedal every bar or half bar: up just after the beat, down again a little later (legato pedalling)."""
+    step = score.bar_s * float(rng.choice([0.5, 1.0, 1.0, 2.0]))
+    controls, at = [], score.start_s
+    while at < score.duration_s - 0.3:
         if rng.random() < 0.85:
             down = at + float(rng.uniform(0.06, 0.15))
-            up = min(at + step + float(rng.uniform(0.0, 0.04)), duration_s)
+            up = min(at + step + float(rng.uniform(0.0, 0.04)), score.duration_s)
             if up - down > 0.1:
                 controls += [Control(down, "pedal", 127.0), Control(up, "pedal", 0.0)]
         at += step
@@ -254,8 +265,8 @@ def _pedal(rng: np.random.Generator, start_s: float, bar_s: float, duration_s: f
 
 
 def sounding(score: Score) -> tuple[NoteEvent, ...]:
-    """The notes as they are heard: where the pedal is down at a note's release it sounds until the pedal rises,
-    its pitch is struck again, or the piece ends."""
+    """The notes as they are heard: where the pedal is down at a note's release it sounds until the pedal
+    rises, its pitch is struck again, or the piece ends."""
     changes = [(c.time_s, c.value >= 64) for c in score.controls if c.kind == "pedal"]
     if not changes:
         return score.notes

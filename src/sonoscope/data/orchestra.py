@@ -1,12 +1,12 @@
 """Who can play: the instruments of General MIDI as the renderer uses them.
 
-Each :class:`Instrument` names the GM programs that sound like it (with a weight each), the range in which they are
-played, the textures that suit it, and the label it teaches. The labels are those of
+Each :class:`Instrument` names the GM programs that sound like it (with a weight each), the range in which
+they are played, the textures that suit it, and the label it teaches. The labels are those of
 :data:`sonoscope.labels.INSTRUMENTS`; whatever is none of its named classes is labelled ``other``.
 
-Left out on purpose: programs in which several named instruments sound at once or cannot be told apart by name (string
-ensembles 48-51, fiddle 110, electric pianos 4-5, choir and voice synths 85 and 91, guitar noises 120, orchestra hit 55).
-Programs are 0-based; pitches are MIDI numbers; drum kits live in bank 128.
+Left out on purpose: programs in which several named instruments sound at once or cannot be told apart by name
+(string ensembles 48-51, fiddle 110, electric pianos 4-5, choir and voice synths 85 and 91, guitar noises 120,
+orchestra hit 55). Programs are 0-based; pitches are MIDI numbers; drum kits live in bank 128.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KIT_BANK = 128
 
 @dataclass(frozen=True)
 class Program:
-    """One GM program: its 0-based number, how often it is drawn, and its sounding range (MIDI pitches, inclusive)."""
+    """One GM program: its 0-based number, how often it is drawn, its range (MIDI pitches, inclusive)."""
 
     number: int
     weight: float
@@ -67,7 +67,7 @@ class Instrument:
         return lookup(table, str(number), f"program of {self.name}")
 
     def program_for(self, index: int) -> Program:
-        """The program of the ``index``-th stem: in proportion to the weights, the same however many follow."""
+        """The program of stem ``index``: in proportion to the weights, the same however many follow."""
         total = sum(program.weight for program in self.programs)
         given = [0] * len(self.programs)
         chosen = 0
@@ -88,19 +88,23 @@ TEXTURES: dict[str, dict[str, float]] = {
         "runs": 0.4, "scatter": 0.3,
     },
     "amplified": {
-        "strum": 1.2, "power": 2.5, "melody": 2.5, "arpeggio": 1.2, "runs": 1, "riff": 1.2, "chords": 0.6, "single": 0.7,
+        "strum": 1.2, "power": 2.5, "melody": 2.5, "arpeggio": 1.2, "runs": 1, "riff": 1.2, "chords": 0.6,
+        "single": 0.7,
     },
     "organ": {
-        "sustained": 3, "accompanied": 2, "voices": 2, "melody": 1.5, "chords": 1.5, "arpeggio": 0.7, "runs": 0.4,
+        "sustained": 3, "accompanied": 2, "voices": 2, "melody": 1.5, "chords": 1.5, "arpeggio": 0.7,
+        "runs": 0.4,
     },
     "keys": {
-        "accompanied": 3, "arpeggio": 2, "chords": 1.5, "voices": 1.5, "melody": 1.2, "runs": 0.8, "scatter": 1,
-        "single": 0.6, "sustained": 0.5,
+        "accompanied": 3, "arpeggio": 2, "chords": 1.5, "voices": 1.5, "melody": 1.2, "runs": 0.8,
+        "scatter": 1, "single": 0.6, "sustained": 0.5,
     },
     "voice": {"melody": 2.5, "sustained": 2, "long": 2, "chords": 1, "voices": 1, "single": 0.6},
     "bass": {"walking": 3, "riff": 3, "melody": 0.7, "long": 0.7, "single": 0.5, "runs": 0.3},
     "mallets": {"melody": 3, "arpeggio": 1.5, "chords": 0.5, "runs": 1, "trill": 1, "single": 0.7},
-    "plucked": {"arpeggio": 3, "melody": 2.5, "chords": 1, "accompanied": 1, "runs": 1, "trill": 0.5, "single": 0.7},
+    "plucked": {
+        "arpeggio": 3, "melody": 2.5, "chords": 1, "accompanied": 1, "runs": 1, "trill": 0.5, "single": 0.7,
+    },
     "reeds": {"melody": 2.5, "accompanied": 2, "sustained": 1.5, "chords": 1, "long": 0.7, "runs": 0.5},
     "synth": {"sustained": 2, "melody": 2, "arpeggio": 1.5, "long": 1, "riff": 1, "chords": 0.7},
     "timpani": {"trill": 2, "riff": 1.5, "single": 1.5},
@@ -123,18 +127,21 @@ _NAMED: tuple[Instrument, ...] = (
     Instrument("cello", "cello", "bowed", _several({42: 1}, 36, 76)),
     Instrument("clarinet", "clarinet", "winds", _several({71: 1}, 50, 91)),
     Instrument("flute", "flute", "winds", _several({73: 1}, 60, 96)),
-    Instrument("acoustic_guitar", "acoustic_guitar", "guitar", _several({24: 1, 25: 1}, 40, 81), sustains=False),
+    Instrument("acoustic_guitar", "acoustic_guitar", "guitar", _several({24: 1, 25: 1}, 40, 81),
+               sustains=False),
     Instrument("electric_guitar", "electric_guitar", "amplified",
                _several({26: 1, 27: 1.4, 28: 0.5, 29: 1.2, 30: 1.2, 31: 0.3}, 40, 86), sustains=False),
     Instrument("organ", "organ", "organ", _several({16: 1.2, 17: 1, 18: 1.2, 19: 1.2, 20: 0.6}, 36, 96)),
     Instrument("piano", "piano", "keys", _several({0: 3, 1: 2, 2: 0.4, 3: 0.3}, 21, 108), sustains=False,
                pedal=True),
     Instrument("saxophone", "saxophone", "winds", (
-        Program(64, 0.7, 56, 88), Program(65, 1.2, 49, 81), Program(66, 1.2, 44, 76), Program(67, 0.7, 36, 69))),
+        Program(64, 0.7, 56, 88), Program(65, 1.2, 49, 81), Program(66, 1.2, 44, 76),
+        Program(67, 0.7, 36, 69))),
     Instrument("trumpet", "trumpet", "brass", _several({56: 1, 59: 0.4}, 54, 86)),
     Instrument("violin", "violin", "bowed", _several({40: 10, 44: 1, 45: 1}, 55, 100)),
     Instrument("voice", "voice", "voice", _several({52: 1, 53: 0.8, 54: 0.15}, 45, 81)),
-    Instrument("drums", "drums", "kit", _several({0: 3, 8: 2, 16: 2, 24: 1, 25: 1, 32: 2, 40: 1.5, 48: 0.5}, 35, 81),
+    Instrument("drums", "drums", "kit",
+               _several({0: 3, 8: 2, 16: 2, 24: 1, 25: 1, 32: 2, 40: 1.5, 48: 0.5}, 35, 81),
                sustains=False, bank=KIT_BANK),
     Instrument("bass", "bass", "bass", _several(
         {32: 2, 33: 2, 34: 1.5, 35: 1, 36: 0.7, 37: 0.7, 38: 0.7, 39: 0.7, 43: 0.6}, 28, 60), sustains=False),
@@ -146,7 +153,8 @@ _OTHER: tuple[Instrument, ...] = (
     _one("recorder", "winds", 74, 60, 93), _one("pan_flute", "winds", 75, 60, 91),
     _one("blown_bottle", "winds", 76, 55, 84), _one("shakuhachi", "winds", 77, 55, 86),
     _one("whistle", "winds", 78, 72, 100), _one("ocarina", "winds", 79, 60, 88),
-    _one("horn", "brass", 60, 41, 77), _one("trombone", "brass", 57, 40, 72), _one("tuba", "brass", 58, 28, 58),
+    _one("horn", "brass", 60, 41, 77), _one("trombone", "brass", 57, 40, 72),
+    _one("tuba", "brass", 58, 28, 58),
     _one("brass_section", "brass", 61, 43, 84), _one("viola", "bowed", 41, 48, 84),
     _one("harp", "plucked", 46, 28, 100, sustains=False),
     _one("harpsichord", "plucked", 6, 36, 89, sustains=False),
@@ -160,13 +168,16 @@ _OTHER: tuple[Instrument, ...] = (
     _one("dulcimer", "plucked", 15, 50, 84, sustains=False),
     _one("accordion", "reeds", 21, 48, 91), _one("harmonica", "reeds", 22, 60, 91),
     _one("bagpipe", "reeds", 109, 55, 79), _one("shanai", "winds", 111, 55, 84),
-    _one("sitar", "plucked", 104, 48, 79, sustains=False), _one("banjo", "plucked", 105, 48, 81, sustains=False),
-    _one("shamisen", "plucked", 106, 50, 79, sustains=False), _one("koto", "plucked", 107, 48, 84, sustains=False),
+    _one("sitar", "plucked", 104, 48, 79, sustains=False),
+    _one("banjo", "plucked", 105, 48, 81, sustains=False),
+    _one("shamisen", "plucked", 106, 50, 79, sustains=False),
+    _one("koto", "plucked", 107, 48, 84, sustains=False),
     _one("kalimba", "mallets", 108, 55, 86, sustains=False),
     _one("steel_drums", "mallets", 114, 52, 84, sustains=False),
     _one("timpani", "timpani", 47, 36, 57, sustains=False),
     Instrument("synth_lead", "other", "synth", _several({80: 1, 81: 1, 82: 1, 83: 1, 86: 1, 87: 1}, 40, 88)),
-    Instrument("synth_pad", "other", "synth", _several({88: 1, 89: 1, 90: 1, 92: 1, 93: 1, 94: 1, 95: 1}, 40, 84)),
+    Instrument("synth_pad", "other", "synth",
+               _several({88: 1, 89: 1, 90: 1, 92: 1, 93: 1, 94: 1, 95: 1}, 40, 84)),
     Instrument("sound_effect", "other", "effects",
                _several({96: 1, 121: 1, 122: 1, 123: 1, 124: 1, 125: 1, 126: 1, 127: 1}, 48, 72)),
 )  # fmt: skip

@@ -3,13 +3,13 @@
 ``render_stems(out, soundfont=..., counts=...)`` composes, plays and writes::
 
     out/render.json                                what was asked for: a folder holds one bank
-    out/manifest.csv                               a row per stem (the columns every manifest has, and four more)
-    out/violin/violin-p040-00000.flac              mono, 16 bit, as loud as rendered, never clipped
+    out/manifest.csv                               a row per stem (the columns every manifest has, and four
+    more) out/violin/violin-p040-00000.flac              mono, 16 bit, as loud as rendered, never clipped
     out/violin/violin-p040-00000.notes.csv         onset,offset,pitch,velocity,label,score
 
-The same seed gives the same bytes. Stems that exist are not rendered again, so an interrupted bank is finished by the
-same call, and a bank grows when larger counts are asked for. No two stems of a bank share a bar
-(:func:`sonoscope.data.music.bars`).
+The same seed gives the same bytes. Stems that exist are not rendered again, so an interrupted bank is
+finished by the same call, and a bank grows when larger counts are asked for. No two stems of a bank share a
+bar (:func:`sonoscope.data.music.bars`).
 """
 
 from __future__ import annotations
@@ -31,20 +31,25 @@ from sonoscope.data import music, orchestra
 from sonoscope.data.music import Score
 from sonoscope.data.orchestra import Instrument, Program
 from sonoscope.data.synth import KNOWN_FONTS, Chorus, Reverb, Synth
-from sonoscope.errors import RunRefused, UsageError, lookup
+from sonoscope.errors import RunRefused, SonoscopeError, UsageError, lookup
 
 #: Columns of a manifest (conventions: manifest), then what only rendered stems have.
 MANIFEST_COLUMNS = (
-    "path", "start_s", "duration_s", "labels", "absent", "unknown", "group", "split", "source", "licence", "site",
-    "recorder", "start_datetime", "annotation", "instrument", "program", "soundfont", "seed",
+    "path", "start_s", "duration_s", "labels", "absent", "unknown", "group", "split", "source", "licence",
+    "site", "recorder", "start_datetime", "annotation", "instrument", "program", "soundfont", "seed",
 )  # fmt: skip
 NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "label", "score")
 
+#: Stems are rendered in memory, one at a time.
+MAX_DURATION_S = 3600
 #: A stem that would be louder is turned down to this peak.
 PEAK = 0.97
-#: Another piece is composed when one shares a bar with an earlier stem; more tries than this means a broken generator.
+#: A stem whose peak is under this (-60 dB) is silent.
+_SILENT = 1e-3
+#: Another piece is composed when one shares a bar with an earlier stem, this often at most.
 _TRIES = 20
-_FORMATS = {"flac": "FLAC", "wav": "WAV"}
+#: File suffix to libsndfile's name of the format.
+FORMATS = {"flac": "FLAC", "wav": "WAV"}
 
 #: Stems of each instrument by default, relative to ``per_class``: more for what varies more.
 _SHARES = {"piano": 1.4, "electric_guitar": 1.5, "organ": 1.2, "drums": 1.1, "bass": 0.7}
@@ -70,8 +75,8 @@ class Stem:
 def default_counts(per_class: int, instruments: list[str] | None = None) -> dict[str, int]:
     """How many stems of each instrument make a balanced bank.
 
-    ``per_class`` for each named class (more for piano, electric guitar, organ and drums), a tenth of it for each
-    program labelled ``other``. ``instruments`` limits it to those names. Raises ``UnknownName``.
+    ``per_class`` for each named class (more for piano, electric guitar, organ and drums), a tenth of it for
+    each program labelled ``other``. ``instruments`` limits it to those names. Raises ``UnknownName``.
     """
     if per_class < 1:
         raise UsageError(f"per_class={per_class} must be at least 1")
@@ -86,7 +91,8 @@ def default_counts(per_class: int, instruments: list[str] | None = None) -> dict
 
 
 def plan(counts: Mapping[str, int], soundfont: str, seed: int) -> list[Stem]:
-    """Every stem of a bank in the order of rendering. A larger count adds stems and leaves the others as they are.
+    """Every stem of a bank in the order of rendering. A larger count adds stems and leaves the others as they
+    are.
 
     Raises
     ------
@@ -129,7 +135,7 @@ def render_stems(
     counts : mapping of instrument name to number of stems
         See :func:`default_counts`. Stems of an earlier call stay, and stay in the manifest.
     duration_s : float
-        Length of every stem, at least 1 s.
+        Length of every stem, 1 s to an hour.
     seed : int
         Not negative.
     sample_rate : int
@@ -154,30 +160,42 @@ def render_stems(
         If ``out`` holds another bank.
     """
     out = Path(out)
-    lookup(_FORMATS, format, "format")
-    if not duration_s >= 1.0 or seed < 0:
-        raise UsageError(f"duration_s={duration_s} must be at least 1 and seed={seed} must not be negative")
+    check(duration_s, seed, format)
     with Synth(soundfont, sample_rate) as synth:
         settings = {"soundfont": synth.name, "duration_s": float(duration_s), "seed": seed,
                     "sample_rate": sample_rate, "format": format}  # fmt: skip
-        wanted = _merge(out, settings, counts)
+        known = {orchestra.find(name).name: count for name, count in counts.items()}
+        wanted = merge_settings(out, settings, known)
         stems = plan(wanted, synth.name, seed)
         rows = []
         for done, (stem, stem_seed, score) in enumerate(_composed(stems, duration_s), start=1):
-            rows.append(_row(stem, stem_seed, synth.name, duration_s, format))
             if not _exists(out, stem, format):
                 _write_stem(out, stem, stem_seed, synth.grid(score), synth, format)
+            rows.append(_row(out, stem, stem_seed, synth.name, duration_s, format))
             if progress is not None:
                 progress(done, len(stems))
     manifest = out / "manifest.csv"
-    _write_csv(manifest, MANIFEST_COLUMNS, rows)
+    write_csv(manifest, MANIFEST_COLUMNS, rows)
     return manifest
 
 
-def _merge(out: Path, settings: dict, counts: Mapping[str, int]) -> dict[str, int]:
-    """Check the folder's ``render.json`` against what is asked for now, and write the larger of both counts."""
+def check(duration_s: float, seed: int, format: str) -> None:
+    """Raise ``UsageError`` for a duration, seed or format that cannot be rendered."""
+    lookup(FORMATS, format, "format")
+    if not 1.0 <= duration_s <= MAX_DURATION_S:
+        raise UsageError(f"duration_s={duration_s} must lie in 1..{MAX_DURATION_S} seconds")
+    if seed < 0:
+        raise UsageError(f"seed={seed} must not be negative")
+
+
+def merge_settings(out: Path, settings: dict, counts: Mapping[str, int]) -> dict[str, int]:
+    """Check the folder's ``render.json`` against what is asked for; keep and return the larger of both
+    counts.
+
+    Raises ``RunRefused`` if the folder was rendered with other settings.
+    """
     file = out / "render.json"
-    wanted = {orchestra.find(name).name: count for name, count in counts.items()}
+    wanted = dict(counts)
     if file.is_file():
         held = json.loads(file.read_text())
         differ = [
@@ -194,7 +212,7 @@ def _merge(out: Path, settings: dict, counts: Mapping[str, int]) -> dict[str, in
             for name in {**held["counts"], **wanted}
         }
     out.mkdir(parents=True, exist_ok=True)
-    _write_bytes(file, (json.dumps({**settings, "counts": wanted}, indent=1) + "\n").encode())
+    write_bytes(file, (json.dumps({**settings, "counts": wanted}, indent=1) + "\n").encode())
     return wanted
 
 
@@ -211,43 +229,50 @@ def _composed(stems: list[Stem], duration_s: float) -> Iterator[tuple[Stem, int,
             if bars and seen.isdisjoint(bars):
                 break
         else:
-            raise AssertionError(f"{stem.name}: {_TRIES} pieces in a row share a bar with an earlier one")
+            raise SonoscopeError(
+                f"{stem.name}: {_TRIES} pieces in a row share a bar with an earlier one; "
+                f"ask for longer stems than duration_s={duration_s:g}, or fewer"
+            )
         seen |= bars
         yield stem, seed, score
 
 
-def _room(rng: np.random.Generator) -> tuple[Reverb | None, Chorus | None, float]:
+def draw_room(rng: np.random.Generator) -> tuple[Reverb | None, Chorus | None, float]:
     """Draw a room, a chorus (seldom) and a gain."""
     reverb = chorus = None
     if rng.random() < 0.75:
         reverb = Reverb(
-            size=float(rng.uniform(0.1, 0.95)), damping=float(rng.uniform(0.0, 0.8)), width=float(rng.uniform(0, 100)),
-            level=float(rng.uniform(0.1, 0.9)), send=int(rng.integers(20, 110)),
-        )  # fmt: skip
+            size=float(rng.uniform(0.1, 0.95)),
+            damping=float(rng.uniform(0.0, 0.8)),
+            width=float(rng.uniform(0, 100)),
+            level=float(rng.uniform(0.1, 0.9)),
+            send=int(rng.integers(20, 110)),
+        )
     if rng.random() < 0.2:
         chorus = Chorus(
-            voices=int(rng.integers(2, 5)), level=float(rng.uniform(0.5, 2.5)), speed_hz=float(rng.uniform(0.2, 1.5)),
-            depth_ms=float(rng.uniform(2, 8)), send=int(rng.integers(20, 100)),
-        )  # fmt: skip
+            voices=int(rng.integers(2, 5)),
+            level=float(rng.uniform(0.5, 2.5)),
+            speed_hz=float(rng.uniform(0.2, 1.5)),
+            depth_ms=float(rng.uniform(2, 8)),
+            send=int(rng.integers(20, 100)),
+        )
     return reverb, chorus, float(np.exp(rng.uniform(np.log(0.4), np.log(1.6))))
 
 
 def _write_stem(out: Path, stem: Stem, seed: int, score: Score, synth: Synth, format: str) -> None:
-    """Play one stem and write its notes and then its sound, so that a sound that exists has its notes."""
+    """Play one stem and write its notes and then its sound, so that a sound that exists has its notes.
+
+    A font may have no sample for the pitches of a stem: what cannot be heard gets no notes.
+    """
     # A stream of its own: how a piece sounds does not depend on how many numbers were drawn to compose it.
-    reverb, chorus, gain = _room(np.random.default_rng((seed, 1)))
+    reverb, chorus, gain = draw_room(np.random.default_rng((seed, 1)))
     samples = synth.render(
         score, stem.program.number, stem.instrument.bank, reverb=reverb, chorus=chorus, gain=gain
     )
-    peak = float(np.abs(samples).max())
-    if peak > PEAK:
-        samples *= np.float32(PEAK / peak)
-    folder = (out / stem.name).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(out / f"{stem.name}.notes.csv", NOTE_COLUMNS, note_rows(score, stem.instrument.label))
-    sound = io.BytesIO()
-    soundfile.write(sound, samples, synth.sample_rate, format=_FORMATS[format], subtype="PCM_16")
-    _write_bytes(out / f"{stem.name}.{format}", sound.getvalue())
+    (out / stem.name).parent.mkdir(parents=True, exist_ok=True)
+    rows = note_rows(score, stem.instrument.label) if np.abs(samples).max() >= _SILENT else []
+    write_csv(out / f"{stem.name}.notes.csv", NOTE_COLUMNS, rows)
+    write_sound(out / f"{stem.name}.{format}", samples, synth.sample_rate)
 
 
 def note_rows(score: Score, label: str) -> list[tuple]:
@@ -258,34 +283,72 @@ def note_rows(score: Score, label: str) -> list[tuple]:
     ]
 
 
-def _row(stem: Stem, seed: int, font: str, duration_s: float, format: str) -> tuple:
-    """The stem's row in the manifest. Everything that is not played is known to be absent."""
-    label = stem.instrument.label
-    absent = ";".join(other.id for other in labels.INSTRUMENTS if other.id != label)
+def _row(out: Path, stem: Stem, seed: int, font: str, duration_s: float, format: str) -> tuple:
+    """The stem's row in the manifest. Everything that is not heard is known to be absent."""
+    annotation = out / f"{stem.name}.notes.csv"
+    heard = {row["label"] for row in read_csv(annotation)}
     licence = KNOWN_FONTS[font].licence if font in KNOWN_FONTS else ""
     values = {
-        "path": f"{stem.name}.{format}", "start_s": 0, "duration_s": f"{duration_s:g}", "labels": label,
-        "absent": absent, "group": f"{font}/{stem.program.number}" + ("/kit" if stem.instrument.is_kit else ""),
-        "source": "rendered", "licence": licence, "annotation": f"{stem.name}.notes.csv",
-        "instrument": stem.instrument.name, "program": stem.program.number, "soundfont": font, "seed": seed,
-    }  # fmt: skip
+        "path": f"{stem.name}.{format}",
+        "start_s": 0,
+        "duration_s": f"{duration_s:g}",
+        **label_columns(heard),
+        "group": f"{font}/{stem.program.number}" + ("/kit" if stem.instrument.is_kit else ""),
+        "source": "rendered",
+        "licence": licence,
+        "annotation": f"{stem.name}.notes.csv",
+        "instrument": stem.instrument.name,
+        "program": stem.program.number,
+        "soundfont": font,
+        "seed": seed,
+    }
     return tuple(values.get(column, "") for column in MANIFEST_COLUMNS)
+
+
+def label_columns(heard: set[str]) -> dict[str, str]:
+    """The manifest's ``labels`` and ``absent`` in the order of the label set."""
+    ids = [label.id for label in labels.INSTRUMENTS]
+    return {
+        "labels": ";".join(i for i in ids if i in heard),
+        "absent": ";".join(i for i in ids if i not in heard),
+    }
 
 
 def _exists(out: Path, stem: Stem, format: str) -> bool:
     return (out / f"{stem.name}.{format}").is_file() and (out / f"{stem.name}.notes.csv").is_file()
 
 
-def _write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
+def read_csv(file: Path) -> list[dict[str, str]]:
+    """The rows of a table by column name."""
+    with open(file, newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+def write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
+    """Write a table, whole or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    _write_bytes(file, text.getvalue().encode())
+    write_bytes(file, text.getvalue().encode())
 
 
-def _write_bytes(file: Path, content: bytes) -> None:
+def write_sound(file: Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write mono samples, shape (n,), as 16 bit FLAC or WAV by suffix; louder than ``PEAK`` is turned down."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    sound = io.BytesIO()
+    soundfile.write(
+        sound,
+        samples * np.float32(PEAK / peak) if peak > PEAK else samples,
+        sample_rate,
+        format=FORMATS[file.suffix.removeprefix(".")],
+        subtype="PCM_16",
+    )
+    write_bytes(file, sound.getvalue())
+
+
+def write_bytes(file: Path, content: bytes) -> None:
     """Write beside and move into place, so that a file that exists is whole."""
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     beside.write_bytes(content)
-    os.replace(beside, file)
+    beside.replace(file)

@@ -1,11 +1,12 @@
 """Scores to sound: one soundfont kept open, one stem at a time, through FluidSynth.
 
-Loading a soundfont is slow (148 MB: 0.3 s; 86 MB compressed: 5 s), so :class:`Synth` loads it once, whole. Each stem is played by a new engine that borrows the open font: an engine that is reused, even after a system
-reset, keeps the phases of its reverb and chorus modulators, and its next stem would depend on what it played before.
-A new engine costs about a millisecond.
+Loading a soundfont is slow (148 MB: 0.3 s; 86 MB compressed: 5 s), so :class:`Synth` loads it once, whole.
+Each stem is played by a new engine that borrows the open font: an engine that is reused, even after a system
+reset, keeps the phases of its reverb and chorus modulators, and its next stem would depend on what it played
+before. A new engine costs about a millisecond.
 
-FluidSynth works in blocks of 64 samples; an event takes effect at a block boundary. :meth:`Synth.grid` gives the times
-at which a score is really played, so that labels can be exact.
+FluidSynth works in blocks of 64 samples; an event takes effect at a block boundary. :meth:`Synth.grid` gives
+the times at which a score is really played, so that labels can be exact.
 
 Needs the ``render`` extra (pyfluidsynth), the FluidSynth library and a soundfont; see :func:`soundfonts`.
 """
@@ -23,7 +24,7 @@ import numpy as np
 
 from sonoscope.data.music import NoteEvent, Score
 from sonoscope.data.orchestra import KIT_BANK
-from sonoscope.errors import SonoscopeError, UsageError, lookup
+from sonoscope.errors import SonoscopeError, UsageError, lookup, optional
 
 #: FluidSynth's FLUID_BUFSIZE: events take effect, and sound is computed, in blocks of this many samples.
 BLOCK_SAMPLES = 64
@@ -42,14 +43,14 @@ FOLDERS = (
 
 
 class NoSynthesizer(SonoscopeError):
-    """FluidSynth, its Python binding or a soundfont is not on this machine."""
+    """The FluidSynth library or a soundfont is not on this machine."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class KnownFont:
-    """A soundfont that the renderer knows by name: files it may be in (first found wins), package, licence."""
+    """A soundfont known by name: files it may be in (first found wins), package, licence, origin."""
 
     files: tuple[str, ...]
     package: str
@@ -64,7 +65,8 @@ KNOWN_FONTS: dict[str, KnownFont] = {
         "https://packages.debian.org/fluid-soundfont-gm",
     ),
     "musescore": KnownFont(
-        ("MuseScore_General_Full.sf3", "MuseScore_General.sf3", "MuseScore_General_Full.sf2", "MuseScore_General.sf2"),
+        ("MuseScore_General_Full.sf3", "MuseScore_General.sf3", "MuseScore_General_Full.sf2",
+         "MuseScore_General.sf2"),
         "musescore-general-soundfont", "MIT", "https://packages.debian.org/musescore-general-soundfont",
     ),
     "timgm6mb": KnownFont(
@@ -110,7 +112,7 @@ def soundfont(name: str | Path) -> tuple[str, Path]:
     if str(name) not in here:
         raise NoSynthesizer(
             f"soundfont {name!r} ({font.files[0]}) is not in {', '.join(map(str, FOLDERS))}. "
-            f"Install it (Debian, Ubuntu: apt install {font.package}) or give the path of an .sf2 or .sf3 file."
+            f"Install it (Debian, Ubuntu: apt install {font.package}) or give an .sf2 or .sf3 file."
             f"{' Here: ' + ', '.join(here) + '.' if here else ''}"
         )
     return str(name), here[str(name)]
@@ -119,19 +121,15 @@ def soundfont(name: str | Path) -> tuple[str, Path]:
 def _library() -> Any:
     """The pyfluidsynth module with the functions it does not declare declared on its library handle.
 
-    Raises ``NoSynthesizer`` when the module or the library is missing.
+    Raises ``UsageError`` when the module is missing, ``NoSynthesizer`` when the library is.
     """
     try:
-        import fluidsynth
-    except ModuleNotFoundError:
-        raise NoSynthesizer(
-            "rendering needs pyfluidsynth, which is not installed. Install the extra: pip install 'sonoscope[render]'"
-        ) from None
+        c = optional("fluidsynth", "render", "rendering")._fl
     except (ImportError, OSError) as error:
         raise NoSynthesizer(
-            f"rendering needs the FluidSynth library ({error}). Install it (Debian, Ubuntu: apt install libfluidsynth3)"
+            f"rendering needs the FluidSynth library ({error}). "
+            "Install it (Debian, Ubuntu: apt install libfluidsynth3)"
         ) from None
-    c = fluidsynth._fl
     pointer, whole, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
     declared: dict[str, tuple[Any, list[Any]]] = {
         "fluid_synth_write_float": (whole, [pointer, whole, pointer, whole, whole, pointer, whole, whole]),
@@ -164,7 +162,7 @@ def _library() -> Any:
 
 @dataclass(frozen=True)
 class Reverb:
-    """A room: ``size`` and ``damping`` 0..1, ``width`` 0..100, ``level`` 0..1, and how much is sent, 0..127."""
+    """A room: ``size`` and ``damping`` 0..1, ``width`` 0..100, ``level`` 0..1, and what is sent, 0..127."""
 
     size: float
     damping: float
@@ -175,7 +173,7 @@ class Reverb:
 
 @dataclass(frozen=True)
 class Chorus:
-    """A chorus: ``voices`` 0..99, ``level`` 0..10, ``speed_hz`` 0.1..5, ``depth_ms`` 0..21, and the send, 0..127."""
+    """``voices`` 0..99, ``level`` 0..10, ``speed_hz`` 0.1..5, ``depth_ms`` 0..21, what is sent 0..127."""
 
     voices: int
     level: float
@@ -197,9 +195,9 @@ class Synth:
     Raises
     ------
     UsageError
-        For a rate out of range or a file that is no soundfont.
+        For a rate out of range, a file that is no soundfont, or if pyfluidsynth is not installed.
     NoSynthesizer
-        If FluidSynth, its binding or the font is absent; the message says what to install.
+        If the FluidSynth library or the font is absent; the message says what to install.
     """
 
     def __init__(self, font: str | Path, sample_rate: int = 24_000) -> None:
@@ -208,7 +206,8 @@ class Synth:
         self.name, self.path = soundfont(font)
         self.sample_rate = sample_rate
         self._c = _library()
-        self._settings, self._keeper = self._engine(channels=16)
+        self._keeper: int | None
+        self._settings, self._keeper = self._engine()
         self._font_id = self._c.fluid_synth_sfload(self._keeper, str(self.path).encode(), 0)
         if self._font_id < 0:
             self.close()
@@ -238,7 +237,8 @@ class Synth:
     def grid(self, score: Score) -> Score:
         """The same score with notes and controls at the block boundaries at which they take effect.
 
-        No time moves by more than half a block (1.33 ms at 24 kHz), except that a note lasts one block at least.
+        No time moves by more than half a block (1.33 ms at 24 kHz), except that a note lasts one block at
+        least.
         """
         step = BLOCK_SAMPLES / self.sample_rate
 
@@ -281,7 +281,8 @@ class Synth:
         Returns
         -------
         np.ndarray, shape (round(duration_s * sample_rate),), float32
-            Mean of both channels; a fresh array. The same arguments give the same bytes, whatever was played before.
+            Mean of both channels; a fresh array. The same arguments give the same bytes, whatever was played
+            before.
 
         Raises
         ------
@@ -291,7 +292,7 @@ class Synth:
         if not 0 < gain <= 10:
             raise UsageError(f"gain={gain} must lie in (0, 10]")
         self._need(program, bank)
-        settings, engine = self._engine(channels=16, gain=gain, reverb=reverb, chorus=chorus)
+        settings, engine = self._engine(gain=gain, reverb=reverb, chorus=chorus)
         try:
             font_id = self._c.fluid_synth_add_sfont(engine, self._font)
             channel = 9 if bank == KIT_BANK else 0
@@ -331,8 +332,8 @@ class Synth:
     def _events(self, score: Score) -> list[tuple[int, int, str, int, int | None]]:
         """``(block, rank, function, first, second)`` in the order of playing.
 
-        Within a block: note-offs, then controllers, then note-ons, so that a repeated pitch is struck anew and a note
-        starts with its controllers set.
+        Within a block: note-offs, then controllers, then note-ons, so that a repeated pitch is struck anew
+        and a note starts with its controllers set.
         """
         rate = self.sample_rate / BLOCK_SAMPLES
         events: list[tuple[int, int, str, int, int | None]] = []
@@ -358,32 +359,36 @@ class Synth:
         if self.program_name(program, bank) is None:
             known = [str(n) for n in range(128) if self.program_name(n, bank) is not None]
             raise UsageError(
-                f"soundfont {self.name} has no program {program} in bank {bank}. It has: {', '.join(known) or 'none'}."
+                f"soundfont {self.name} has no program {program} in bank {bank}. "
+                f"It has: {', '.join(known) or 'none'}."
             )
 
     def _engine(
-        self,
-        *,
-        channels: int,
-        gain: float = 0.4,
-        reverb: Reverb | None = None,
-        chorus: Chorus | None = None,
+        self, *, gain: float = 0.4, reverb: Reverb | None = None, chorus: Chorus | None = None
     ) -> tuple[int, int]:
-        """New settings and an engine made from them."""
-        settings = self._c.new_fluid_settings()
-        whole = {"synth.midi-channels": channels, "synth.lock-memory": 0, "synth.polyphony": 256,
-                 "synth.cpu-cores": 1, "synth.reverb.active": int(reverb is not None),
-                 "synth.chorus.active": int(chorus is not None)}  # fmt: skip
-        real = {"synth.gain": gain, "synth.sample-rate": float(self.sample_rate)}
+        """New settings and an engine made from them. Raises ``UsageError`` for a value FluidSynth refuses."""
+        values: dict[str, float] = {
+            "synth.gain": gain,
+            "synth.sample-rate": float(self.sample_rate),
+            "synth.polyphony": 256,
+            "synth.lock-memory": 0,
+            "synth.reverb.active": int(reverb is not None),
+            "synth.chorus.active": int(chorus is not None),
+        }
         if reverb is not None:
-            real |= {"synth.reverb.room-size": reverb.size, "synth.reverb.damp": reverb.damping,
-                     "synth.reverb.width": reverb.width, "synth.reverb.level": reverb.level}  # fmt: skip
+            values["synth.reverb.room-size"] = float(reverb.size)
+            values["synth.reverb.damp"] = float(reverb.damping)
+            values["synth.reverb.width"] = float(reverb.width)
+            values["synth.reverb.level"] = float(reverb.level)
         if chorus is not None:
-            whole["synth.chorus.nr"] = chorus.voices
-            real |= {"synth.chorus.level": chorus.level, "synth.chorus.speed": chorus.speed_hz,
-                     "synth.chorus.depth": chorus.depth_ms}  # fmt: skip
-        for name, value in whole.items():
-            self._c.fluid_settings_setint(settings, name.encode(), value)
-        for name, number in real.items():
-            self._c.fluid_settings_setnum(settings, name.encode(), number)
+            values["synth.chorus.nr"] = int(chorus.voices)
+            values["synth.chorus.level"] = float(chorus.level)
+            values["synth.chorus.speed"] = float(chorus.speed_hz)
+            values["synth.chorus.depth"] = float(chorus.depth_ms)
+        settings = self._c.new_fluid_settings()
+        for name, value in values.items():
+            kind = "int" if isinstance(value, int) else "num"
+            if getattr(self._c, f"fluid_settings_set{kind}")(settings, name.encode(), value) != 0:
+                self._c.delete_fluid_settings(settings)
+                raise UsageError(f"{name}={value:g} is out of the range that FluidSynth allows")
         return settings, self._c.new_fluid_synth(settings)

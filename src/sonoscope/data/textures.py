@@ -1,14 +1,15 @@
 """How an instrument plays: textures that turn a drawn :class:`Style` into notes counted in beats.
 
-A texture is a function ``(style, rng) -> list of Draft``. It knows the scale, the harmony of each bar and the range,
-and nothing about seconds, loudness curves or controllers, which :mod:`sonoscope.data.music` adds. All randomness
-comes from the generator that is passed.
+A texture is a function ``(style, rng) -> list of Draft``. It knows the scale, the harmony of each bar and the
+range, and nothing about seconds, loudness curves or controllers, which :mod:`sonoscope.data.music` adds. All
+randomness comes from the generator that is passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class Style:
         return self.bars * self.beats_per_bar
 
     def ladder(self, low: int | None = None, high: int | None = None) -> list[int]:
-        """The pitches of the scale from ``low`` to ``high``; every semitone where the scale has under three there."""
+        """The pitches of the scale from ``low`` to ``high``; every semitone if the scale has under three."""
         low, high = self.low if low is None else low, self.high if high is None else high
         steps = [p for p in range(low, high + 1) if (p - self.root) % 12 in self.scale]
         return steps if len(steps) >= 3 else list(range(low, high + 1))
@@ -166,7 +167,7 @@ def voices(style: Style, rng: np.random.Generator) -> list[Draft]:
     parts = int(rng.integers(2, 4)) if style.high - style.low >= 18 else 2
     edges = np.linspace(style.low, style.high, parts + 1).astype(int)
     notes = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         notes += _line(style, rng, int(low), int(max(high, low + 5)) if high < style.high else int(high))
     return notes
 
@@ -254,7 +255,7 @@ def strum(style: Style, rng: np.random.Generator) -> list[Draft]:
 
 
 def power(style: Style, rng: np.random.Generator) -> list[Draft]:
-    """Power chords: root, fifth and sometimes the octave, in repeated eighths or in the rhythm of the cells."""
+    """Power chords: root, fifth and sometimes the octave, in repeated eighths or in the cells' rhythm."""
     chug = rng.random() < 0.5
     top = min(style.low + 16, style.high - 12)
     octave = rng.random() < 0.5
