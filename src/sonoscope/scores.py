@@ -372,29 +372,26 @@ def read_table(file: IO[Any], kind: TableKind = "csv") -> ScoreTable:
         names = list(table.column_names)
         values = np.column_stack([column.to_numpy() for column in table.columns])
     else:
-        names, values = _read_text(file, separator)
+        names, values = next(csv.reader(file, delimiter=separator), []), None
+        names[:1] = [name.removeprefix("\ufeff") for name in names[:1]]
     if names[:2] not in (["start", "end"], ["onset", "offset"]):
         raise UsageError(
             f"{_named(file)}: a table of scores begins with the columns start,end or onset,offset; "
             f"found {','.join(names[:2])!r}"
         )
+    values = _read_numbers(file, separator, len(names)) if values is None else values
     times = values[:, :2].astype(np.float64)
     return ScoreTable(tuple(names[2:]), times[:, 0], times[:, 1], values[:, 2:].astype(np.float32))
 
 
-def _read_text(file: IO[str], separator: str) -> tuple[list[str], np.ndarray]:
-    names = next(csv.reader(file, delimiter=separator), [])
-    if names:
-        names[0] = names[0].removeprefix("\ufeff")
+def _read_numbers(file: IO[str], separator: str, width: int) -> np.ndarray:
     body = file.read()
     if not body.strip():
-        return names, np.zeros((0, len(names)))
+        return np.zeros((0, width))
     try:
         values = np.loadtxt(io.StringIO(body), delimiter=separator, ndmin=2, comments=None)
     except ValueError as error:
         raise UsageError(f"{_named(file)}: {error} (rows are counted without the header)") from None
-    if values.shape[1] != len(names):
-        raise UsageError(
-            f"{_named(file)}: the header has {len(names)} columns, the rows have {values.shape[1]}"
-        )
-    return names, values
+    if values.shape[1] != width:
+        raise UsageError(f"{_named(file)}: the header has {width} columns, the rows have {values.shape[1]}")
+    return values

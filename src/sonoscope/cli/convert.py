@@ -90,7 +90,6 @@ def convert_command(
         files=files,
         overwrite=overwrite,
     )
-    where = (
-        f": {done.files[0]}" if len(done.files) == 1 else f", {len(done.files)} files" if done.files else ""
-    )
+    written = f"{len(done.files)} files" if len(done.files) > 1 else "".join(map(str, done.files))
+    where = f" in {written}" if written else ""
     print(f"{done.events} events of {done.recordings} recordings{where}", file=sys.stderr)

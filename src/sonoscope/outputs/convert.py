@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -172,9 +173,8 @@ def _write_each(
     results: Sequence[FileResult], folder: Path, form: Format, options: WriteOptions, *, overwrite: bool
 ) -> tuple[Path, ...]:
     paths = [folder / f"{_inside(result.file)}{form.suffix}" for result in results]
-    twice = {path for path in paths if paths.count(path) > 1}
-    if twice:
-        raise UsageError(f"two recordings would both be written to {min(twice)}")
+    if twice := [path for path, count in Counter(paths).items() if count > 1]:
+        raise UsageError(f"two recordings would both be written to {twice[0]}")
     _refuse_existing(paths, overwrite=overwrite)
     for result, path in zip(results, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,5 @@ def _write(results: Sequence[FileResult], path: Path, form: Format, options: Wri
         with open(beside, "wb") if form.binary else open(beside, "w", encoding="utf-8", newline="") as file:
             form.write_many(results, file, options)
         beside.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
         beside.unlink(missing_ok=True)
