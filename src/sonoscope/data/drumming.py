@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sonoscope.data.textures import Draft, Style
+from sonoscope.data.style import Draft, Style
 
 _STEPS = 4  # per beat
 _KICKS, _SNARES = (36, 35), (38, 40, 37, 39)

@@ -22,7 +22,8 @@ import numpy as np
 from sonoscope.data import orchestra
 from sonoscope.data.drumming import DRUMMING
 from sonoscope.data.orchestra import Instrument, Program
-from sonoscope.data.textures import PITCHED, SCALES, Draft, Style
+from sonoscope.data.style import SCALES, Draft, Style
+from sonoscope.data.textures import PITCHED
 
 #: Kinds of :class:`Control`: ``bend`` in cents, the others 0..127 (CC64, CC1 and CC11 of MIDI).
 CONTROLS = ("bend", "pedal", "vibrato", "expression")

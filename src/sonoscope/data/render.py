@@ -334,7 +334,7 @@ def write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
 
 
 def write_sound(file: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Write mono samples, shape (n,), as 16 bit FLAC or WAV by suffix; louder than ``PEAK`` is turned down."""
+    """Write mono samples, shape (n,), as 16 bit FLAC or WAV by suffix; above ``PEAK`` turned down."""
     peak = float(np.abs(samples).max(initial=0.0))
     sound = io.BytesIO()
     soundfile.write(

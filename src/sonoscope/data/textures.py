@@ -1,4 +1,4 @@
-"""How an instrument plays: textures that turn a drawn :class:`Style` into notes counted in beats.
+"""How an instrument plays: textures that turn a drawn style into notes counted in beats.
 
 A texture is a function ``(style, rng) -> list of Draft``. It knows the scale, the harmony of each bar and the
 range, and nothing about seconds, loudness curves or controllers, which :mod:`sonoscope.data.music` adds. All
@@ -7,118 +7,16 @@ randomness comes from the generator that is passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
-#: Semitones above the root. Chords are stacked thirds of the scale, so each scale has its own harmony.
-SCALES: dict[str, tuple[int, ...]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "harmonic_minor": (0, 2, 3, 5, 7, 8, 11),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "pentatonic": (0, 2, 4, 7, 9),
-}
+from sonoscope.data.style import Draft, Style, rhythm
 
-#: Rhythm cells: lengths in beats that fill one or two beats, and how often each is drawn.
-CELLS: tuple[tuple[tuple[float, ...], float], ...] = (
-    ((1,), 3), ((0.5, 0.5), 3), ((0.25, 0.25, 0.25, 0.25), 1.5), ((0.75, 0.25), 1.2), ((0.25, 0.75), 0.4),
-    ((0.5, 0.25, 0.25), 1), ((0.25, 0.25, 0.5), 1), ((0.25, 0.5, 0.25), 0.6), ((1 / 3, 1 / 3, 1 / 3), 0.8),
-    ((2 / 3, 1 / 3), 0.8), ((2,), 1.5), ((1.5, 0.5), 1), ((0.5, 1, 0.5), 0.6), ((0.5, 1.5), 0.4),
-    ((0.75, 0.75, 0.5), 0.6), ((2 / 3, 2 / 3, 2 / 3), 0.3), ((1 / 6,) * 6, 0.2),
-)  # fmt: skip
-_CELL_SHARES = np.array([weight for _, weight in CELLS]) / sum(weight for _, weight in CELLS)
-
-
-@dataclass(frozen=True)
-class Style:
-    """What is fixed for a piece.
-
-    Attributes
-    ----------
-    tempo : float
-        Beats per minute.
-    beats_per_bar, bars : int
-    root : int
-        Pitch class of the key, 0..11.
-    scale : tuple of int
-        Semitones above the root.
-    low, high : int
-        The part of the instrument's range that this piece uses, MIDI pitches, inclusive.
-    harmony : tuple of int, length ``bars``
-        Scale degree (from 0) on which each bar's chord stands.
-    rest : float
-        Chance that a rhythm cell is silent.
-    busy : float
-        0 (long notes) to 1 (short notes): tilts the choice of cells.
-    """
-
-    tempo: float
-    beats_per_bar: int
-    bars: int
-    root: int
-    scale: tuple[int, ...]
-    low: int
-    high: int
-    harmony: tuple[int, ...]
-    rest: float
-    busy: float
-
-    @property
-    def beat_s(self) -> float:
-        """Length of a beat in seconds."""
-        return 60.0 / self.tempo
-
-    @property
-    def beats(self) -> int:
-        """Length of the piece in beats."""
-        return self.bars * self.beats_per_bar
-
-    def ladder(self, low: int | None = None, high: int | None = None) -> list[int]:
-        """The pitches of the scale from ``low`` to ``high``; every semitone if the scale has under three."""
-        low, high = self.low if low is None else low, self.high if high is None else high
-        steps = [p for p in range(low, high + 1) if (p - self.root) % 12 in self.scale]
-        return steps if len(steps) >= 3 else list(range(low, high + 1))
-
-    def chord(self, degree: int, size: int, low: int, high: int) -> list[int]:
-        """The pitches from ``low`` to ``high`` that belong to the chord of ``size`` thirds on ``degree``."""
-        classes = {(self.root + self.scale[(degree + 2 * k) % len(self.scale)]) % 12 for k in range(size)}
-        return [p for p in range(low, high + 1) if p % 12 in classes]
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A note in beats: ``accent`` is added to the velocity, ``delay_s`` to the onset (strums, rolled chords).
-
-    ``held`` notes keep their whole length; the others are shortened or joined by the piece's legato.
-    """
-
-    beat: float
-    beats: float
-    pitch: int
-    accent: float = 0.0
-    delay_s: float = 0.0
-    held: bool = False
-
-
-def rhythm(style: Style, rng: np.random.Generator, beats: float) -> Iterator[tuple[float, float]]:
-    """Onsets and lengths in beats that fill ``beats``, some cells silent."""
-    tilt = np.array([len(cell) / sum(cell) for cell, _ in CELLS]) ** (4.0 * style.busy - 2.0)
-    shares = _CELL_SHARES * tilt
-    shares /= shares.sum()
-    at = 0.0
-    while at < beats - 1e-6:
-        cell = CELLS[int(rng.choice(len(CELLS), p=shares))][0]
-        silent = rng.random() < style.rest
-        for length in cell:
-            if at < beats - 1e-6 and not silent:
-                yield at, min(length, beats - at)
-            at += length
+#: Steps of a melody on the ladder of its scale, and how often each is taken.
+_MOVES = (-1, 1, -2, 2, 0, -3, 3, -4, 4, -7, 7)
+_MOVE_SHARES = (0.24, 0.24, 0.12, 0.12, 0.06, 0.05, 0.05, 0.04, 0.04, 0.02, 0.02)
 
 
 def _beat_accent(beat: float) -> float:
@@ -128,7 +26,7 @@ def _beat_accent(beat: float) -> float:
 
 def _walk(rungs: int, at: int, rng: np.random.Generator) -> int:
     """The next step of a melody on a ladder of ``rungs``: mostly steps, some leaps, reflected at the ends."""
-    move = int(rng.choice([-1, 1, -2, 2, 0, -3, 3, -4, 4, -7, 7], p=[.24, .24, .12, .12, .06, .05, .05, .04, .04, .02, .02]))  # fmt: skip  # noqa: E501
+    move = int(rng.choice(_MOVES, p=_MOVE_SHARES))
     at += move
     if at < 0 or at >= rungs:
         at -= 2 * move

@@ -1,0 +1,148 @@
+"""``sonoscope data VERB``: from recordings, and from no recordings at all, to a training set.
+
+``render`` makes sound from random scores and a soundfont: stems of one instrument each, or whole pieces.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sonoscope.errors import UsageError
+
+data_app = typer.Typer(help="From recordings to a training set.", add_completion=False)
+
+
+@data_app.callback()
+def _group() -> None:
+    """From recordings to a training set."""
+
+
+@data_app.command("render")
+def render_command(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="Folder for the sound and its manifest.csv; a second call with larger numbers adds to it.",
+            show_default=False,
+        ),
+    ],
+    soundfont: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="fluidr3, musescore, timgm6mb, freepats, or an .sf2 or .sf3 file. "
+            "With several, each gets a folder of its own in OUT.",
+        ),
+    ] = "fluidr3",
+    instruments: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Instruments or labels (violin,drums,other), or all.")
+    ] = "all",
+    per_class: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Stems for each named class; those labelled other get a tenth of it for each program.",
+        ),
+    ] = 120,
+    pieces: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Render N pieces for several instruments instead of stems.", show_default=False
+        ),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Length of each stem (default 11) or piece (default 20).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 0,
+    rate: Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")] = 24_000,
+    format: Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")] = "flac",
+) -> int:
+    """Render random music with exact labels: stems of one instrument each, or pieces for several.
+
+    Needs the render extra, FluidSynth and a soundfont (Debian, Ubuntu: apt install libfluidsynth3
+    fluid-soundfont-gm).
+    """  # fmt: skip
+    from sonoscope.data.pieces import render_pieces
+    from sonoscope.data.render import default_counts, render_stems
+
+    fonts = _words(soundfont, "--soundfont")
+    names = _instruments(instruments)
+    for font in fonts:
+        folder = out / Path(font).stem.lower() if len(fonts) > 1 else out
+        if pieces is not None:
+            manifest = render_pieces(
+                folder,
+                soundfont=font,
+                count=pieces,
+                instruments=names,
+                duration_s=20.0 if duration is None else duration,
+                seed=seed,
+                sample_rate=rate,
+                format=format,
+                progress=_progress(font),
+            )
+        else:
+            manifest = render_stems(
+                folder,
+                soundfont=font,
+                counts=default_counts(per_class, names),
+                duration_s=11.0 if duration is None else duration,
+                seed=seed,
+                sample_rate=rate,
+                format=format,
+                progress=_progress(font),
+            )
+        print(manifest)
+    return 0
+
+
+def _words(text: str, option: str) -> list[str]:
+    """The words of a list by comma. Raises ``UsageError`` if there is none."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UsageError(f"{option} {text!r} names nothing; give names separated by commas")
+    return words
+
+
+def _instruments(text: str) -> list[str]:
+    """Instrument names from names, labels and label codes; ``all`` is every one. Raises ``UnknownName``."""
+    from sonoscope import labels
+    from sonoscope.data import orchestra
+
+    known = labels.index(labels.INSTRUMENTS)
+    names: dict[str, None] = {}
+    for word in _words(text, "--instruments"):
+        if word == "all":
+            names |= dict.fromkeys(orchestra.ORCHESTRA)
+        elif word in orchestra.ORCHESTRA or word not in known:
+            names[orchestra.find(word).name] = None
+        else:
+            label = labels.INSTRUMENTS[known[word]]
+            names |= dict.fromkeys(instrument.name for instrument in orchestra.labelled(label.id))
+    return list(names)
+
+
+def _progress(font: str) -> Callable[[int, int], None]:
+    """Say on stderr how many are done: one line rewritten on a terminal, every tenth elsewhere."""
+    terminal = sys.stderr.isatty()
+
+    def report(done: int, total: int) -> None:
+        if terminal:
+            print(f"\r{font}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done == total or done * 10 // total > (done - 1) * 10 // total:
+            print(f"{font}: {done}/{total}", file=sys.stderr, flush=True)
+
+    return report
