@@ -13,9 +13,18 @@ from sonoscope.networks.backbones import BACKBONES
 from sonoscope.networks.heads import HEADS
 from sonoscope.networks.heads.framewise import pool
 
+#: Scale of a frame's spectrum around its mean, in dB: about one standard deviation.
+SHAPE_DB = 15.0
+#: Channels that a network gives its backbone.
+CHANNELS = 2
+
 
 class Network(nn.Module):
     """Frames of features to frame logits, attention scores and embeddings.
+
+    The backbone sees two channels: the frames normalised by the data set's statistics, which carry loudness and its
+    course, and each frame minus its own mean over the bins, which carries the spectrum whatever the loudness. Both
+    depend on their frame alone, so they can be shared and streamed.
 
     The data set's mean and standard deviation per bin are buffers of the network, so that they travel with the
     weights and into the exported graph: what was trained on and what is run on cannot drift apart.
@@ -31,7 +40,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = {"n_bins": n_bins, "n_classes": n_classes, "backbone": dict(backbone), "head": dict(head)}
         backbone, head = dict(backbone), dict(head)
-        self.backbone = lookup(BACKBONES, backbone.pop("name"), "backbone")(n_bins, **backbone)
+        self.backbone = lookup(BACKBONES, backbone.pop("name"), "backbone")(n_bins, channels=CHANNELS, **backbone)
         self.head = lookup(HEADS, head.pop("name"), "head")(self.backbone.dim, n_classes, **head)
         self.mean: torch.Tensor
         self.std: torch.Tensor
@@ -47,7 +56,9 @@ class Network(nn.Module):
 
     def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(batch, time, n_bins) to frame logits, attention scores (batch, t, c) and embeddings (batch, t, dim)."""
-        embedding = self.backbone.forward_features((frames - self.mean) / self.std)
+        level = (frames - self.mean) / self.std
+        shape = (frames - frames.mean(dim=2, keepdim=True)) / SHAPE_DB
+        embedding = self.backbone.forward_features(torch.stack([level, shape], dim=1))
         logits, attention = self.head(embedding)
         return logits, attention, embedding
 

@@ -10,6 +10,7 @@ import csv
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -49,6 +50,16 @@ class TrainSpec:
     seed: int = 0
 
 
+def _moving_average(
+    decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
+) -> torch.Tensor:
+    """One step of the moving average; while there are few steps it forgets faster, so that the start leaves no trace."""
+    if not averaged.is_floating_point():
+        return current
+    weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+    return averaged + (1.0 - weight) * (current - averaged)
+
+
 class Windows(IterableDataset):
     """The batches of a ``PowerMix`` as tensors; each loader worker draws its own."""
 
@@ -69,7 +80,7 @@ class WindowTask(lightning.LightningModule):
         super().__init__()
         self.network, self.spec = network, spec
         self.averaged = torch.optim.swa_utils.AveragedModel(
-            network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(spec.average), use_buffers=True
+            network, avg_fn=partial(_moving_average, spec.average), use_buffers=True
         )
 
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:

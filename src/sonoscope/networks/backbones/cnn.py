@@ -41,8 +41,8 @@ class ValidCNN(nn.Module):
 
     Parameters
     ----------
-    n_bins : int
-        Features in an input frame.
+    n_bins, channels : int
+        Features in an input frame, and how many maps of them there are.
     width : float
         Multiplies every stage's channels.
     stages : sequence of Stage
@@ -56,6 +56,7 @@ class ValidCNN(nn.Module):
         self,
         n_bins: int,
         *,
+        channels: int = 1,
         width: float = 1.0,
         stages: tuple[Stage, ...] = DEFAULT_STAGES,
         dim: int = 192,
@@ -65,7 +66,6 @@ class ValidCNN(nn.Module):
         self.n_bins, self.dim = n_bins, dim
         self.stride, self.receptive_field = 1, 1
         layers: list[nn.Module] = []
-        channels = 1
         for stage in stages:
             out = max(8, round(stage.channels * width / 8) * 8)
             layers += [
@@ -80,8 +80,8 @@ class ValidCNN(nn.Module):
         self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels, dim), nn.ReLU(inplace=True))
 
     def forward_features(self, frames: torch.Tensor) -> torch.Tensor:
-        """(batch, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
-        maps = self.convolutions(frames.unsqueeze(1))
+        """(batch, channels, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
+        maps = self.convolutions(frames)
         pooled = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1)
         return self.embed(pooled.transpose(1, 2))
 
