@@ -1,0 +1,200 @@
+"""Thresholds from what a user wishes: a number, numbers by label, a precision, a false-positive rate, or a
+file.
+
+A bundle states for each label the threshold at which an event begins, a lower one down to which it goes on,
+and its *operating points*: precision, recall and false-positive rate measured at a series of thresholds on
+recordings left out of training. A wish replaces the first; the lower threshold keeps its ratio to it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.labels import index
+from sonoscope.values import SCORE_DECIMALS, Label
+
+FORMS = (
+    "a number (0.5), labels (violin=0.4,cello=0.6), precision=0.95, fpr=0.005, or a file (.json, .yaml, .csv)"
+)
+_FILES = (".json", ".yaml", ".yml", ".csv")
+
+
+class Calibrated(Protocol):
+    """What of a bundle is needed here."""
+
+    @property
+    def labels(self) -> tuple[Label, ...]: ...
+    @property
+    def thresholds(self) -> dict[str, float]: ...
+    @property
+    def low_thresholds(self) -> dict[str, float]: ...
+    @property
+    def operating_points(self) -> dict[str, list[dict[str, float]]]: ...
+
+
+def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dict[str, float]]:
+    """The thresholds at which events begin, and down to which they go on, for every label of ``bundle``.
+
+    Parameters
+    ----------
+    wish : str, optional
+        ``None``: the bundle's own. ``0.5``: the same for all labels. ``violin=0.4,cello=0.6``: for these (by
+        id, code or synonym), the bundle's own for the others. ``precision=0.95``, ``fpr=0.005``: for each
+        label that is reported, the lowest threshold at which the measured precision (false-positive rate) was
+        at least (at most) that, so that recall is as high as can be. A path: a JSON or YAML mapping of label
+        to threshold, or a CSV table with the columns ``label`` and ``threshold``.
+
+    Raises
+    ------
+    UnknownName
+        For a label that the bundle does not have, naming the nearest.
+    UsageError
+        If the wish cannot be understood, a threshold is not in 0..1, or no operating point meets a wish; the
+        message then names each such label and the nearest value that can be had.
+    """
+    own = dict(bundle.thresholds)
+    on = own | _wished(wish.strip(), bundle) if wish is not None else own
+    low = {}
+    for label, threshold in on.items():
+        own_low = bundle.low_thresholds.get(label, own[label])
+        ratio = min(own_low / own[label], 1.0) if own[label] > 0 else 1.0
+        low[label] = own_low if threshold == own[label] else round(threshold * ratio, SCORE_DECIMALS)
+    return on, low
+
+
+def inline(wish: str | None, bundle: Calibrated) -> str | None:
+    """``wish`` in a form that needs no file: a file's content as ``label=threshold,…``, everything else as it
+    is.
+    """
+    if wish is None or not Path(wish.strip()).is_file():
+        return wish
+    return ",".join(f"{label}={value!r}" for label, value in _wished(wish.strip(), bundle).items())
+
+
+def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
+    """The labels that ``wish`` changes, and their new thresholds."""
+    file = Path(wish)
+    if wish and file.is_file():
+        return _of_labels(_read(file), bundle, where=f"{wish}: ")
+    number = _number(wish)
+    if number is not None:
+        return dict.fromkeys(bundle.thresholds, _checked("", number))
+    pairs = [part.partition("=") for part in wish.split(",")]
+    if wish and all(sign and value.strip() for _, sign, value in pairs):
+        given = {name.strip(): value.strip() for name, _, value in pairs}
+        if len(given) < len(pairs):
+            raise UsageError(f"threshold={wish!r} names a label twice")
+        measured = set(given) & {"precision", "fpr"}
+        if measured and len(given) == 1:
+            return _at_operating_points(measured.pop(), next(iter(given.values())), bundle)
+        if measured:
+            raise UsageError(f"threshold={wish!r}: {measured.pop()}=… is for all labels and stands alone")
+        return _of_labels(given, bundle)
+    if file.suffix.lower() in _FILES:
+        raise UsageError(f"threshold={wish!r}: there is no such file")
+    raise UsageError(f"threshold={wish!r} is not understood. It may be {FORMS}.")
+
+
+def _of_labels(given: Mapping[str, Any], bundle: Calibrated, where: str = "") -> dict[str, float]:
+    """Thresholds by label id, from names that may be codes or synonyms and values that may be text."""
+    places = index(bundle.labels)
+    found: dict[str, float] = {}
+    for name, value in given.items():
+        if name not in places:
+            known = ", ".join(label.id for label in bundle.labels)
+            raise UnknownName(f"{where}unknown label {name!r}.{nearest(name, places)} Known: {known}.")
+        label = bundle.labels[places[name]].id
+        number = _number(value)
+        if number is None:
+            raise UsageError(f"{where}threshold {name}={value!r} is not a number")
+        if label in found:
+            raise UsageError(
+                f"{where}threshold {name}={value!r}: {label} was named before, under another name"
+            )
+        found[label] = _checked(f"{where}{name}=", number)
+    return found
+
+
+def _at_operating_points(measure: str, text: str, bundle: Calibrated) -> dict[str, float]:
+    """For every reported label, the lowest threshold at which the measure was good enough."""
+    wanted = _number(text)
+    if wanted is None or not 0 <= wanted <= 1:
+        raise UsageError(f"threshold {measure}={text} must lie in 0..1")
+    found: dict[str, float] = {}
+    missed: list[str] = []
+    for label in bundle.labels:
+        if label.kind != "event":
+            continue
+        points = bundle.operating_points.get(label.id, [])
+        good = [
+            p for p in points if (p[measure] >= wanted if measure == "precision" else p[measure] <= wanted)
+        ]
+        if good:
+            found[label.id] = float(min(point["threshold"] for point in good))
+        elif points:
+            best = (max if measure == "precision" else min)(point[measure] for point in points)
+            missed.append(f"{label.id} (nearest: {measure}={best:g})")
+        else:
+            missed.append(f"{label.id} (nothing measured)")
+    if missed:
+        raise UsageError(
+            f"threshold {measure}={text} cannot be met for {', '.join(missed)}: "
+            f"wish for less, or give thresholds by label"
+        )
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A file of thresholds as a mapping of label to value."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        if file.suffix.lower() == ".csv":
+            return _read_csv(file, text)
+        if file.suffix.lower() == ".json":
+            values = json.loads(text)
+        else:
+            import yaml
+
+            try:
+                values = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise ValueError(error) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"threshold={str(file)!r} cannot be read: {error}") from None
+    if not isinstance(values, dict) or not values or not all(isinstance(name, str) for name in values):
+        raise UsageError(f"threshold={str(file)!r} must hold a mapping of labels to thresholds")
+    return values
+
+
+def _read_csv(file: Path, text: str) -> dict[str, Any]:
+    rows = list(csv.DictReader(text.splitlines()))
+    if not rows or not {"label", "threshold"} <= set(rows[0]):
+        raise UsageError(f"threshold={str(file)!r} must have the columns label and threshold, and a row")
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row["label"] in found:
+            raise UsageError(f"threshold={str(file)!r} names the label {row['label']!r} twice")
+        found[row["label"]] = row["threshold"]
+    return found
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _checked(name: str, value: float) -> float:
+    if not 0 <= value <= 1:
+        raise UsageError(f"threshold {name}{value:g} must lie in 0..1")
+    return value

@@ -1,0 +1,207 @@
+"""Doing a run: :func:`run` from recordings, :func:`decide` from kept scores.
+
+For each input, in this order: its results are written into ``tmp``, moved into place, and then recorded in
+the journal. A run that is killed at any moment therefore leaves whole files only, and the next one goes on
+behind the last line of the journal; what it does not find there it does again, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sonoscope.errors import RunRefused, Stopped, UsageError
+from sonoscope.runs import folder
+from sonoscope.runs.folder import Folder
+from sonoscope.runs.job import Task
+from sonoscope.runs.journal import Journal
+from sonoscope.runs.listing import Listing, entries
+from sonoscope.runs.progress import Reporter, Silent
+from sonoscope.runs.setup import Setup, prepare
+from sonoscope.runs.spec import RunSpec, RunSummary
+from sonoscope.runs.underway import Jobs, Run
+
+log = logging.getLogger("sonoscope")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
+    """Analyse every input of ``spec`` into the folder ``spec.out``; go on where an earlier run stopped.
+
+    Inputs that cannot be analysed are listed in ``errors.csv`` and do not stop the others.
+
+    Raises
+    ------
+    UsageError, UnknownName, BadBundle
+        If an option is wrong, or there is no input at all; nothing has been written then.
+    RunRefused
+        If the folder holds something else; the message lists the differences.
+    Locked
+        If another process writes this run.
+    Stopped
+        If the run was interrupted or cannot go on (a full disk). What is there is whole, and the same call
+        goes on.
+    """
+    setup = prepare(replace(spec, out=folder.dated(spec.out)))
+    if next(entries(setup.spec.inputs, None), None) is None:
+        raise UsageError(
+            f"nothing to analyse in {', '.join(setup.spec.inputs)}: no recordings were found there"
+        )
+    place = Folder(setup.spec.out, setup.spec.shard)
+
+    def from_inputs(running: Run) -> Jobs:
+        listing = Listing(entries(setup.spec.inputs, setup.spec.shard), place.tmp / "listing")
+        try:
+            yield from running.jobs_of(listing)
+        finally:
+            listing.close()
+
+    return _carry_out(setup, place, place.out, from_inputs, report or Silent())
+
+
+def decide(
+    source: str | Path, given: dict[str, Any] | None = None, *, report: Reporter | None = None
+) -> RunSummary:
+    """Decide again from the scores kept in the folder ``source``; no recording is touched.
+
+    Parameters
+    ----------
+    source : path
+        The folder of an earlier run.
+    given : dict, optional
+        Fields of :class:`RunSpec` that shall differ from those of that run. With ``out`` the results, and a
+        copy of the kept scores, go into another folder, which is then a run of its own.
+
+    Raises
+    ------
+    RunRefused
+        If the folder holds no run, or ``given`` asks for what needs the recordings (model, hop, channel).
+    """
+    origin = Folder(source)
+    settings = origin.read_settings()
+    if settings is None:
+        raise RunRefused(f"{origin.out} holds no run of sonoscope: --from-scores takes the folder of one")
+    wanted = {"out": str(origin.out), "inputs": tuple(settings["inputs"]), **(given or {})}
+    spec = replace(_earlier(origin, settings), **wanted)
+    if spec.shard:
+        raise UsageError("--from-scores decides for the whole folder at once: leave out --shard")
+    same = Path(spec.out).resolve() == origin.out.resolve()
+    setup = prepare(replace(spec, out=folder.dated(spec.out), overwrite=spec.overwrite and not same))
+    changes = folder.differences(settings, setup.settings)
+    if changes:
+        raise RunRefused(
+            f"the scores kept in {origin.out} cannot give this: {'; '.join(changes)}. Analyse again"
+        )
+    place = Folder(setup.spec.out)
+
+    def from_records(running: Run) -> Jobs:
+        if same:
+            yield from running.jobs_again(running.journal)
+            return
+        with contextlib.closing(Journal(origin.state, None)) as journal:
+            yield from running.jobs_again(journal)
+
+    return _carry_out(setup, place, place.out if same else origin.out, from_records, report or Silent())
+
+
+def _earlier(origin: Folder, settings: dict[str, Any]) -> RunSpec:
+    """The spec of the last run in a folder; of its analysis only, if its ``run.json`` is gone."""
+    file = origin.out / "run.json"
+    if file.is_file():
+        return RunSpec.from_run_json(file)
+    models = settings["models"]
+    hop_s = next(iter(models.values()))["hop_s"] if len(models) == 1 else None
+    return RunSpec(
+        tuple(settings["inputs"]), str(origin.out), tuple(models), hop_s=hop_s, channel=settings["channel"]
+    )
+
+
+def _carry_out(
+    setup: Setup, place: Folder, source: Path, jobs: Callable[[Run], Jobs], reporter: Reporter
+) -> RunSummary:
+    """Claim the folder, do the jobs, write the tables."""
+    spec = setup.spec
+    with place.claimed(setup.settings, overwrite=spec.overwrite), _logged(place.log), _interruptible():
+        task = Task(spec, setup.bundles, setup.decisions, setup.decision, source, place.tmp, place.log)
+        running = None
+        try:
+            with contextlib.closing(Journal(place.state, place.part)) as journal:
+                running = Run(setup, place, task, journal, reporter)
+                with contextlib.closing(jobs(running)) as stream:
+                    summary = running.do(stream)
+            reporter.finish(summary)
+            return summary
+        except KeyboardInterrupt:
+            if running:
+                running.stopped()
+            raise Stopped(_so_far("interrupted", running, place)) from None
+        except OSError as error:
+            log.info("stopped", exc_info=True)
+            if running:
+                running.stopped()
+            raise Stopped(_so_far(_trouble(error, place.out), running, place)) from None
+
+
+def _so_far(what: str, running: Run | None, place: Folder) -> str:
+    count = f" {running.tally.done} inputs are complete in {place.out};" if running else ""
+    return f"{what}.{count} the same command again goes on from there"
+
+
+def _trouble(error: OSError, out: Path) -> str:
+    if error.errno in _FULL:
+        return f"no space is left for {out} ({error.strerror}): make room there, or raise the limit"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{out} cannot be written{where}: {error.strerror or error}"
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM, with which batch systems announce the end, interrupt as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _QuietHandler(logging.FileHandler):
+    """A log that gives up silently: a full disk is reported once, by the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _logged(file: Path) -> Iterator[None]:
+    """Send what the package logs to ``file`` too."""
+    handler = _QuietHandler(file, encoding="utf-8", delay=True, errors="backslashreplace")
+    handler.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = log.level
+    if log.getEffectiveLevel() > logging.INFO:
+        log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        log.info("started, process %d", os.getpid())
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        handler.close()

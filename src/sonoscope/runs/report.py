@@ -1,0 +1,149 @@
+"""``run.json``: what was asked, with what, where and when it ran, and what came of it.
+
+``settings`` is the spec of the run with the model's own values filled in; ``sonoscope analyze --config
+run.json`` repeats it. It is written when the run begins (``status`` ``running``), and again when it ends
+(``done``, ``stopped``).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from sonoscope import __version__
+from sonoscope.runs.job import Outcome, peak_rss_bytes
+from sonoscope.runs.setup import Setup
+
+LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "av", "onnxruntime")
+_MIB = 1024 * 1024
+
+
+@dataclass
+class Tally:
+    """What has come of a run so far; counts of inputs, seconds, bytes."""
+
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    decided: int = 0
+    events: int = 0
+    audio_s: float = 0.0
+    worker_cpu_s: float = 0.0
+    worker_peak_bytes: int = 0
+    began: float = field(default_factory=time.monotonic)
+    began_cpu: float = field(default_factory=time.process_time)
+    began_at: str = field(default_factory=lambda: now())
+
+    def measure(self, outcome: Outcome) -> None:
+        """Take note of what an outcome cost."""
+        self.worker_peak_bytes = max(self.worker_peak_bytes, outcome.peak_rss_bytes)
+        self.worker_cpu_s += outcome.cpu_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.began
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 with offset, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def describe(setup: Setup, tally: Tally, *, status: str, workers: int, in_process: bool) -> dict[str, Any]:
+    """The content of ``run.json`` for one process."""
+    finished = status != "running"
+    own_cpu_s = time.process_time() - tally.began_cpu
+    return {
+        "tool": "sonoscope",
+        "version": __version__,
+        "status": status,
+        "command": list(sys.argv),
+        "settings": setup.effective().to_json(),
+        "models": [_model(setup, i) for i in range(len(setup.bundles))],
+        "inputs": {
+            "total": tally.done + tally.failed,
+            "done": tally.done,
+            "failed": tally.failed,
+            "complete_before": tally.skipped,
+            "decided_again": tally.decided,
+        },
+        "events": tally.events,
+        "audio_s": round(tally.audio_s, 3),
+        "started": tally.began_at,
+        "stopped": now() if finished else None,
+        "elapsed_s": round(tally.elapsed_s, 3),
+        # Jobs done in this process are part of its own time.
+        "cpu_s": round(own_cpu_s + (0.0 if in_process else tally.worker_cpu_s), 3),
+        "peak_rss_mib": {
+            "main": round(peak_rss_bytes() / _MIB, 1),
+            "worker": None if in_process else round(tally.worker_peak_bytes / _MIB, 1),
+        },
+        "workers": workers,
+        "host": {
+            "name": socket.gethostname(),
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "libraries": {name: _installed(name) for name in LIBRARIES},
+    }
+
+
+def combined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The content of ``run.json`` for a run in several parts: what is common, sums, and each part under
+    ``parts``.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    whole = dict(parts[-1])
+    whole["inputs"] = {key: sum(part["inputs"][key] for part in parts) for key in whole["inputs"]}
+    for key in ("events", "audio_s", "cpu_s"):
+        whole[key] = round(sum(part[key] for part in parts), 3)
+    whole["started"] = min(part["started"] for part in parts)
+    whole["stopped"] = max(part["stopped"] or "" for part in parts) or None
+    whole["elapsed_s"] = max(part["elapsed_s"] for part in parts)
+    whole["peak_rss_mib"] = {
+        key: max((part["peak_rss_mib"][key] or 0.0 for part in parts), default=0.0)
+        for key in ("main", "worker")
+    }
+    own = (
+        "part", "status", "command", "inputs", "events", "audio_s", "started", "stopped", "elapsed_s",
+        "cpu_s", "peak_rss_mib", "workers", "host",
+    )  # fmt: skip
+    whole["part"] = "all"
+    whole["parts"] = [{key: part[key] for key in own} for part in parts]
+    return whole
+
+
+def _model(setup: Setup, number: int) -> dict[str, Any]:
+    bundle, decision = setup.bundles[number], setup.decisions[number]
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "sha256": bundle.sha256,
+        "path": str(bundle.path),
+        "licence": bundle.licence,
+        "window_s": bundle.window_samples / bundle.sample_rate,
+        "hop_s": setup.settings["models"][bundle.name]["hop_s"],
+        "thresholds": dict(decision.thresholds),
+        "low_thresholds": dict(decision.low_thresholds),
+        "min_duration_s": decision.min_duration_s,
+        "max_gap_s": decision.max_gap_s,
+    }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,235 @@
+"""What a run is asked to do, and what came of it.
+
+A :class:`RunSpec` holds every option of ``analyze``. Its fields fall into three kinds, and that decides what
+may change between two runs into one folder:
+
+- *analysis* (inputs, models, hop, channel): the kept scores depend on them, so another value needs another
+  folder;
+- *decision* (threshold, durations, tail, formats, scores, raw): made again from kept scores, in seconds;
+- *manner* (workers, on, shard, strict, overwrite, keep_scores): never changes a result.
+
+``run.json`` keeps a spec under ``settings``; :meth:`RunSpec.from_run_json` reads it back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sonoscope.errors import UnknownName, UsageError, nearest
+
+TAILS = ("keep", "drop")
+SCORE_KINDS = ("csv", "parquet", "tsv")
+DEVICES = ("cpu",)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Every option of ``analyze``.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Files, folders, globs, archives.
+    out : str
+        Folder for the results; ``{time}`` in it becomes the local time, so each run gets its own.
+    models, formats : tuple of str
+        Names of bundles (or bundle folders) and of output formats.
+    threshold : str, optional
+        ``0.5``, ``violin=0.4,...``, ``precision=0.95``, ``fpr=0.005`` or a file; None: the model's own.
+    hop_s, min_duration_s, max_gap_s : float, optional
+        Seconds; None: the model's own.
+    tail : {"keep", "drop"}
+        Whether a last window that reaches past the audio counts.
+    scores : {None, "csv", "parquet", "tsv"}
+        Also write a table of window scores for each input.
+    raw : bool
+        Also write logits.
+    keep_scores : bool
+        Keep compact scores in the folder, so that decisions can be made again without audio.
+    channel : int, optional
+        The one channel to analyse; None: the mean of all.
+    workers : int, optional
+        Processes, a file each; None: this process's share of the machine.
+    shard : (int, int), optional
+        ``(i, n)``: only part ``i`` of ``n``, counted from 1.
+    overwrite, strict : bool
+        Begin anew in a folder that is in use; stop at the first input that fails.
+    """
+
+    inputs: tuple[str, ...]
+    out: str
+    models: tuple[str, ...] = ("instruments",)
+    formats: tuple[str, ...] = ("csv",)
+    threshold: str | None = None
+    hop_s: float | None = None
+    min_duration_s: float | None = None
+    max_gap_s: float | None = None
+    tail: str = "keep"
+    scores: str | None = None
+    raw: bool = False
+    keep_scores: bool = True
+    channel: int | None = None
+    workers: int | None = None
+    on: str = "cpu"
+    shard: tuple[int, int] | None = None
+    overwrite: bool = False
+    strict: bool = False
+
+    def checked(self) -> RunSpec:
+        """The same spec, every value known to be in range.
+
+        Raises
+        ------
+        UsageError
+            Naming the value, the legal range and the option. The upper end of ``hop_s`` is the model's window
+            and is checked where the model is known.
+        """
+        if not self.out:
+            raise UsageError("no place for the results: give -o OUT")
+        if not self.models or len(set(self.models)) != len(self.models):
+            raise UsageError(f"models={','.join(self.models)!r}: name each model once (-m NAME,NAME)")
+        if not self.formats or len(set(self.formats)) != len(self.formats):
+            raise UsageError(
+                f"formats={','.join(self.formats)!r}: name each format once (--format NAME,NAME)"
+            )
+        _check_positive("hop", self.hop_s, zero=False)
+        _check_positive("min-duration", self.min_duration_s, zero=True)
+        _check_positive("max-gap", self.max_gap_s, zero=True)
+        _check_choice("tail", self.tail, TAILS)
+        _check_choice("on", self.on, DEVICES)
+        if self.scores is not None:
+            _check_choice("scores", self.scores, SCORE_KINDS)
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(
+                f"workers={self.workers} must be at least 1; leave --workers out for this job's share"
+            )
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            i, n = self.shard
+            raise UsageError(f"shard={i}/{n}: the part must lie in 1..{n}, for example --shard 1/{max(n, 1)}")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain JSON values, keys in the order of the fields."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> RunSpec:
+        """The inverse of :meth:`to_json`; fields left out take their defaults.
+
+        Raises
+        ------
+        UnknownName
+            For a key that is no field, naming the nearest.
+        UsageError
+            If ``inputs`` or ``out`` is missing, or a value has the wrong type.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for key in values:
+            if key not in known:
+                raise UnknownName(f"unknown setting {key!r}.{nearest(key, known)} Known: {', '.join(known)}.")
+        for key in ("inputs", "out"):
+            if key not in values:
+                raise UsageError(f"the settings have no {key!r}")
+        return cls(**{key: _typed(key, value, str(known[key].type)) for key, value in values.items()})
+
+    @classmethod
+    def from_run_json(cls, file: str | Path) -> RunSpec:
+        """The spec of an earlier run, from its ``run.json``.
+
+        Raises
+        ------
+        UsageError
+            If the file is missing, is not JSON, or has no ``settings``.
+        """
+        try:
+            values = json.loads(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"config={str(file)!r} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise UsageError(f"config={str(file)!r} is not JSON: {error}") from None
+        if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
+            raise UsageError(f"config={str(file)!r} is no run.json of sonoscope: it has no 'settings'")
+        return cls.from_json(values["settings"])
+
+    def absolute(self) -> RunSpec:
+        """The spec with every local path made absolute, so that it means the same from any working folder."""
+        return replace(
+            self,
+            inputs=tuple(place(text) for text in self.inputs),
+            out=place(self.out) if self.out != "-" else self.out,
+            models=tuple(place(m) if Path(m).is_dir() else m for m in self.models),
+            threshold=place(self.threshold)
+            if self.threshold and Path(self.threshold).is_file()
+            else self.threshold,
+        )
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What came of a run.
+
+    ``done`` and ``failed`` count all inputs of this run (this shard), ``events`` those of the inputs done. Of
+    those done, ``skipped`` were complete before and ``decided`` got new decisions from kept scores.
+    ``exit_code`` is 0, or 1 when some failed.
+    """
+
+    out: str
+    done: int = 0
+    failed: int = 0
+    events: int = 0
+    skipped: int = 0
+    decided: int = 0
+    audio_s: float = 0.0
+    elapsed_s: float = 0.0
+    exit_code: int = 0
+    message: str = ""
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """``"3/16"`` as ``(3, 16)``. Raises ``UsageError`` for anything else."""
+    parts = text.split("/")
+    if len(parts) != 2 or not all(p.strip().isdigit() for p in parts):
+        raise UsageError(f"shard={text!r} must look like 3/16: part 3 of 16")
+    i, n = int(parts[0]), int(parts[1])
+    if not 1 <= i <= n:
+        raise UsageError(f"shard={text!r}: the part must lie in 1..{n}")
+    return i, n
+
+
+def place(text: str) -> str:
+    """A local path made absolute (without following links); URLs stay as they are."""
+    return text if "://" in text else str(Path.cwd() / Path(text).expanduser())
+
+
+def _check_positive(option: str, value: float | None, *, zero: bool) -> None:
+    if value is None or (math.isfinite(value) and (value > 0 or (zero and value == 0))):
+        return
+    least = "0 or more" if zero else "more than 0"
+    raise UsageError(f"{option}={value:g} must be {least}, in seconds (--{option})")
+
+
+def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UnknownName(f"unknown {option} {value!r}.{nearest(value, known)} Known: {', '.join(known)}.")
+
+
+def _typed(key: str, value: Any, declared: str) -> Any:
+    """``value`` from JSON as the type that the field declares, or a ``UsageError`` that says which."""
+    optional = declared.endswith("| None")
+    kind = declared.removesuffix("| None").strip()
+    if value is None and optional:
+        return None
+    if kind == "tuple[str, ...]" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if kind == "tuple[int, int]" and isinstance(value, list) and len(value) == 2:
+        return int(value[0]), int(value[1])
+    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    plain = {"str": str, "int": int, "bool": bool}.get(kind)
+    if plain is not None and type(value) is plain:
+        return value
+    raise UsageError(f"setting {key}={value!r} must be {'null or ' if optional else ''}of type {kind}")

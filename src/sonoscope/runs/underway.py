@@ -1,0 +1,243 @@
+"""A run under way: which jobs there are, who does them, and what becomes of their outcomes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+from sonoscope.audio.find import Unlisted
+from sonoscope.runs import combine, folder, report, workers
+from sonoscope.runs.cores import default_workers
+from sonoscope.runs.folder import Folder
+from sonoscope.runs.job import Job, Outcome, Task, failed, is_about_the_name, unwritable
+from sonoscope.runs.journal import DONE, FAILED, GONE, Journal, Record
+from sonoscope.runs.listing import Listing, belongs_to
+from sonoscope.runs.progress import FileDone, Reporter
+from sonoscope.runs.setup import Setup
+from sonoscope.runs.spec import RunSummary
+from sonoscope.runs.standing import standing
+from sonoscope.values import Recording
+
+log = logging.getLogger("sonoscope")
+
+#: From how many new decisions on other processes are worth starting for them.
+MANY_DECISIONS = 64
+#: How long the run looks for a next input before it does something else, in seconds.
+PATIENCE_S = 0.05
+
+Jobs = Generator[Job | None, None, None]
+
+
+class Run:
+    """One run; ``tally`` counts what has been settled so far."""
+
+    def __init__(self, setup: Setup, place: Folder, task: Task, journal: Journal, reporter: Reporter) -> None:
+        self.tally = report.Tally()
+        self.journal = journal
+        self._setup, self._place, self._task, self._reporter = setup, place, task, reporter
+        self._workers = setup.spec.workers or default_workers()
+        self._in_process = True
+        self._changed = False
+        # Inputs that had failed and are not found again are no inputs any more.
+        self._lost = {name for name in journal.failed if belongs_to(setup.spec.shard)(name)}
+
+    def do(self, jobs: Jobs) -> RunSummary:
+        """Do all jobs, then write the tables.
+
+        Raises
+        ------
+        OSError
+            For what no other input would escape, such as a full disk.
+        """
+        combine.begin(self._place, self._report("running"))
+        self._reporter.start(None, out=str(self._place.out), workers=self._workers)
+        self.journal.begin(self._task.decision)
+        try:
+            with contextlib.closing(self._outcomes(jobs)) as outcomes:
+                for outcome in outcomes:
+                    self._settle(outcome)
+        except FirstFailure as failure:
+            combine.begin(self._place, self._report("stopped"))
+            return self._summary(f"{failure}. {_plural(self.tally.done, 'input')} done", 1)
+        for name in self._lost:
+            self._change()
+            self.journal.add(Record(name, "", GONE))
+        self.journal.sync()
+        mine = self._report("done")
+        missing = combine.finish(self._place, self._task, self.journal, mine, changed=self._changed)
+        text = self._message(missing)
+        log.info("finished: %s", text)
+        return self._summary(text, 1 if self.tally.failed else 0)
+
+    def stopped(self) -> None:
+        """Note in ``run.json`` that the run was stopped, if that can still be written."""
+        with contextlib.suppress(OSError):
+            combine.begin(self._place, self._report("stopped"))
+
+    # Which jobs there are
+
+    def jobs_of(self, listing: Listing) -> Jobs:
+        """A job for every listed input that is not complete; the others are settled at once."""
+        while True:
+            entry = listing.next(PATIENCE_S)
+            self._reporter.listed(listing.total, listing.size_bytes, complete=listing.complete)
+            if entry is None:
+                if listing.exhausted:
+                    return
+                yield None
+                continue
+            self._lost.discard(entry.name)
+            if isinstance(entry, Unlisted):
+                self._settle(failed(Recording(entry.name, entry.name), entry.reason, entry.remedy))
+            elif not folder.is_inside(entry.name):
+                reason = "its results would lie outside the folder"
+                self._settle(failed(entry, reason, "Rename the recording, then run again"))
+            else:
+                yield from self._left(standing(entry, self._task, self.journal))
+
+    def jobs_again(self, source: Journal) -> Jobs:
+        """A job for every input of an earlier run that was analysed; those that failed stay failed."""
+        self._lost.clear()
+        self._reporter.listed(len(source), 0, complete=True)
+        for record in source.records():
+            recording = Recording(record.path, record.name, None, record.size_bytes, record.modified_ns)
+            if record.status == FAILED:
+                self._settle(failed(recording, record.reason, record.remedy))
+                continue
+            left = standing(recording, self._task, self.journal)
+            yield from self._left(Job(recording, kept=record, audio=False) if isinstance(left, Job) else left)
+
+    def _left(self, left: Record | Job) -> Iterator[Job]:
+        if isinstance(left, Job):
+            yield left
+        else:
+            self.tally.skipped += 1
+            self._count(left, "skipped")
+
+    # Who does them
+
+    def _outcomes(self, jobs: Jobs) -> Generator[Outcome, None, None]:
+        """Do the jobs here if that is enough, or in as many processes as there are workers."""
+        first: list[Job] = []
+        worth = False
+        while self._workers > 1 and not worth:
+            job = next(jobs, _END)
+            if job is _END:
+                break
+            if isinstance(job, Job):
+                first.append(job)
+            worth = sum(job.kept is None for job in first) > 1 or len(first) >= MANY_DECISIONS
+
+        def all_jobs() -> Jobs:
+            yield from first
+            yield from jobs
+
+        self._in_process = not worth
+        working = self._reporter.working
+        if worth:
+            return workers.pooled(all_jobs(), self._task, self._workers, working=working)
+        return workers.here(all_jobs(), self._task, overlap=self._workers > 1, working=working)
+
+    # What becomes of an outcome
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Move results into place, record them, tell about it."""
+        self.tally.measure(outcome)
+        if outcome.trace:
+            log.info("%s: %s", outcome.record.name, outcome.trace)
+        if outcome.stop is not None:
+            raise outcome.stop
+        self._change()
+        record = self._placed(outcome)
+        before = self.journal.get(record.name)
+        if before is not None:
+            folder.remove(self._place.out, before.outputs.keys() - record.outputs.keys())
+        self.journal.add(record)
+        self._count(record, "decided" if outcome.decided else "done")
+        if record.status == FAILED:
+            log.info("%s: failed: %s", record.name, record.reason)
+            if self._setup.spec.strict:
+                raise FirstFailure(f"stopped at {record.name} (--strict): {record.reason}. {record.remedy}")
+
+    def _placed(self, outcome: Outcome) -> Record:
+        """Move results into place; the record, which says so if they cannot have their names."""
+        record = outcome.record
+        if record.status != DONE:
+            return record
+        try:
+            folder.move(self._place.tmp, self._place.out, outcome.moves)
+        except OSError as error:
+            if not is_about_the_name(error):
+                raise
+            folder.remove(self._place.out, [place for _, place in outcome.moves])
+            reason, remedy = unwritable(error)
+            return replace(record, status=FAILED, outputs={}, reason=reason, remedy=remedy)
+        return record
+
+    def _count(self, record: Record, status: str) -> None:
+        tally = self.tally
+        if record.status == FAILED:
+            status = FAILED
+            tally.failed += 1
+        else:
+            tally.done += 1
+            tally.events += record.events
+            tally.audio_s += record.duration_s
+            tally.decided += status == "decided"
+        self._reporter.file_done(
+            FileDone(
+                record.name, status, record.duration_s, record.size_bytes, record.events,
+                record.note, record.reason, record.remedy,
+            )
+        )  # fmt: skip
+
+    def _change(self) -> None:
+        """Before the first change: the tables of all inputs stop being true."""
+        if not self._changed:
+            self._changed = True
+            combine.discard(self._place.out)
+
+    # What is said about it all
+
+    def _report(self, status: str) -> dict[str, Any]:
+        about = report.describe(
+            self._setup, self.tally, status=status, workers=self._workers, in_process=self._in_process
+        )
+        return about | {"part": self._place.part}
+
+    def _message(self, missing: int) -> str:
+        tally, out = self.tally, self._place.out
+        counts = [f"{_plural(tally.done, 'input')} done"]
+        if tally.skipped:
+            counts.append(f"{tally.skipped} of them complete before")
+        if tally.decided:
+            counts.append(f"{tally.decided} decided again from kept scores")
+        if tally.failed:
+            counts.append(f"{tally.failed} failed")
+        text = f"{', '.join(counts)}; {_plural(tally.events, 'event')} in {out}"
+        if missing:
+            return f"{text}; {_plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
+        if tally.failed:
+            return f"{text}; what failed, and why: {out / 'errors.csv'}"
+        return text
+
+    def _summary(self, message: str, exit_code: int) -> RunSummary:
+        tally = self.tally
+        return RunSummary(
+            str(self._place.out), tally.done, tally.failed, tally.events, tally.skipped, tally.decided,
+            tally.audio_s, tally.elapsed_s, exit_code, message,
+        )  # fmt: skip
+
+
+class FirstFailure(Exception):
+    """An input failed, under ``--strict``."""
+
+
+_END = object()
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
