@@ -62,6 +62,12 @@ class Locked(SonoscopeError):
     exit_code = 3
 
 
+class Stopped(SonoscopeError):
+    """A run was interrupted or cannot go on; what it wrote is whole, and the same call goes on from there."""
+
+    exit_code = 3
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
     folded = {k.lower(): k for k in known}
