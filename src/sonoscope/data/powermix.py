@@ -51,15 +51,15 @@ class MixSpec:
 
     frames: int = 80
     classes: dict[str, float] | None = None
-    sources: tuple[float, ...] = (0.62, 0.23, 0.10, 0.05)
+    sources: tuple[float, ...] = (0.70, 0.19, 0.08, 0.03)
     real_share: float = 0.65
     part_gain_db: tuple[float, float] = (-12.0, 3.0)
-    level_db: tuple[float, float] = (-8.0, 45.0)
+    level_db: tuple[float, float] = (0.0, 42.0)
     equaliser_db: float = 4.0
     noise_share: float = 0.7
-    snr_db: tuple[float, float] = (8.0, 60.0)
+    snr_db: tuple[float, float] = (12.0, 60.0)
     band_limit_share: float = 0.25
-    mask_share: float = 0.5
+    mask_share: float = 0.35
     noise_only_share: float = 0.03
     stitch_share: float = 0.5
     cut_share: float = 0.15
@@ -107,7 +107,12 @@ class PowerMix:
     """
 
     def __init__(
-        self, bank: Bank, labels: Sequence[str], spec: MixSpec, *, keep: Callable[[dict], bool] = lambda row: True
+        self,
+        bank: Bank,
+        labels: Sequence[str],
+        spec: MixSpec,
+        *,
+        keep: Callable[[dict], bool] = lambda row: True,
     ) -> None:
         self.bank, self.labels, self.spec = bank, tuple(labels), spec
         self._column = {label: k for k, label in enumerate(self.labels)}
@@ -177,7 +182,9 @@ class PowerMix:
     def _choose(self, rng: np.random.Generator) -> list[str]:
         """The labels that sound, without repetition; the unlabelled (kind unknown) stand in now and then."""
         count = 1 + int(rng.choice(len(self.spec.sources), p=self.spec.sources))
-        chosen = rng.choice(len(self._names), size=min(count, len(self._names)), replace=False, p=self._weight)
+        chosen = rng.choice(
+            len(self._names), size=min(count, len(self._names)), replace=False, p=self._weight
+        )
         names = [self._names[k] for k in chosen]
         if "" in self._sources and rng.random() < 0.01:
             names[0] = ""
