@@ -38,7 +38,7 @@ def render_command(
         str,
         typer.Option(
             metavar="NAME,...",
-            help="fluidr3, musescore, timgm6mb, freepats, or an .sf2 or .sf3 file. "
+            help="fluidr3, musescore, timgm6mb, or an .sf2 or .sf3 file. "
             "With several, each gets a folder of its own in OUT.",
         ),
     ] = "fluidr3",

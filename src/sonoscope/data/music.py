@@ -60,8 +60,8 @@ class Control:
 class Score:
     """What one instrument plays.
 
-    ``notes`` and ``controls`` are in order of time; no two notes of one pitch overlap; no note lies outside
-    ``[0, duration_s]``. Bar ``k`` starts at ``start_s + k * bar_s``.
+    ``notes`` are in order of onset, ``controls`` of time; no two notes of one pitch overlap; no note lies
+    outside ``[0, duration_s]``. Bar ``k`` starts at ``start_s + k * bar_s``.
     """
 
     notes: tuple[NoteEvent, ...]
@@ -176,9 +176,9 @@ def _perform(
     for draft in sorted(drafts, key=lambda d: (d.beat, d.delay_s, d.pitch)):
         half = abs(draft.beat % 1.0 - 0.5) < 1e-6
         onset = start_s + (draft.beat + (swing if half else 0.0)) * style.beat_s + draft.delay_s
-        onset = max(0.0, onset + float(rng.normal(0.0, jitter_s)))
+        onset = max(0.0, float(onset) + float(rng.normal(0.0, jitter_s)))
         held = draft.beats * style.beat_s * (1.0 if draft.held else legato)
-        offset = min(onset + max(held, SHORTEST_S), duration_s)
+        offset = min(onset + max(float(held), SHORTEST_S), duration_s)
         swell = arch * math.sin(math.pi * onset / duration_s)
         velocity = base + draft.accent + swell + float(rng.normal(0, spread))
         if offset - onset >= SHORTEST_S:

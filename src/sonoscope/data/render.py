@@ -101,11 +101,10 @@ def plan(counts: Mapping[str, int], soundfont: str, seed: int) -> list[Stem]:
     UsageError
         If a count is negative.
     """
+    check_counts(counts)
     stems = []
     for name, count in counts.items():
         instrument = orchestra.find(name)
-        if count < 0:
-            raise UsageError(f"counts[{name!r}]={count} must not be negative")
         keys = (seed, zlib.crc32(soundfont.encode()), zlib.crc32(name.encode()))
         for index in range(count):
             own = int(np.random.SeedSequence((*keys, index)).generate_state(1)[0])
@@ -161,11 +160,11 @@ def render_stems(
     """
     out = Path(out)
     check(duration_s, seed, format)
+    check_counts(counts)
     with Synth(soundfont, sample_rate) as synth:
         settings = {"soundfont": synth.name, "duration_s": float(duration_s), "seed": seed,
                     "sample_rate": sample_rate, "format": format}  # fmt: skip
-        known = {orchestra.find(name).name: count for name, count in counts.items()}
-        wanted = merge_settings(out, settings, known)
+        wanted = merge_settings(out, settings, counts)
         stems = plan(wanted, synth.name, seed)
         rows = []
         for done, (stem, stem_seed, score) in enumerate(_composed(stems, duration_s), start=1):
@@ -186,6 +185,14 @@ def check(duration_s: float, seed: int, format: str) -> None:
         raise UsageError(f"duration_s={duration_s} must lie in 1..{MAX_DURATION_S} seconds")
     if seed < 0:
         raise UsageError(f"seed={seed} must not be negative")
+
+
+def check_counts(counts: Mapping[str, int]) -> None:
+    """Raise ``UnknownName`` for what is no instrument, ``UsageError`` for a negative count."""
+    for name, count in counts.items():
+        orchestra.find(name)
+        if count < 0:
+            raise UsageError(f"counts[{name!r}]={count} must not be negative")
 
 
 def merge_settings(out: Path, settings: dict, counts: Mapping[str, int]) -> dict[str, int]:

@@ -72,10 +72,6 @@ KNOWN_FONTS: dict[str, KnownFont] = {
     "timgm6mb": KnownFont(
         ("TimGM6mb.sf2",), "timgm6mb-soundfont", "GPL-2.0", "https://packages.debian.org/timgm6mb-soundfont",
     ),
-    "freepats": KnownFont(
-        ("freepats-general-midi.sf2", "FreePatsGM.sf2"), "freepats", "GPL-2.0 with exception",
-        "https://freepats.zenvoid.org",
-    ),
 }  # fmt: skip
 
 
