@@ -38,6 +38,32 @@ class Grid:
         return np.minimum(self.starts(n) + self.window, n)
 
 
+def from_milliseconds(milliseconds: float, sample_rate: int) -> int:
+    """A length in milliseconds as whole samples, cut (not rounded) as Kaldi does.
+
+    25 ms and 10 ms at 44.1 kHz are 1102 and 441 samples.
+
+    >>> from_milliseconds(25, 44_100), from_milliseconds(10, 44_100)
+    (1102, 441)
+    """
+    # Exact in integers for lengths to a microsecond: 0.29 * 100 must not become 28.
+    return round(milliseconds * 1000) * sample_rate // 1_000_000
+
+
+def centred_frames(n_samples: int, hop_samples: int) -> int:
+    """Frames centred at 0, hop, 2 hop, … that ``n_samples`` have: 3.0 s at a hop of 10 ms are 301.
+
+    >>> centred_frames(3 * 22_050, from_milliseconds(10, 22_050))
+    301
+    """
+    return 1 + n_samples // hop_samples
+
+
+def samples_of_frames(n_frames: int, hop_samples: int) -> int:
+    """Fewest samples with ``n_frames`` centred frames: the inverse of :func:`centred_frames`."""
+    return (n_frames - 1) * hop_samples
+
+
 def in_samples(seconds: float, sample_rate: int, window: int) -> int:
     """A hop in seconds as samples of the model's rate, to the nearest sample.
 
