@@ -221,16 +221,13 @@ class Result:
 
     @property
     def unknown_windows(self) -> int:
-        """Windows in which no label reaches its threshold, or the explicit reject class is the highest."""
-        known = np.array([label.kind == "event" for label in self.bundle.labels])
-        limits = np.array([self.decision.thresholds.get(label.id, 1.0) for label in self.bundle.labels])
-        probabilities = self.scores.probabilities
-        if not len(probabilities):
-            return 0
-        sounding = (probabilities >= limits)[:, known].any(axis=1)
-        rejects = np.array([label.kind == "reject" for label in self.bundle.labels])
-        rejected = rejects[probabilities.argmax(axis=1)]
-        return int(np.count_nonzero(~sounding | rejected))
+        """Windows in which no label that is reported reaches its threshold: silence, or a reject class only."""
+        columns = [i for i, label in enumerate(self.bundle.labels) if label.kind == "event"]
+        limits = np.array([self.decision.thresholds[self.bundle.labels[i].id] for i in columns])
+        # Scores have 4 decimals but are float32; a hundredth of a step keeps 0.7 from missing a threshold of
+        # 0.7.
+        sounding = self.scores.probabilities[:, columns] >= limits - 1e-6
+        return int(np.count_nonzero(~sounding.any(axis=1)))
 
     def clip(self, how: str = "mean") -> dict[str, float]:
         """One probability for each label over the whole recording: ``mean``, ``max``, ``s1`` or ``s2``.

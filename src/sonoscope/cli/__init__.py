@@ -53,7 +53,7 @@ def _run(words: list[str]) -> int:
         _say(str(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; the same command again goes on where it stopped")
+        _say("interrupted")
         return NOT_FINISHED
     except BrokenPipeError:
         raise

@@ -234,14 +234,14 @@ def _to_files(spec: RunSpec, given: dict[str, Any], dry_run: bool, verbosity: in
     """``-o``: one file, stdout, or a folder."""
     from sonoscope import runs
     from sonoscope.cli import single
-    from sonoscope.runs.progress import Terminal
+    from sonoscope.cli.progress import Progress
 
     form = single.file_format(spec.out, given.get("formats", ()))
     if form is None:
         if dry_run:
             print(runs.plan(spec))
             return 0
-        return runs.run(spec, report=Terminal(verbosity=verbosity)).exit_code
+        return runs.run(spec, report=Progress(verbosity=verbosity)).exit_code
     for option, field in _NEEDS_FOLDER.items():
         if field in given:
             raise UsageError(f"{option} needs a folder for its files, and -o {spec.out} is one file")
@@ -267,7 +267,7 @@ def _decide_again(
 ) -> int:
     """``--from-scores``: decide again with the options given here, without the recordings."""
     from sonoscope import runs
-    from sonoscope.runs.progress import Terminal
+    from sonoscope.cli.progress import Progress
 
     if config is not None:
         raise UsageError("--config and --from-scores both name an earlier run: give one")
@@ -275,7 +275,7 @@ def _decide_again(
         raise UsageError(f"--from-scores {folder} needs no inputs: leave out {given['inputs'][0]}")
     if dry_run:
         raise UsageError("--dry-run is about recordings; --from-scores takes seconds and touches none")
-    return runs.decide(folder, given, report=Terminal(verbosity=verbosity)).exit_code
+    return runs.decide(folder, given, report=Progress(verbosity=verbosity)).exit_code
 
 
 def _spec(given: dict[str, Any], config: str | None) -> RunSpec:

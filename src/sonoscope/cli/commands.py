@@ -66,7 +66,7 @@ class Command(TyperCommand):
             records = [record for record in (param.get_help_record(ctx) for param in params) if record]
             if records:
                 with formatter.section(title):
-                    formatter.write_dl([(name.partition(" <list[")[0], text) for name, text in records])
+                    formatter.write_dl([(name.partition(" <")[0], text) for name, text in records])
 
 
 def _with_values(args: list[str], optional: dict[str, list[str]]) -> Iterator[str]:
@@ -100,7 +100,16 @@ def whole(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a whole number") from None
 
 
-class Root(TyperGroup):
+class Group(TyperGroup):
+    """A group of commands that names the nearest one where a name is unknown."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if not args[0].startswith("-"):
+            lookup(dict.fromkeys(self.list_commands(ctx)), args[0], "command")
+        return super().resolve_command(ctx, args)
+
+
+class Root(Group):
     """The group of all verbs: lists them from the table, imports one when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -108,11 +117,6 @@ class Root(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load(cmd_name) if cmd_name in VERBS else None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if not args[0].startswith("-"):
-            lookup(VERBS, args[0], "command")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -126,6 +130,7 @@ def load(name: str) -> Any:
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
         found.info.no_args_is_help = True
+        found.info.cls = Group
         for info in found.registered_commands:
             info.cls = info.cls if info.cls not in (None, TyperCommand) else Command
         group = typer.main.get_group(found)

@@ -34,12 +34,10 @@ def demo(
     model: str = typer.Option("instruments", "-m", "--model", metavar="MODEL", help="The model to run."),
 ) -> int:
     """Make a few seconds of sound, analyse them into a folder, and show what came out."""
-    import sys
-
     from sonoscope import runs
     from sonoscope.cli import display
     from sonoscope.cli.progress import Progress
-    from sonoscope.runs.spec import RunSpec
+    from sonoscope.runs import RunSpec
 
     folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="sonoscope-demo-"))
     sounds, results = folder / "sounds", folder / "results"
@@ -48,12 +46,24 @@ def demo(
     names = write_sounds(sounds)
     print(f"Made {', '.join(names)} in {sounds}.")
     spec = RunSpec(inputs=(str(sounds),), out=str(results), models=(model,), scores="csv")
-    summary = runs.run(spec, report=Progress(sys.stderr, quiet=False))
+    summary = runs.run(spec, report=Progress())
     print(f"\n{results / 'events.csv'}:")
-    print("\n".join(display.table_file(results / "events.csv", ("file", "start", "end", "label", "score"))))
+    print("\n".join(_table(results / "events.csv")))
     print("\nNext:")
     print("\n".join(display.columns(_next_commands(sounds, results))))
     return summary.exit_code
+
+
+def _table(events: Path) -> list[str]:
+    """The columns of an events.csv that matter to a reader, as aligned lines."""
+    import csv
+
+    from sonoscope.cli import display
+
+    wanted = ("file", "start", "end", "label", "score")
+    with open(events, encoding="utf-8", newline="") as file:
+        rows = [tuple(row[column] for column in wanted) for row in csv.DictReader(file)]
+    return display.columns([wanted, *rows], right=(1, 2, 4))
 
 
 def _next_commands(sounds: Path, results: Path) -> list[tuple[str, str]]:

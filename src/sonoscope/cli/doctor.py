@@ -187,6 +187,7 @@ def _make_tone(file: Path, encoders: tuple[str, ...]) -> bool:
         return True
     with av.open(str(file), "w") as container:
         stream = container.add_stream(encoder, rate=TONE_RATE, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         stream.bit_rate = 96_000
         frame = av.AudioFrame.from_ndarray(_tone(1.0, TONE_RATE)[None, :], format="fltp", layout="mono")
         frame.sample_rate = TONE_RATE

@@ -1,0 +1,178 @@
+"""The door itself: start-up, help, exit codes, and errors that a person can read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonoscope import __version__, cli
+from sonoscope.cli.commands import THREE_USERS, VERBS, _with_values
+from sonoscope.errors import UnreadableAudio
+
+from .conftest import Sonoscope
+
+COMMAND = [sys.executable, "-c", "import sys; from sonoscope.cli import main; sys.exit(main())"]
+
+
+def test_help_starts_fast_and_imports_neither_numpy_nor_rich():
+    code = (
+        "import sys, resource; from sonoscope.cli import main; main(['--help']);"
+        "sys.exit(f'{resource.getrusage(resource.RUSAGE_SELF).ru_utime} '"
+        'f\'{sorted({m.partition(chr(46))[0] for m in sys.modules} & {"numpy", "rich", "torch"})}\')'
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    seconds, loaded = ran.stderr.split(" ", 1)
+    assert loaded.strip() == "[]"
+    assert float(seconds) < 0.5
+    assert "analyze" in ran.stdout
+
+
+def test_importing_the_package_loads_none_of_its_modules_and_no_library():
+    code = (
+        "import sys, sonoscope; print([m for m in sys.modules if m.startswith('sonoscope.')"
+        " or m in ('numpy', 'typer', 'torch', 'onnxruntime')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_bare_command_shows_three_lines_each_with_a_command_that_exists(sonoscope: Sonoscope):
+    ran = sonoscope()
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.strip().splitlines()
+    assert lines == THREE_USERS.splitlines() and len(lines) == 3
+    for line in lines:
+        verb = line.partition(" sonoscope ")[2].split()[0]
+        assert verb in VERBS
+        assert sonoscope(verb, "--help").code == 0
+
+
+def test_version(sonoscope: Sonoscope):
+    assert sonoscope("--version").out == f"sonoscope {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["-h"], *([verb, "--help"] for verb in VERBS), ["models", "show", "-h"]])
+def test_every_command_has_help_on_stdout_in_plain_text(words: list[str], sonoscope: Sonoscope):
+    ran = sonoscope(*words)
+    assert ran.code == 0 and ran.err == ""
+    assert ran.out.startswith("Usage: sonoscope")
+    assert not set(ran.out) & set("╭│╰\x1b")
+    if len(words) > 1 and words[0] in VERBS and words[1] == "--help":
+        assert "Commands:" in ran.out or "Options:" in ran.out
+
+
+def test_every_verb_of_the_table_has_its_line_in_the_help(sonoscope: Sonoscope):
+    text = sonoscope("--help").out
+    for name, verb in VERBS.items():
+        assert f"{name} " in text and verb.summary in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["analyse"], "unknown command 'analyse'. Did you mean 'analyze'?"),
+        (["models", "lst"], "unknown command 'lst'. Did you mean 'list'?"),
+        (["--versoin"], "unknown option '--versoin'. Did you mean '--version'?"),
+        (["analyze", "--treshold", "1"], "unknown option '--treshold'. Did you mean '--threshold'?"),
+        (["analyze", "a.wav", "--hop"], "Option '--hop' requires an argument"),
+        (["analyze", "a.wav", "--hop", "fast"], "'--hop': 'fast' is not a number"),
+        (["analyze", "a.wav", "--top-k", "1.5"], "'--top-k': '1.5' is not a whole number"),
+        (["models", "show"], "Missing argument 'NAME'"),
+    ],
+)
+def test_wrong_words_are_explained_in_at_most_two_lines(words, message, sonoscope: Sonoscope):
+    ran = sonoscope(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert ran.err.startswith("sonoscope: ") and len(ran.err.splitlines()) <= 2
+
+
+def test_group_without_command_shows_its_help_and_fails(sonoscope: Sonoscope):
+    ran = sonoscope("models")
+    assert ran.code == 2 and ran.out == "" and "Commands:" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--scores"], ["--scores", "csv"]),
+        (["--scores", "-o", "x"], ["--scores", "csv", "-o", "x"]),
+        (["--scores", "parquet"], ["--scores", "parquet"]),
+        (["--scores", "song.wav"], ["--scores", "csv", "song.wav"]),
+        (["--scores", "parqet"], ["--scores", "parqet"]),
+        (["--scores=tsv", "a"], ["--scores=tsv", "a"]),
+        (["a", "--", "--scores"], ["a", "--", "--scores"]),
+    ],
+)
+def test_option_may_stand_without_its_value(words, meant):
+    assert list(_with_values(words, {"--scores": ["csv", "parquet", "tsv"]})) == meant
+
+
+def test_existing_input_is_never_taken_for_a_misspelt_value(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("parqet").touch()
+    assert list(_with_values(["--scores", "parqet"], {"--scores": ["csv", "parquet"]}))[1] == "csv"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UnreadableAudio("a.wav", "is empty", "Record again"), 1, "a.wav: is empty. Record again"),
+        (KeyboardInterrupt(), 3, "interrupted"),
+        (OSError(28, "No space left on device", "out/x"), 3, "No space left on device: out/x"),
+        (ZeroDivisionError("boom"), 3, "this should not have happened: ZeroDivisionError: boom"),
+        (BrokenPipeError(), 3, ""),
+    ],
+)
+def test_errors_become_a_line_and_an_exit_code(error, code, message, sonoscope: Sonoscope, monkeypatch):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sonoscope.models.names", fail)
+    monkeypatch.setattr(cli, "_close_stdout", lambda: None)
+    ran = sonoscope("models", "list")
+    assert ran.code == code
+    assert message in ran.err and "Traceback" not in ran.err
+
+
+def test_unexpected_error_leaves_its_traceback_with_verbose_and_in_the_log(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr("sonoscope.models.load", fail)
+    log = tmp_path / "logs" / "run.log"
+    quiet = sonoscope("analyze", organ_wav, "--log", log)
+    assert quiet.code == 3 and "Traceback" not in quiet.err and f"the details are in {log}" in quiet.err
+    assert "Traceback" in log.read_text() and "ZeroDivisionError: boom" in log.read_text()
+    assert "Traceback" in sonoscope("analyze", organ_wav, "-v").err
+    assert "-v shows the details" in sonoscope("analyze", organ_wav).err
+
+
+def test_reader_that_closes_the_pipe_is_no_error(organ_wav: Path):
+    ran = subprocess.run(
+        f"{sys.executable} -c 'from sonoscope.cli import main; main()' analyze --help | head -n 1",
+        shell=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.stderr == "" and ran.stdout.startswith("Usage")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_ends_with_3_and_one_line(tmp_path: Path):
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.zeros(3600 * 8000, dtype=np.int16), 8000, subtype="PCM_16")
+    process = subprocess.Popen([*COMMAND, "analyze", str(long)], stderr=subprocess.PIPE, text=True)
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert err.startswith("sonoscope: interrupted") and len(err.splitlines()) == 1

@@ -1,0 +1,276 @@
+"""sonoscope in Python: the same numbers as the command, from a file and from an array."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import sonoscope
+from sonoscope import models, outputs
+from sonoscope.cli import main
+from sonoscope.cli.demo import SAMPLE_RATE, organ
+from sonoscope.errors import UnknownName, UnreadableAudio, UsageError
+
+#: Low enough that any model finds something in music, so that what is compared is not empty.
+LOW = 0.02
+
+
+@pytest.fixture(scope="module")
+def model() -> sonoscope.Model:
+    return sonoscope.load("instruments")
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An organ, 4 s, 44.1 kHz, float, so that the file holds exactly what the array does."""
+    file = tmp_path_factory.mktemp("api") / "song.wav"
+    soundfile.write(file, organ(), SAMPLE_RATE, subtype="FLOAT")
+    return file
+
+
+@pytest.fixture(scope="module")
+def result(model: sonoscope.Model, song: Path) -> sonoscope.Result:
+    return model.analyze(song, threshold=LOW)
+
+
+def test_public_names_are_there_and_others_are_not():
+    assert {"load", "analyze", "Model", "Result"} <= set(dir(sonoscope))
+    with pytest.raises(AttributeError, match="lod"):
+        sonoscope.lod  # noqa: B018
+
+
+def test_model_tells_what_it_is(model: sonoscope.Model):
+    bundle = models.load("instruments")
+    assert model.labels == tuple(label.id for label in bundle.labels)
+    assert model.sample_rate == bundle.sample_rate
+    assert model.window * model.sample_rate == bundle.window_samples
+    assert model.hop * model.sample_rate == bundle.hop_samples
+    assert repr(model) == f"Model('instruments', {len(model.labels)} labels, window={model.window:g} s)"
+
+
+def test_model_loads_by_folder_and_a_wrong_name_is_explained(model: sonoscope.Model):
+    assert sonoscope.load(model.bundle.path).labels == model.labels
+    with pytest.raises(UnknownName, match=r"'instrumens'\. Did you mean 'instruments'"):
+        sonoscope.load("instrumens")
+
+
+def test_result_describes_the_recording(result: sonoscope.Result, model: sonoscope.Model):
+    assert (result.file, result.source_rate, result.channels) == ("song.wav", SAMPLE_RATE, 1)
+    assert result.duration == pytest.approx(4.0, abs=1e-3)
+    assert result.scores.labels == model.labels
+    assert result.scores.end_s[-1] <= result.duration + 1 / model.sample_rate
+    assert result.embeddings is None and result.events
+
+
+def test_events_are_those_of_the_command(result: sonoscope.Result, song: Path, tmp_path: Path):
+    result.to_csv(tmp_path / "python.csv")
+    assert (
+        main(["analyze", str(song), "--threshold", str(LOW), "-q", "-o", str(tmp_path / "command.csv")]) == 0
+    )
+    assert (tmp_path / "python.csv").read_bytes() == (tmp_path / "command.csv").read_bytes()
+    with open(tmp_path / "command.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(result.events) > 0
+
+
+def test_array_gives_what_its_file_gives(model: sonoscope.Model, song: Path, result: sonoscope.Result):
+    samples, rate = soundfile.read(song, dtype="float32")
+    array = model.analyze(samples, sample_rate=rate, threshold=LOW)
+    # The file is resampled block by block, the array at once; soxr rounds them a little differently.
+    np.testing.assert_allclose(array.scores.logits, result.scores.logits, atol=2e-3)
+    assert [(e.label, e.start_s) for e in array.events] == [(e.label, e.start_s) for e in result.events]
+
+
+def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
+    samples, rate = soundfile.read(song, dtype="float32")
+    noise = np.random.default_rng(0).normal(0, 0.1, samples.size).astype(np.float32)
+    both = np.column_stack([samples, noise])
+    alone = model.analyze(samples, sample_rate=rate).scores.logits
+    np.testing.assert_array_equal(model.analyze(both, sample_rate=rate, channel=1).scores.logits, alone)
+    mean = model.analyze((samples + noise) / 2, sample_rate=rate).scores.logits
+    np.testing.assert_allclose(model.analyze(both, sample_rate=rate).scores.logits, mean, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "message"),
+    [
+        (np.zeros(10), {}, "an array needs sample_rate"),
+        (np.zeros(10), {"sample_rate": 0}, "sample_rate=0 must be a whole number of Hz above 0"),
+        (np.zeros(10), {"sample_rate": 44100.5}, "sample_rate=44100.5 must be a whole number"),
+        (np.zeros((2, 9, 9)), {"sample_rate": 8000}, r"shape \(n,\) or \(n, channels\), got \(2, 9, 9\)"),
+        (np.zeros((2, 900)), {"sample_rate": 8000}, r"look like \(channels, n\).*pass samples.T"),
+        (np.zeros(900, dtype=np.int16), {"sample_rate": 8000}, "floating point.*got int16"),
+    ],
+)
+def test_arrays_that_are_no_sound_are_refused(samples, options, message, model: sonoscope.Model):
+    with pytest.raises(ValueError, match=message):
+        model.analyze(samples, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hop": 0}, "0"),
+        ({"hop": 99.0}, "99"),
+        ({"threshold": 1.5}, "1.5"),
+        ({"threshold": {"violn": 0.4}}, "'violn'. Did you mean 'violin'"),
+        ({"min_duration": -1}, "min_duration=-1 must be 0 or more"),
+        ({"max_gap": float("nan")}, "max_gap=nan must be 0 or more"),
+        ({"tail": "kep"}, "kep"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message, model: sonoscope.Model, song: Path):
+    with pytest.raises(UsageError, match=message):
+        model.analyze(song, **options)
+
+
+def test_channel_that_an_array_lacks_is_refused(model: sonoscope.Model):
+    with pytest.raises(UsageError, match=r"channel=3 must lie in 1\.\.2"):
+        model.analyze(np.zeros((900, 2)), sample_rate=8000, channel=3)
+
+
+def test_a_rate_for_a_file_is_refused(model: sonoscope.Model, song: Path):
+    with pytest.raises(ValueError, match="sample_rate=8000 is for arrays"):
+        model.analyze(song, sample_rate=8000)
+
+
+def test_hop_and_tail_shape_the_scores(model: sonoscope.Model, song: Path):
+    whole = model.analyze(song, hop=model.window)
+    assert whole.scores.starts.tolist() == [0, model.bundle.window_samples]
+    samples = np.zeros(round(2.5 * model.bundle.window_samples), dtype=np.float32)
+    options = {"sample_rate": model.sample_rate, "hop": model.window}
+    assert len(model.analyze(samples, **options).scores) == 3
+    assert len(model.analyze(samples, tail="drop", **options).scores) == 2
+
+
+def test_embeddings_are_one_for_each_window(model: sonoscope.Model, song: Path):
+    found = model.analyze(song, embeddings=True)
+    assert found.embeddings is not None
+    assert found.embeddings.shape == (len(found.scores), model.bundle.embedding_size)
+
+
+def test_deciding_again_equals_deciding_at_first(
+    result: sonoscope.Result, model: sonoscope.Model, song: Path
+):
+    label = max(result.clip(), key=result.clip().get)
+    again = result.decide(threshold={label: 0.9}, min_duration=0.25, max_gap=1)
+    first = model.analyze(song, threshold=f"{label}=0.9", min_duration=0.25, max_gap=1)
+    assert again.events == first.events
+    assert again.scores is result.scores and again.decision == first.decision
+    assert not result.decide(threshold=1.0).events or max(e.score for e in result.events) == 1.0
+    assert not result.decide(threshold=LOW, min_duration=60).events
+
+
+def test_clip_sums_up_the_windows(result: sonoscope.Result):
+    probabilities = result.scores.probabilities
+    highest = dict(zip(result.scores.labels, probabilities.max(axis=0), strict=True))
+    assert result.clip("max") == pytest.approx(highest, abs=1e-6)
+    assert all(result.clip()[label] <= highest[label] + 1e-6 for label in highest)
+    assert max(result.clip("s2").values()) == pytest.approx(1.0)
+    with pytest.raises(UnknownName, match=r"'men'\. Did you mean 'mean'"):
+        result.clip("men")
+
+
+def test_unknown_windows_are_those_that_reach_no_threshold(result: sonoscope.Result):
+    assert result.decide(threshold=0.0).unknown_windows == 0
+    reported = [i for i, label in enumerate(result.bundle.labels) if label.kind == "event"]
+    highest = result.scores.probabilities[:, reported].max(axis=1)
+    limit = round(float(np.median(highest)), 4)
+    unknown = np.count_nonzero(highest.round(4) < np.float32(limit))
+    assert result.decide(threshold=limit).unknown_windows == unknown
+    assert result.decide(threshold=1.0).unknown_windows == len(result.scores)
+
+
+@pytest.mark.parametrize("name", outputs.WRITERS)
+def test_every_format_is_written_and_replaced_whole(name: str, result: sonoscope.Result, tmp_path: Path):
+    form = outputs.WRITERS[name]
+    file = tmp_path / "new" / f"song{form.suffix}"
+    result.write(file)
+    first = file.read_bytes()
+    result.write(file, name)
+    assert file.read_bytes() == first
+    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+
+
+def test_a_failed_write_leaves_what_was_there(result: sonoscope.Result, tmp_path: Path, monkeypatch):
+    file = tmp_path / "song.csv"
+    file.write_text("kept")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outputs.WRITERS["csv"].__class__, "write", fail)
+    with pytest.raises(OSError, match="No space"):
+        result.to_csv(file)
+    assert file.read_text() == "kept" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_unknown_formats_are_explained(result: sonoscope.Result, tmp_path: Path):
+    with pytest.raises(UnknownName, match=r"'ravn'\. Did you mean 'raven'"):
+        result.write(tmp_path / "a.txt", "ravn")
+    with pytest.raises(UnknownName, match="the ending of no known format"):
+        result.write(tmp_path / "a.xyz")
+
+
+def test_raw_adds_logits(result: sonoscope.Result, tmp_path: Path):
+    result.write(tmp_path / "raw.csv", raw=True)
+    with open(tmp_path / "raw.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["raw"]) for row in rows] == pytest.approx([e.raw for e in result.events], abs=1e-3)
+
+
+def test_data_frames_hold_scores_or_events(result: sonoscope.Result):
+    pytest.importorskip("pandas")
+    scores = result.to_dataframe()
+    assert list(scores.columns) == ["start", "end", *result.scores.labels]
+    np.testing.assert_array_equal(scores[list(result.scores.labels)].to_numpy(), result.scores.probabilities)
+    events = result.to_dataframe("events")
+    assert events["label"].tolist() == [event.label for event in result.events]
+    assert events["start"].tolist() == [event.start_s for event in result.events]
+    with pytest.raises(ValueError, match="table='event' must be 'scores' or 'events'"):
+        result.to_dataframe("event")
+
+
+def test_data_frame_without_pandas_names_the_extra(result: sonoscope.Result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match=r"pip install 'sonoscope\[tables\]'"):
+        result.to_dataframe()
+
+
+def test_one_call_is_load_and_analyze(result: sonoscope.Result, song: Path):
+    assert sonoscope.analyze(song, threshold=LOW).events == result.events
+
+
+def test_files_that_are_no_recording_are_refused(model: sonoscope.Model, tmp_path: Path):
+    text = tmp_path / "text.wav"
+    text.write_text("this is text")
+    with pytest.raises(UnreadableAudio, match=r"text\.wav"):
+        model.analyze(text)
+    (tmp_path / "two").mkdir()
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / "two" / name, np.zeros(800), 8000)
+    with pytest.raises(UsageError, match="more than one recording"):
+        model.analyze(tmp_path / "two")
+    (tmp_path / "none").mkdir()
+    with pytest.raises((UsageError, UnreadableAudio), match="none"):
+        model.analyze(tmp_path / "none")
+
+
+def test_missing_file_is_named(model: sonoscope.Model, tmp_path: Path):
+    with pytest.raises(UnreadableAudio, match=r"absent\.wav"):
+        model.analyze(tmp_path / "absent.wav")
+
+
+def test_analysing_imports_no_training_library():
+    code = (
+        "import sys, numpy, sonoscope;"
+        "sonoscope.load('instruments').analyze(numpy.zeros(90000), sample_rate=24000);"
+        "print([m for m in ('torch', 'lightning', 'librosa', 'pandas', 'sklearn') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
