@@ -202,6 +202,18 @@ def test_sounding_times_are_where_a_burst_is():
     assert sounding_times(sound * faint, rate) == [(0.0, 5.0)]
 
 
+def test_an_excerpt_holds_what_begins_in_it_and_lifts_the_pedal():
+    pedalled = (music.compose(ORCHESTRA["piano"], np.random.default_rng(seed), 10.0) for seed in range(50))
+    score = next(score for score in pedalled if any(c.kind == "pedal" for c in score.controls))
+    part = pieces.excerpt(score, 2.0, 6.0)
+    inside = [n for n in score.notes if 2.0 <= n.onset_s < 6.0 - music.SHORTEST_S]
+    assert [(n.onset_s, n.pitch) for n in part.notes] == [(n.onset_s, n.pitch) for n in inside]
+    assert all(note.offset_s <= 6.0 for note in music.sounding(part))
+    assert pieces.excerpt(score, 0.0, 10.0).notes == score.notes
+    with pytest.raises(ValueError, match=r"start_s=6\.0, end_s=2\.0 must lie in 0\.\.10"):
+        pieces.excerpt(score, 6.0, 2.0)
+
+
 def test_a_piece_is_the_sum_of_its_parts_and_its_timeline_theirs(font):
     with Synth(font) as synth:
         rng = np.random.default_rng(3)

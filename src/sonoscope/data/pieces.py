@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from sonoscope.data import music, orchestra, render
-from sonoscope.data.music import Score
+from sonoscope.data.music import Control, Score
 from sonoscope.data.orchestra import Instrument, Program
 from sonoscope.data.synth import KNOWN_FONTS, Chorus, Reverb, Synth
 from sonoscope.errors import SonoscopeError, UsageError
@@ -161,25 +161,41 @@ def draw_parts(rng: np.random.Generator, instruments: Sequence[Instrument], dura
         score = music.compose(player, rng, duration_s, program=program, along=along)
         parts.append(Part(player, program, score, gain_db=float(rng.uniform(-9, 0))))
     # The first plays throughout, so that no piece is empty.
-    return [parts[0], *(replace(part, score=_excerpt(part.score, rng)) for part in parts[1:])]
+    return [parts[0], *(replace(part, score=_late_or_early(part.score, rng)) for part in parts[1:])]
 
 
-def _excerpt(score: Score, rng: np.random.Generator) -> Score:
+def excerpt(score: Score, start_s: float, end_s: float) -> Score:
+    """The score with only the notes that begin in ``[start_s, end_s)``, ended there, and the pedal up after
+    it.
+
+    Raises
+    ------
+    ValueError
+        If the interval is empty or not within the piece.
+    """
+    if not 0 <= start_s < end_s <= score.duration_s:
+        raise ValueError(
+            f"start_s={start_s}, end_s={end_s} must lie in 0..{score.duration_s}, the first below"
+        )
+    kept = tuple(
+        replace(note, offset_s=min(note.offset_s, end_s))
+        for note in score.notes
+        if start_s <= note.onset_s < end_s - music.SHORTEST_S
+    )
+    controls = [c for c in score.controls if c.kind != "pedal" or c.time_s < end_s]
+    if any(c.kind == "pedal" for c in controls):
+        controls.append(Control(end_s, "pedal", 0.0))
+    return replace(score, notes=kept, controls=tuple(sorted(controls)))
+
+
+def _late_or_early(score: Score, rng: np.random.Generator) -> Score:
     """All of a score, or (half of the time) only what lies between a late entry and an early end."""
     if rng.random() < 0.5:
         return score
     length = score.duration_s * float(rng.uniform(0.35, 0.8))
     start = float(rng.uniform(0.0, score.duration_s - length))
-    kept = tuple(
-        replace(note, offset_s=min(note.offset_s, start + length))
-        for note in score.notes
-        if start <= note.onset_s < start + length - music.SHORTEST_S
-    )
-    # The pedal rises where the part ends.
-    controls = tuple(
-        c for c in score.controls if c.kind != "pedal" or c.value < 64 or c.time_s < start + length
-    )
-    return replace(score, notes=kept, controls=controls) if kept else score
+    part = excerpt(score, start, start + length)
+    return part if part.notes else score
 
 
 def render_pieces(
