@@ -77,6 +77,7 @@ def convert_command(
 
     sonoscope convert song.mp3.selections.txt -o song.labels.txt
     """
+    from sonoscope.cli.display import count
     from sonoscope.outputs.convert import convert
 
     done = convert(
@@ -92,4 +93,4 @@ def convert_command(
     )
     written = f"{len(done.files)} files" if len(done.files) > 1 else "".join(map(str, done.files))
     where = f" in {written}" if written else ""
-    print(f"{done.events} events of {done.recordings} recordings{where}", file=sys.stderr)
+    print(f"{count(done.events, 'event')} of {count(done.recordings, 'recording')}{where}", file=sys.stderr)

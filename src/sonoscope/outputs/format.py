@@ -131,7 +131,7 @@ def _only(results: Iterable[FileResult], name: str) -> Iterator[FileResult]:
     for count, result in enumerate(results):
         if count:
             raise UsageError(
-                f"a {name} file holds one recording; write a file for each by giving a folder as output"
+                f"a file of the format {name} holds one recording; give a folder as output for a file each"
             )
         yield result
 

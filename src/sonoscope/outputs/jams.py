@@ -24,6 +24,7 @@ from sonoscope.outputs.format import (
     probability,
     recording_name,
 )
+from sonoscope.outputs.rows import text
 from sonoscope.values import Event, FileResult
 
 NAMESPACE = "segment_open"
@@ -47,11 +48,12 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
 def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
     rows = [record(result, event, raw=options.raw) for event in sorted(result.events)]
     duration = round(max(result.duration_s, max((row["end"] for row in rows), default=0.0)), 6)
-    about = {"file": result.file, "start_datetime": result.start_datetime, "site": result.site,
-             "recorder": result.recorder, "note": result.note}  # fmt: skip
+    names = {key: text(getattr(result, key)) for key in ("file", "site", "recorder", "note", "model")}
+    about = {"file": names["file"], "start_datetime": result.start_datetime, "site": names["site"],
+             "recorder": names["recorder"], "note": names["note"]}  # fmt: skip
     extras = {name: [row[name] for row in rows] for name in _EXTRAS}
     return {
-        "file_metadata": {"title": result.file, "duration": duration, "jams_version": JAMS_VERSION,
+        "file_metadata": {"title": names["file"], "duration": duration, "jams_version": JAMS_VERSION,
                           "identifiers": {}, "artist": "", "release": ""},
         "annotations": [
             {
@@ -59,7 +61,7 @@ def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
                 "time": 0,
                 "duration": duration,
                 "annotation_metadata": {
-                    "annotation_tools": f"sonoscope {__version__}, model {result.model or 'unknown'}",
+                    "annotation_tools": f"sonoscope {__version__}, model {names['model'] or 'unknown'}",
                     "version": __version__,
                     "data_source": "program",
                 },
@@ -69,7 +71,7 @@ def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
                     for row in rows
                 ],
                 "sandbox": {
-                    "model": result.model,
+                    "model": names["model"],
                     **{name: values for name, values in extras.items() if any(v is not None for v in values)},
                 },
             }

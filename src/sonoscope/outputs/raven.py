@@ -55,7 +55,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
         if unknown:
             raise UsageError(
                 f"the length of {unknown!r} is unknown, so in a combined Raven table the times of "
-                f"{result.file!r} are too; write a table for each by giving a folder as output"
+                f"{result.file!r} are too; give a folder as output for a table each"
             )
         for event in sorted(result.events):
             selection += 1

@@ -1,0 +1,355 @@
+"""Files as other programs write them, and what is said of files that are wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sonoscope.errors import UsageError
+from sonoscope.outputs import UnreadableTable
+
+
+def rows(found) -> list[tuple]:
+    return [(r.file, e.start_s, e.end_s, e.label) for r in found for e in r.events]
+
+
+# --- Raven ---
+
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin File\t"
+    "File Offset (s)\tSpecies\tAnnotation\r\n"
+    "1\tWaveform 1\t1\t5.5\t6.0\t\t\ta.wav\t5.5\tRobin\tsong\r\n"
+    "1\tSpectrogram 1\t1\t5.5\t6.0\t1000\t3000.5\ta.wav\t5.5\tRobin\tsong\r\n"
+    "2\tSpectrogram 1\t2\t65\t66.25\t0\t0\tb.wav\t5\tWren\r\n"
+)
+
+
+def test_raven_of_a_file_sequence(read):
+    found = read("raven", "\ufeff" + RAVEN)
+    assert rows(found) == [("a.wav", 5.5, 6.0, "song"), ("b.wav", 5.0, 6.25, "")]
+    assert [e.channel for r in found for e in r.events] == [1, 2]
+
+
+def test_raven_keeps_one_row_of_a_selection_seen_in_two_views(read):
+    found = read("raven", RAVEN, label_column="Species")
+    assert rows(found) == [("a.wav", 5.5, 6.0, "Robin"), ("b.wav", 5.0, 6.25, "Wren")]
+
+
+def test_raven_names_the_recording_after_the_table_if_it_must(read):
+    table = "Selection\tBegin Time (s)\tEnd Time (s)\tClass\n1\t0.5\t1\tfrog\n2\t0.5\t1\tfrog\n"
+    assert (
+        rows(read("raven", table, name="d/pond.wav.selections.txt")) == [("pond.wav", 0.5, 1.0, "frog")] * 2
+    )
+    assert read("raven", table, name="pond.txt")[0].file == "pond"
+
+
+def test_raven_paths_become_names_relative_to_their_folder(read):
+    head = "Begin Time (s)\tEnd Time (s)\tBegin Path\tLabel\n"
+    table = head + "0\t1\tD:\\field\\n1\\a.wav\tx\n0\t1\tD:\\field\\n2\\a.wav\ty\n"
+    found = read("raven", table)
+    assert [(r.file, r.path) for r in found] == [
+        ("n1/a.wav", "D:\\field\\n1\\a.wav"),
+        ("n2/a.wav", "D:\\field\\n2\\a.wav"),
+    ]
+    assert rows(read("raven", head + "0\t1\t/data/n1/a.wav\tx\n")) == [("a.wav", 0.0, 1.0, "x")]
+
+
+HEAD = "Begin Time (s)\tEnd Time (s)\tLabel\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "Selection\tBegin Time (s)\n",
+            r"x\.txt, line 1: no column 'End Time \(s\)'; found 'Selection', 'Begin",
+        ),
+        ("", r"x\.txt, line 1: no column 'Begin Time \(s\)'; found nothing"),
+        (HEAD.replace("Label", "ID") + "0\t1\tx\n", r"no column 'Label' or .*found .*'id'.*--label-column"),
+        (
+            HEAD + "0\t1\tx\n0\t1,5\tx\n",
+            r"line 3, column 'End Time \(s\)': is '1,5', not a number. Use a deci",
+        ),
+        (HEAD + "2\t1\tx\n", r"line 2, column 'End Time \(s\)': ends at 1, before it begins at 2"),
+        (HEAD + "-2\t1\tx\n", r"column 'Begin Time \(s\)': is -2, before the recording"),
+        (HEAD + "\t1\tx\n", r"column 'Begin Time \(s\)': is empty"),
+        (HEAD + "0\t1\tx\ty\n", r"line 2: 4 cells under 3 column names"),
+    ],
+)
+def test_raven_that_is_wrong(table, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("raven", table)
+
+
+def test_a_label_column_that_is_not_there(read):
+    with pytest.raises(UnreadableTable, match=r"no column 'Taxon'; found .*'species'.*--label-column"):
+        read("raven", RAVEN, label_column="Taxon")
+
+
+# --- Audacity ---
+
+
+def test_audacity_examples_of_its_manual(read):
+    found = read(
+        "audacity",
+        "1.000000\t1.000000\tThis point was clicked\n\\\t6928.456055\t6928.456055\n"
+        "2.000000\t2.500000\tLow undefined\n\\\t-1.000000\t6334.588867\n"
+        "3.400000\t6.100000\tregion label 3\n4\t5\n",
+        name="song.txt",
+    )
+    assert rows(found) == [
+        ("song", 1.0, 1.0, "This point was clicked"),
+        ("song", 2.0, 2.5, "Low undefined"),
+        ("song", 3.4, 6.1, "region label 3"),
+        ("song", 4.0, 5.0, ""),
+    ]
+    assert [(e.low_hz, e.high_hz) for e in found[0].events][:3] == [
+        (6928.456055, 6928.456055),
+        (None, 6334.588867),
+        (None, None),
+    ]
+    assert all(math.isnan(e.score) for e in found[0].events)
+
+
+def test_audacity_scores(read):
+    events = read("audacity", "0\t3\tGreat Tit\t0.8123\n3\t6\tviolin 0.87\n6\t7\ttrack 12\n7\t8\tv1.00\n")[
+        0
+    ].events
+    assert [(e.label, e.score) for e in events[:2]] == [("Great Tit", 0.8123), ("violin", 0.87)]
+    assert [e.label for e in events[2:]] == ["track 12", "v1.00"]
+
+
+@pytest.mark.parametrize(
+    ("track", "message"),
+    [
+        ("\\\t1\t2\n", "line 1: a range without a label before it"),
+        ("0 1 violin\n", "line 1, column 'end': is missing. Each line is start, end and label, with tabs"),
+        ("0\t1\ta\nx\t1\ta\n", "line 2, column 'start': is 'x', not a number"),
+    ],
+)
+def test_audacity_that_is_wrong(track, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("audacity", track)
+
+
+# --- BirdNET, Kaleidoscope ---
+
+
+def test_birdnet_with_its_own_names_and_additional_columns(read):
+    table = (
+        "Start (s),End (s),Scientific name,Common name,Confidence,File,lat,lon,week\n"
+        "0.0,3.0,Turdus merula,Eurasian Blackbird,0.8123,/data/s1/rec1.wav,48.1,11.5,20\n"
+        "3.0,6.0,Parus major,Great Tit,0.4411,/data/s2/rec1.wav,48.1,11.5,20\n"
+    )
+    found = read("birdnet", table)
+    assert rows(found) == [
+        ("s1/rec1.wav", 0.0, 3.0, "Turdus merula_Eurasian Blackbird"),
+        ("s2/rec1.wav", 3.0, 6.0, "Parus major_Great Tit"),
+    ]
+    assert found[0].events[0].score == 0.8123
+    assert read("birdnet", table, label_column="Common name")[0].events[0].label == "Eurasian Blackbird"
+
+
+def test_kaleidoscope_id_csv(read):
+    found = read(
+        "kaleidoscope",
+        "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,OUT FILE FS,AUTO ID*,PULSES,MANUAL ID\r\n"
+        "D:\\bats,night1,S4U.wav,0,0,5,,PIPPIP,12,\r\n"
+        "D:\\bats,night1,S4U.wav,1,2.5,0.25,,PIPPIP,12,PIPPYG\r\n",
+    )
+    assert rows(found) == [("night1/S4U.wav", 0.0, 5.0, "PIPPIP"), ("night1/S4U.wav", 2.5, 2.75, "PIPPYG")]
+    assert [e.channel for e in found[0].events] == [1, 2]
+    assert found[0].path == "D:/bats/night1/S4U.wav"
+
+
+def test_kaleidoscope_distances_are_no_scores(read):
+    table = "IN FILE,OFFSET,DURATION,TOP1MATCH,TOP1DIST\na.wav,0,1,x,0.25\na.wav,1,1,x,1.75\n"
+    found = read("kaleidoscope", table)
+    assert found[0].events[0].score == 0.25
+    assert math.isnan(found[0].events[1].score)
+
+
+# --- DCASE ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename\tonset\toffset\tevent_label\na.wav\t0.5\t1\tdog\n",
+        "a.wav\t0.5\t1\tdog\n",
+        "0.5\t1\tdog\n",
+        "event_label\tonset\toffset\tfilename\r\ndog\t0.5\t1\ta.wav\r\n",
+    ],
+)
+def test_dcase_with_and_without_header(text, read):
+    assert rows(read("dcase", text, name="a.wav.dcase.tsv")) == [("a.wav", 0.5, 1.0, "dog")]
+
+
+def test_dcase_recordings_without_events(read):
+    found = read("dcase", "filename\tonset\toffset\tevent_label\na.wav\t\t\t\nb.wav\t1\t2\tcat\n")
+    assert [(r.file, len(r.events)) for r in found] == [("a.wav", 0), ("b.wav", 1)]
+
+
+def test_dcase_weak_labels_have_no_times(read):
+    with pytest.raises(UnreadableTable, match=r"no column 'onset'.*Only strong labels"):
+        read("dcase", "filename\tevent_labels\na.wav\tdog,cat\n")
+
+
+# --- buzzdetect ---
+
+FRAMES = (
+    "start,activation_ins_buzz,activation_mech_plane\n"
+    "0.00,-1.7,-2.2\n0.96,-1.1,-2.4\n1.92,-0.4,-3.4\n2.88,-1.2,-1.0\n9.60,0.5,-3\n10.56,-2,-3\n"
+)
+
+
+def test_buzzdetect_activations_above_a_threshold(read):
+    found = read("buzzdetect", FRAMES, threshold=-1.2, name="250704_0000_buzzdetect.csv")
+    assert rows(found) == [
+        ("250704_0000", 0.96, 2.88, "ins_buzz"),  # -1.2 itself is not above
+        ("250704_0000", 2.88, 3.84, "mech_plane"),
+        ("250704_0000", 9.6, 10.56, "ins_buzz"),  # frames are missing before it
+    ]
+    assert [e.raw for e in found[0].events] == [-0.4, -1.0, 0.5]
+
+
+def test_buzzdetect_needs_a_threshold_for_activations(read):
+    with pytest.raises(UsageError, match=r"holds activations; say above which they count.*--threshold -1\.2"):
+        read("buzzdetect", FRAMES)
+
+
+def test_buzzdetect_detections_as_numbers_or_words(read):
+    for yes, no in (("1", "0"), ("TRUE", "FALSE")):
+        text = f"start,detections_ins_buzz\n0,{no}\n1.5,{yes}\n3,{yes}\n"
+        assert rows(read("buzzdetect", text, name="x.csv")) == [("x", 1.5, 4.5, "ins_buzz")]
+    assert rows(read("buzzdetect", "start,detections_ins_buzz\n0,1\n", name="x.csv")) == [
+        ("x", 0.0, 0.96, "ins_buzz")
+    ]
+
+
+def test_buzzdetect_without_its_columns(read):
+    with pytest.raises(
+        UnreadableTable, match=r"no column that begins with activation_ or detections_; found .*'end'"
+    ):
+        read("buzzdetect", "start,end\n0,1\n")
+
+
+# --- JAMS ---
+
+
+@pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")
+def test_jams_made_by_its_own_package(read, tmp_path):
+    jams = pytest.importorskip("jams")
+    document = jams.JAMS()
+    document.file_metadata.duration = 30.0
+    tags = jams.Annotation(namespace="tag_open", duration=30.0)
+    tags.append(time=0.0, duration=30.0, value="piano", confidence=0.75)
+    onsets = jams.Annotation(namespace="onset", duration=30.0)
+    onsets.append(time=1.0, duration=0.0, value=None, confidence=None)
+    parts = jams.Annotation(namespace="segment_open", duration=30.0)
+    parts.append(time=1.5, duration=2.0, value="solo")
+    document.annotations.extend([tags, onsets, parts])
+    document.save(str(tmp_path / "song.jams"))
+    found = read("jams", (tmp_path / "song.jams").read_text(), name="song.jams")
+    assert rows(found) == [("song", 0.0, 30.0, "piano"), ("song", 1.5, 3.5, "solo")]
+    assert found[0].duration_s == 30.0
+    assert found[0].events[0].score == 0.75
+
+
+def test_jams_with_observations_as_lists(read):
+    text = (
+        '{"annotations": [{"namespace": "scaper", "data": {"time": [1], "duration": [2], '
+        '"value": [{"label": "siren"}], "confidence": [null]}}], "file_metadata": {"duration": 9}}'
+    )
+    assert rows(read("jams", text, name="s.jams")) == [("s", 1.0, 3.0, "siren")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello", r"x\.txt: not a JAMS file \(JSONDecodeError"),
+        ("{}", r"not a JAMS file \(KeyError: 'annotations'\). Name its format with --from"),
+        (
+            '{"annotations": [{"namespace": "beat", "data": []}]}',
+            "no annotation of events among the namespaces beat",
+        ),
+    ],
+)
+def test_jams_that_is_wrong(text, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("jams", text)
+
+
+# --- Sonic Visualiser ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TIME,VALUE,DURATION,LABEL\n1.5,440,0.5,verse\n",
+        '1.500000000,440,0.500000000,"verse"\n',
+        "start,duration,label\n1.5,0.5,verse\n",
+        "1.5,0.5,verse\n",
+        "1.5,440,0.5,0.8,verse\n",
+        "\ufeffLABEL,TIME,DURATION\r\nverse,1.5,0.5\r\n",
+    ],
+)
+def test_sonic_visualiser_regions(text, read):
+    assert rows(read("sonicvisualiser", text, name="song.csv")) == [("song", 1.5, 2.0, "verse")]
+
+
+def test_sonic_visualiser_that_is_wrong(read):
+    with pytest.raises(UnreadableTable, match="line 1: 2 columns, not the TIME, VALUE, DURATION, LABEL"):
+        read("sonicvisualiser", "1.5,verse\n")
+
+
+# --- the canonical forms ---
+
+
+def test_csv_with_few_columns_in_any_order(read):
+    found = read("csv", "\ufefflabel,file,end,start,extra\r\nviolin,a.wav,2,1,x\r\n\r\n")
+    assert rows(found) == [("a.wav", 1.0, 2.0, "violin")]
+    event = found[0].events[0]
+    assert math.isnan(event.score)
+    assert (event.raw, event.channel, event.flags) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,start,end\n", r"x\.txt, line 1: no column 'label'.*name that with --from"),
+        (
+            "file,start,end,label,score\na,0,1,v,80\n",
+            r"line 2, column 'score': is 80. A score is a probability",
+        ),
+        ('file,start,end,label\n"a,0,1,v\n', r"x\.txt, line \d: unexpected end of data"),
+        ("file,start,end,label\na,0,1,b,c\n", "line 2: 5 cells under 4 column names"),
+        ("file,start,end,label\na,0,inf,b\n", "line 2, column 'end': is 'inf', not a number"),
+    ],
+)
+def test_csv_that_is_wrong(text, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("csv", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"x\.txt, line 1: not JSON"),
+        ('{"file": "a", "start": 0, "end": 1, "label": "v"}\n[1]\n', "line 2: list, not an object"),
+        ('{"file": "a", "start": "0", "end": 1, "label": "v"}', "line 1: 'start' is '0', float is needed"),
+        (
+            '{"file": "a", "start": 0, "end": 1}',
+            "'label' is None, str is needed. Every event needs file, start",
+        ),
+    ],
+)
+def test_json_lines_that_are_wrong(text, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("jsonl", text)
+
+
+def test_parquet_that_is_none(read):
+    with pytest.raises(UnreadableTable, match="not a Parquet file"):
+        read("parquet", b"file,start\n")
