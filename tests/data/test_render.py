@@ -176,12 +176,12 @@ def test_wrong_requests_are_refused_before_anything_is_written(font, tmp_path, c
 
 
 def test_default_counts_are_balanced():
-    counts = default_counts(100)
+    counts = default_counts(130)
     assert set(counts) == set(ORCHESTRA)
-    assert counts["violin"] == counts["voice"] == 100
-    assert counts["piano"] == 140
-    assert counts["oboe"] == 10
-    assert counts["synth_pad"] == 70  # seven programs
+    assert counts["violin"] == counts["voice"] == 130
+    assert (counts["piano"], counts["electric_guitar"], counts["bass"]) == (180, 200, 90)
+    assert counts["oboe"] == 12
+    assert counts["synth_pad"] == 84  # seven programs
     assert default_counts(3, ["violin", "oboe"]) == {"violin": 3, "oboe": 1}
     with pytest.raises(UsageError, match="per_class=0 must be at least 1"):
         default_counts(0)
@@ -289,6 +289,7 @@ def test_the_command_names_what_is_wrong(tmp_path, capsys):
         (["--instruments", ","], "--instruments ',' names nothing"),
         (["--soundfont", "fluid"], "unknown soundfont 'fluid'. Did you mean 'fluidr3'"),
         (["--per-class", "0"], "per_class=0 must be at least 1"),
+        (["--per-class", "2", "--pieces", "2"], "--pieces and --per-class exclude each other"),
     ):
         assert main([*out, *words]) == 2
         assert message in capsys.readouterr().err

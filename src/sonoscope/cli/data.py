@@ -22,62 +22,74 @@ def _group() -> None:
     """From recordings to a training set."""
 
 
+Out = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="Folder for the sound and its manifest.csv; a second call with larger numbers adds to it.",
+        show_default=False,
+    ),
+]
+Fonts = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,...",
+        help="fluidr3, musescore, timgm6mb, or an .sf2 or .sf3 file. "
+        "With several, each gets a folder of its own in OUT.",
+    ),
+]
+Instruments = Annotated[
+    str, typer.Option(metavar="NAME,...", help="Instruments or labels (violin,drums,other), or all.")
+]
+PerClass = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Stems for each named class (default 120); a tenth of it for each program labelled other.",
+        show_default=False,
+    ),
+]
+Pieces = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Render N pieces for several instruments instead of stems.", show_default=False
+    ),
+]
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", help="Length of each stem (default 11) or piece (default 20).", show_default=False
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")]
+Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
+SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]
+
+
 @data_app.command("render")
 def render_command(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="OUT",
-            help="Folder for the sound and its manifest.csv; a second call with larger numbers adds to it.",
-            show_default=False,
-        ),
-    ],
-    soundfont: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME,...",
-            help="fluidr3, musescore, timgm6mb, or an .sf2 or .sf3 file. "
-            "With several, each gets a folder of its own in OUT.",
-        ),
-    ] = "fluidr3",
-    instruments: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Instruments or labels (violin,drums,other), or all.")
-    ] = "all",
-    per_class: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Stems for each named class; those labelled other get a tenth of it for each program.",
-        ),
-    ] = 120,
-    pieces: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Render N pieces for several instruments instead of stems.", show_default=False
-        ),
-    ] = None,
-    duration: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Length of each stem (default 11) or piece (default 20).",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")] = 0,
-    rate: Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")] = 24_000,
-    format: Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")] = "flac",
+    out: Out,
+    soundfont: Fonts = "fluidr3",
+    instruments: Instruments = "all",
+    per_class: PerClass = None,
+    pieces: Pieces = None,
+    duration: Duration = None,
+    seed: Seed = 0,
+    rate: Rate = 24_000,
+    format: SoundFormat = "flac",
 ) -> int:
     """Render random music with exact labels: stems of one instrument each, or pieces for several.
 
     Needs the render extra, FluidSynth and a soundfont (Debian, Ubuntu: apt install libfluidsynth3
     fluid-soundfont-gm).
-    """  # fmt: skip
+    """
     from sonoscope.data.pieces import render_pieces
     from sonoscope.data.render import default_counts, render_stems
 
+    if pieces is not None and per_class is not None:
+        raise UsageError("--pieces and --per-class exclude each other: pieces are counted as a whole")
     fonts = _words(soundfont, "--soundfont")
     names = _instruments(instruments)
     for font in fonts:
@@ -98,7 +110,7 @@ def render_command(
             manifest = render_stems(
                 folder,
                 soundfont=font,
-                counts=default_counts(per_class, names),
+                counts=default_counts(120 if per_class is None else per_class, names),
                 duration_s=11.0 if duration is None else duration,
                 seed=seed,
                 sample_rate=rate,
