@@ -1,8 +1,8 @@
-"""Windows by integer arithmetic: where they start, how many there are, and cutting them from a stream of rows.
+"""Windows by integer arithmetic: where they start, how many there are, cutting them from a stream of rows.
 
 Window ``i`` covers the half-open interval ``[i * hop, i * hop + window)`` of samples. There are
-``1 + ceil(max(n - window, 0) / hop)`` of them, so that every sample of a non-empty recording is covered; only the last
-may reach past the end.
+``1 + ceil(max(n - window, 0) / hop)`` of them, so that every sample of a non-empty recording is covered;
+only the last may reach past the end.
 """
 
 from __future__ import annotations
@@ -72,11 +72,10 @@ def in_samples(seconds: float, sample_rate: int, window: int) -> int:
     UsageError
         If the hop is not in ``(0, window]`` seconds.
     """
-    hop = round(seconds * sample_rate)
-    if not 0 < hop <= window:
+    if not 0 < seconds <= window / sample_rate or (hop := round(seconds * sample_rate)) < 1:
         raise UsageError(
-            f"hop={seconds} s is out of range: it must be at least one sample ({1 / sample_rate:.6f} s) and at most "
-            f"the model's window ({window / sample_rate:g} s)"
+            f"hop={seconds} s is out of range: it must be at least one sample ({1 / sample_rate:.6f} s) "
+            f"and at most the model's window ({window / sample_rate:g} s)"
         )
     return hop
 
@@ -87,12 +86,14 @@ class Cutter:
     Parameters
     ----------
     length, hop : int
-        Rows in a piece and between piece starts; ``0 < hop``.
+        Rows in a piece and between piece starts; ``0 < hop <= length``.
     batch : int
         Pieces handed out at a time; all batches but the last are full.
     """
 
     def __init__(self, length: int, hop: int, batch: int) -> None:
+        if not 0 < hop <= length:
+            raise ValueError(f"hop={hop} must lie in 1..length={length} rows")
         self._length, self._hop, self._batch = length, hop, batch
         self._need = length + (batch - 1) * hop
         self._rows: list[np.ndarray] = []
@@ -121,37 +122,3 @@ class Cutter:
         rest = rows[pieces * self._hop :]
         self._rows, self._held = [rest], len(rest)
         return batch
-
-
-def frame(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """Cut a signal into overlapping windows that together cover all of it.
-
-    Parameters
-    ----------
-    samples : np.ndarray, shape (n,)
-        Mono signal, ``n > 0``.
-    length, hop : int
-        Window length and distance between window starts, in samples; ``0 < hop <= length``.
-
-    Returns
-    -------
-    np.ndarray, shape (n_windows, length)
-        The last window is zero-padded on the right; window ``i`` starts at sample ``i * hop``.
-
-    Raises
-    ------
-    ValueError
-        If ``samples`` is not one-dimensional or is empty, or ``hop`` is out of range.
-
-    Examples
-    --------
-    >>> frame(np.arange(5), length=3, hop=2)
-    array([[0, 1, 2],
-           [2, 3, 4]])
-    """
-    if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(f"samples must have shape (n,) with n > 0, got {samples.shape}")
-    count = Grid(length, hop).count(samples.size)
-    padded = np.zeros((count - 1) * hop + length, dtype=samples.dtype)
-    padded[: samples.size] = samples
-    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]

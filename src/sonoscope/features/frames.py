@@ -1,8 +1,7 @@
-"""Framing and the real FFT, the two operations that NumPy and torch spell differently.
+"""Framing, padding and the power spectrum, where NumPy and torch spell things differently.
 
-Everything else in ``features/`` is written once against the array API. NumPy arrays go through ``scipy.fft``, which
-keeps float32 (``numpy.fft`` widened it before 2.0) and is vectorised over the batch axis; torch tensors stay on their
-device.
+Torch tensors stay on their device and keep their gradient; NumPy arrays get their spectrum from ``fft.py``,
+in fixed batches and reused memory.
 """
 
 from __future__ import annotations
@@ -10,10 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.fft
-from array_api_compat import array_namespace, is_torch_array
 
 Array = Any
+
+
+def namespace(tensor: Array) -> Any:
+    """The array API namespace of an array that is not NumPy's."""
+    # Here, not above: scoring a recording never needs it, and its import takes 50 ms.
+    from array_api_compat import array_namespace
+
+    return array_namespace(tensor)
+
+
+def n_frames(n: int, length: int, hop: int) -> int:
+    """How many whole frames ``n`` samples hold. Raises ``ValueError`` if not even one."""
+    if n < length:
+        raise ValueError(f"a frame of length={length} needs as many samples, got {n}")
+    return 1 + (n - length) // hop
 
 
 def frame(samples: Array, length: int, hop: int) -> Array:
@@ -34,32 +46,26 @@ def frame(samples: Array, length: int, hop: int) -> Array:
     ValueError
         If there are fewer than ``length`` samples.
     """
-    if samples.shape[-1] < length:
-        raise ValueError(f"a frame of length={length} needs as many samples, got {samples.shape[-1]}")
-    if is_torch_array(samples):
-        return samples.unfold(-1, length, hop)
-    return np.lib.stride_tricks.sliding_window_view(samples, length, axis=-1)[..., ::hop, :]
-
-
-def power_spectrum(frames: Array) -> Array:
-    """Squared magnitude of the real FFT of each frame, shape (..., length // 2 + 1), in the frames' dtype."""
-    if is_torch_array(frames):
-        import torch
-
-        return torch.fft.rfft(frames).abs().square()
-    spectrum = scipy.fft.rfft(frames, overwrite_x=True)
-    power = np.square(spectrum.real)
-    imaginary = spectrum.imag
-    imaginary *= imaginary
-    power += imaginary
-    return power
+    n_frames(samples.shape[-1], length, hop)
+    if isinstance(samples, np.ndarray):
+        return np.lib.stride_tricks.sliding_window_view(samples, length, axis=-1)[..., ::hop, :]
+    return samples.unfold(-1, length, hop)
 
 
 def pad_zeros(samples: Array, left: int, right: int) -> Array:
     """``samples`` of shape (..., n) with zeros before and after, shape (..., left + n + right)."""
-    xp = array_namespace(samples)
-    if not left and not right:
-        return samples
-    before = xp.zeros((*samples.shape[:-1], left), dtype=samples.dtype, device=samples.device)
-    after = xp.zeros((*samples.shape[:-1], right), dtype=samples.dtype, device=samples.device)
+    if isinstance(samples, np.ndarray):
+        return np.pad(samples, [(0, 0)] * (samples.ndim - 1) + [(left, right)])
+    xp = namespace(samples)
+    before, after = (
+        xp.zeros((*samples.shape[:-1], n), dtype=samples.dtype, device=samples.device) for n in (left, right)
+    )
     return xp.concat([before, samples, after], axis=-1)
+
+
+def power_spectrum(frames: Array) -> Array:
+    """Squared magnitude of the real FFT of a tensor's frames, (..., length) to (..., length // 2 + 1)."""
+    import torch
+
+    spectrum = torch.fft.rfft(frames)
+    return spectrum.real.square() + spectrum.imag.square()

@@ -1,30 +1,41 @@
 """Log-mel spectrogram with a fixed reference.
 
-``10 log10(max(M |STFT|^2, floor))`` in decibels re full scale, Slaney mel filters with area normalisation: equal to
-``librosa.power_to_db(librosa.feature.melspectrogram(..., center=True, pad_mode="constant"), ref=1.0, amin=floor,
-top_db=None)`` to within 1e-3 dB above the floor (float32). There is no per-clip maximum or normalisation: a frame does
-not depend on its neighbours, which is what lets overlapped windows, blocks and streams share it.
+``10 log10(max(M |STFT|^2, floor))`` in decibels re full scale, Slaney mel filters with area normalisation:
+equal to ``librosa.power_to_db(librosa.feature.melspectrogram(..., center=True, pad_mode="constant"), ref=1.0,
+amin=floor, top_db=None)`` to within 1e-3 dB above the floor (float32). There is no per-clip maximum or
+normalisation: a frame does not depend on its neighbours, which is what lets overlapped windows, blocks and
+streams share it.
 
 Slaney's mel scale: linear (200/3 Hz a mel) up to 1 kHz, logarithmic above (27 mels per factor 6.4).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from sonoscope.features.frames import Array, frame, pad_zeros, power_spectrum
-from sonoscope.features.stream import FrameStream
+from sonoscope.features.fft import PowerFrames
+from sonoscope.features.frames import Array, frame, namespace, pad_zeros, power_spectrum
+from sonoscope.features.stream import BATCH_FRAMES, FrameStream, in_batches
+
+#: Filters that are applied together: the width that a BLAS micro-kernel fills.
+GROUPED_FILTERS = 16
+#: Multiplications up to which OpenBLAS starts no threads: 65536 times its GEMM_MULTITHREAD_THRESHOLD of 4.
+BLAS_ONE_THREAD = 1 << 18
+#: Smallest normal float32, 2 ** -126, rounded up.
+SMALLEST_FLOOR = 1.2e-38
 
 
 def hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
     """Slaney mel of a frequency in Hz."""
     hz = np.asarray(hz, dtype=np.float64)
-    return np.where(hz < 1000.0, hz * 3.0 / 200.0, 15.0 + 27.0 * np.log(np.maximum(hz, 1.0) / 1000.0) / np.log(6.4))
+    return np.where(
+        hz < 1000.0, hz * 3.0 / 200.0, 15.0 + 27.0 * np.log(np.maximum(hz, 1.0) / 1000.0) / np.log(6.4)
+    )
 
 
 def mel_to_hz(mel: np.ndarray | float) -> np.ndarray:
@@ -43,13 +54,80 @@ def mel_filterbank(sample_rate: int, n_fft: int, n_mels: int, f_min_hz: float, f
     return (triangles * (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]).astype(np.float32)
 
 
+class _Constants(NamedTuple):
+    """What the parameters amount to.
+
+    ``window`` (n_fft,) float32; ``bins``: those that any filter uses; ``bank`` (bins, n_mels) float32: the
+    filters over those; ``support`` (n_mels, 2): first bin of each filter and the one after its last, counted
+    in ``bins``.
+    """
+
+    window: np.ndarray
+    bins: slice
+    bank: np.ndarray
+    support: np.ndarray
+
+
 @lru_cache(maxsize=16)
-def _constants(feature: LogMel) -> tuple[np.ndarray, np.ndarray]:
-    """Window (n_fft,) and transposed filter bank (n_bins, n_mels), both float32."""
+def _constants(feature: LogMel) -> _Constants:
     # Periodic Hann: the one whose shifted copies add up to a constant.
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(feature.n_fft) / feature.n_fft)
-    bank = mel_filterbank(feature.sample_rate, feature.n_fft, feature.n_mels, feature.f_min_hz, feature.f_max_hz)
-    return hann.astype(np.float32), np.ascontiguousarray(bank.T)
+    bank = mel_filterbank(
+        feature.sample_rate, feature.n_fft, feature.n_mels, feature.f_min_hz, feature.f_max_hz
+    )
+    used = bank > 0.0
+    support = np.stack([used.argmax(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1)], axis=1)
+    bins = slice(int(support[:, 0].min()), int(support[:, 1].max()))
+    return _Constants(
+        hann.astype(np.float32), bins, np.ascontiguousarray(bank[:, bins].T), support - bins.start
+    )
+
+
+class LogMelKernel:
+    """A fixed number of frames of a :class:`LogMel`, in memory that is used again (``stream.Kernel``).
+
+    Neighbouring filters overlap, distant ones do not: the bank is applied in groups of filters, each over the
+    bins it uses, which is a seventh of the whole matrix. No product is as large as :data:`BLAS_ONE_THREAD`,
+    so that BLAS runs it in the calling thread whatever the environment says.
+    """
+
+    def __init__(self, feature: LogMel, n_frames: int) -> None:
+        constants = _constants(feature)
+        self._power = PowerFrames(constants.window, feature.hop_samples, n_frames, constants.bins)
+        self.samples = self._power.samples
+        self._mel = np.empty((n_frames, feature.n_mels), dtype=np.float32)
+        self._floor = np.float32(feature.floor)
+        self._products = [
+            (
+                self._power.power[:, bins],
+                np.ascontiguousarray(constants.bank[bins, filters]),
+                self._mel[:, filters],
+            )
+            for filters, bins in _groups(constants.support, n_frames)
+        ]
+
+    def __call__(self, out: np.ndarray) -> None:
+        """Compute the frames of ``samples`` into ``out``, shape (n_frames, n_mels), float32."""
+        self._power()
+        for power, filters, mel in self._products:
+            np.matmul(power, filters, out=mel)
+        np.maximum(self._mel, self._floor, out=self._mel)
+        np.log10(self._mel, out=self._mel)
+        np.multiply(self._mel, np.float32(10.0), out=out)
+
+
+def _groups(support: np.ndarray, n_frames: int) -> Iterator[tuple[slice, slice]]:
+    """Runs of filters, each with the bins it uses, that are worth one product over ``n_frames`` frames."""
+    first, edges = 0, support.tolist()
+    start, stop = edges[0]
+    for last, (low, high) in enumerate(edges):
+        wider = min(start, low), max(stop, high)
+        size = n_frames * (wider[1] - wider[0]) * (last + 1 - first)
+        if last > first and (last - first == GROUPED_FILTERS or size > BLAS_ONE_THREAD):
+            yield slice(first, last), slice(start, stop)
+            first, wider = last, (low, high)
+        start, stop = wider
+    yield slice(first, len(edges)), slice(start, stop)
 
 
 @dataclass(frozen=True)
@@ -87,16 +165,30 @@ class LogMel:
     floor: float = 1e-10
 
     def __post_init__(self) -> None:
+        for name in ("sample_rate", "n_fft", "hop_samples", "n_mels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.hop_samples > self.n_fft:
+            raise ValueError(
+                f"hop_samples={self.hop_samples} must not exceed n_fft={self.n_fft}: "
+                "samples between frames would be lost"
+            )
         if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate / 2:
             raise ValueError(
                 f"f_min_hz={self.f_min_hz} and f_max_hz={self.f_max_hz} must satisfy "
                 f"0 <= f_min_hz < f_max_hz <= {self.sample_rate / 2}"
             )
-        for name in ("sample_rate", "n_fft", "hop_samples", "n_mels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.floor <= 0:
-            raise ValueError(f"floor={self.floor} must be positive")
+        if not SMALLEST_FLOOR <= self.floor < 1.0:
+            raise ValueError(
+                f"floor={self.floor} must lie in {SMALLEST_FLOOR:g}..1 (float32 has no smaller power)"
+            )
+        bank = mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, self.f_min_hz, self.f_max_hz)
+        empty = np.flatnonzero(~bank.any(axis=1))
+        if empty.size:
+            raise ValueError(
+                f"n_mels={self.n_mels} leaves {empty.size} filters (the first is number {empty[0]}) between "
+                f"two bins of n_fft={self.n_fft}: take fewer mels, a longer n_fft or a higher f_min_hz"
+            )
 
     @property
     def left_context(self) -> int:
@@ -123,24 +215,24 @@ class LogMel:
         return 1 + n // self.hop_samples, self.n_mels
 
     def __call__(self, samples: Array) -> Array:
-        """Frames of whole signals: (..., n) float32 samples to (..., 1 + n // hop, n_mels) dB, zeros outside."""
+        """Frames of whole signals, zeros outside: (..., n) samples to (..., 1 + n // hop, n_mels) dB."""
         return self.valid(pad_zeros(samples, self.left_context, self.right_context))
 
     def valid(self, samples: Array) -> Array:
         """Frames that need no padding: (..., n) to (..., 1 + (n - n_fft) // hop, n_mels) dB."""
-        xp = array_namespace(samples)
-        hann, bank = self._constants_like(samples)
-        power = power_spectrum(frame(samples, self.n_fft, self.hop_samples) * hann)
-        mel = xp.matmul(power, bank)
+        if isinstance(samples, np.ndarray):
+            return in_batches(self, samples)
+        xp = namespace(samples)
+        constants = _constants(self)
+        like = {"dtype": samples.dtype, "device": samples.device}
+        frames = frame(samples, self.n_fft, self.hop_samples) * xp.asarray(constants.window, **like)
+        mel = xp.matmul(power_spectrum(frames)[..., constants.bins], xp.asarray(constants.bank, **like))
         return 10.0 * xp.log10(xp.clip(mel, self.floor, None))
 
-    def stream(self, batch_frames: int = 128) -> FrameStream:
-        """Push blocks of samples, get frames; equal to calling it on everything at once (see ``FrameStream``)."""
-        return FrameStream(self, batch_frames)
+    def kernel(self, n_frames: int) -> LogMelKernel:
+        """What computes ``n_frames`` frames at a time without fresh memory."""
+        return LogMelKernel(self, n_frames)
 
-    def _constants_like(self, samples: Array) -> tuple[Any, Any]:
-        hann, bank = _constants(self)
-        if isinstance(samples, np.ndarray):
-            return hann, bank
-        xp = array_namespace(samples)
-        return xp.asarray(hann, device=samples.device), xp.asarray(bank, device=samples.device)
+    def stream(self, batch_frames: int = BATCH_FRAMES) -> FrameStream:
+        """Push blocks of samples, get frames: those of everything at once (see ``FrameStream``)."""
+        return FrameStream(self, batch_frames)

@@ -1,8 +1,9 @@
-"""Frames of a signal that arrives in blocks.
+"""Frames of a signal that arrives in blocks, and of a whole one, in batches of a fixed size.
 
-The stream keeps the samples that later frames still need (left and right context) and computes frames in batches of
-a **fixed** size: SIMD kernels round differently for different batch shapes, so only a fixed size makes the result
-independent of the block sizes to the last bit. Memory is one batch, however long the signal.
+SIMD kernels round differently for different batch shapes; with a fixed one, and frames always in the same
+batches counted from the first, the result is the same to the last bit however the signal was cut, and whether
+it was streamed or given whole. The memory in use is one batch, however long the signal, and stays in a core's
+cache.
 """
 
 from __future__ import annotations
@@ -11,12 +12,31 @@ from typing import Protocol
 
 import numpy as np
 
+from sonoscope.features.frames import n_frames
+
+#: Frames computed at a time: few enough to stay in the second-level cache (25 bytes a sample of the frame),
+#: enough to make the calls between them cheap.
+BATCH_FRAMES = 32
+
+
+class Kernel(Protocol):
+    """Computes a fixed number of frames: fill ``samples``, call with where the frames go.
+
+    ``samples`` is float32, as long as ``n_frames`` frames reach, and is left as it was filled. ``out`` has
+    shape (n_frames, n_bins), float32. The memory inside is used again at every call, so one kernel serves one
+    thread.
+    """
+
+    samples: np.ndarray
+
+    def __call__(self, out: np.ndarray) -> None: ...
+
 
 class StreamableFeature(Protocol):
     """What a stream needs to know of a feature."""
 
-    hop_samples: int
-
+    @property
+    def hop_samples(self) -> int: ...
     @property
     def left_context(self) -> int: ...
     @property
@@ -24,60 +44,91 @@ class StreamableFeature(Protocol):
     @property
     def n_bins(self) -> int: ...
     def shape(self, n: int) -> tuple[int, int]: ...
-    def valid(self, samples: np.ndarray) -> np.ndarray: ...
+    def kernel(self, n_frames: int) -> Kernel: ...
+
+
+def in_batches(feature: StreamableFeature, samples: np.ndarray) -> np.ndarray:
+    """Frames that need no padding: (..., n) samples to (..., frames, n_bins) float32.
+
+    Raises
+    ------
+    ValueError
+        If there is not one whole frame.
+    """
+    hop = feature.hop_samples
+    count = n_frames(samples.shape[-1], feature.left_context + feature.right_context, hop)
+    out = np.empty((*samples.shape[:-1], count, feature.n_bins), dtype=np.float32)
+    kernel = feature.kernel(BATCH_FRAMES)
+    last = np.empty((BATCH_FRAMES, feature.n_bins), dtype=np.float32)
+    for signal, frames in zip(
+        samples.reshape(-1, samples.shape[-1]), out.reshape(-1, count, feature.n_bins), strict=True
+    ):
+        for first in range(0, count, BATCH_FRAMES):
+            piece = signal[first * hop :][: kernel.samples.size]
+            kernel.samples[: piece.size] = piece
+            kernel.samples[piece.size :] = 0.0
+            if first + BATCH_FRAMES <= count:
+                kernel(frames[first : first + BATCH_FRAMES])
+            else:
+                kernel(last)
+                frames[first:] = last[: count - first]
+    return out
 
 
 class FrameStream:
-    """Turns blocks of samples into frames centred at ``k * hop`` with zeros before the start and after the end.
+    """Turns blocks of samples into frames centred at ``k * hop``, with zeros before and after.
 
     Parameters
     ----------
     feature : StreamableFeature
     batch_frames : int
-        Frames computed at a time; larger is faster, smaller answers sooner.
+        Frames computed at a time; larger is faster, smaller answers sooner. With the default the frames equal
+        those of the whole signal to the last bit, with another size to rounding.
     """
 
-    def __init__(self, feature: StreamableFeature, batch_frames: int = 128) -> None:
+    def __init__(self, feature: StreamableFeature, batch_frames: int = BATCH_FRAMES) -> None:
         if batch_frames < 1:
             raise ValueError(f"batch_frames={batch_frames} must be at least 1")
         length = feature.left_context + feature.right_context
         if feature.hop_samples > length:
             raise ValueError(f"hop_samples={feature.hop_samples} must not exceed the frame length {length}")
         self._feature, self._batch = feature, batch_frames
-        self._need = (batch_frames - 1) * feature.hop_samples + length
+        self._kernel = feature.kernel(batch_frames)
+        self._buffer = self._kernel.samples
         self._advance = batch_frames * feature.hop_samples
-        self._buffer = np.zeros(self._need, dtype=np.float32)
-        self._filled = feature.left_context  # the zeros before the start
+        self._buffer[: feature.left_context] = 0.0
+        self._filled = feature.left_context
         self._emitted = 0
         self.n_samples = 0
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Take float32 samples of shape (n,); return the frames that became ready, shape (k, n_bins), k >= 0."""
+        """Take samples of shape (n,); return the frames that became ready, (k, n_bins) float32, k >= 0."""
         self.n_samples += samples.size
         return self._take(samples)
 
     def close(self, n_frames: int | None = None) -> np.ndarray:
-        """End the signal; return what is left so that the frames total ``n_frames`` (default: ``shape(n)[0]``)."""
+        """End the signal; return what is left of ``n_frames`` frames in all (default: ``shape(n)[0]``)."""
         total = self._feature.shape(self.n_samples)[0] if n_frames is None else n_frames
-        rest = [np.empty((0, self._feature.n_bins), dtype=np.float32)]
-        while self._emitted < total:
-            rest.append(self._take(np.zeros(self._advance, dtype=np.float32)))
-        surplus = max(self._emitted - total, 0)
-        frames = np.concatenate(rest)
-        return frames[: len(frames) - surplus]
+        left = max(total - self._emitted, 0)
+        batches = -(-left // self._batch)
+        missing = self._buffer.size - self._filled + (batches - 1) * self._advance if batches else 0
+        return self._take(np.zeros(missing, dtype=np.float32))[:left]
 
     def _take(self, samples: np.ndarray) -> np.ndarray:
-        ready = []
+        """Fill the kernel's samples, and run it and move on whenever they are full."""
+        need = self._buffer.size
+        batches = max(0, 1 + (self._filled + samples.size - need) // self._advance)
+        frames = np.empty((batches * self._batch, self._feature.n_bins), dtype=np.float32)
         taken = 0
-        while taken < samples.size:
-            room = min(self._need - self._filled, samples.size - taken)
-            self._buffer[self._filled : self._filled + room] = samples[taken : taken + room]
-            self._filled += room
+        for first in range(0, len(frames), self._batch):
+            room = need - self._filled
+            self._buffer[self._filled :] = samples[taken : taken + room]
             taken += room
-            if self._filled == self._need:
-                ready.append(self._feature.valid(self._buffer[: self._need]))
-                keep = self._need - self._advance
-                self._buffer[:keep] = self._buffer[self._advance : self._need].copy()
-                self._filled = keep
-                self._emitted += self._batch
-        return np.concatenate(ready) if ready else np.empty((0, self._feature.n_bins), dtype=np.float32)
+            self._kernel(frames[first : first + self._batch])
+            self._filled = need - self._advance
+            self._buffer[: self._filled] = self._buffer[self._advance :].copy()
+        rest = samples[taken:]
+        self._buffer[self._filled : self._filled + rest.size] = rest
+        self._filled += rest.size
+        self._emitted += len(frames)
+        return frames
