@@ -51,8 +51,8 @@ _TRIES = 20
 #: File suffix to libsndfile's name of the format.
 FORMATS = {"flac": "FLAC", "wav": "WAV"}
 
-#: Stems of each instrument by default, relative to ``per_class``: more for what varies more. With 130 per class
-#: these are 180, 200, 160, 140 and 90, and 12 for each program labelled ``other``.
+#: Stems of each instrument by default, relative to ``per_class``: more for what varies more. With 130 per
+#: class these are 180, 200, 160, 140 and 90, and 12 for each program labelled ``other``.
 _SHARES = {"piano": 18 / 13, "electric_guitar": 20 / 13, "organ": 16 / 13, "drums": 14 / 13, "bass": 9 / 13}
 _OTHER_SHARE = 1.2 / 13
 
