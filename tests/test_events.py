@@ -43,7 +43,7 @@ def tables(draw: st.DrawFn) -> Scores:
     """Two classes on any grid, with or without the last window, scores in steps of 0.1."""
     window = draw(st.integers(1, 40))
     hop = draw(st.integers(1, window))
-    n_samples = draw(st.integers(1, 400))
+    n_samples = draw(st.integers(1, 250))
     rows = 1 + math.ceil(max(n_samples - window, 0) / hop)
     if draw(st.booleans()) and (rows - 1) * hop + window > n_samples:
         rows -= 1
@@ -119,7 +119,7 @@ def test_without_overlap_the_cells_are_the_windows():
 # --- decisions ---
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(tables(), decisions())
 def test_events_are_those_of_the_definition(scores, decision):
     found = [(e.start_s, e.end_s, e.label, round(e.score, 4)) for e in find(scores, decision, LABELS)]
