@@ -1,15 +1,16 @@
 """The path of the data, as code: recording, decode, features, windows, model, scores.
 
-Nothing here ever holds a recording: blocks of samples go in, a row of logits per window comes out. Deciding (events)
-and writing (outputs) start from the table of scores and live beside this module, since they are done again whenever a
-threshold changes.
+Nothing here ever holds a recording: blocks of samples go in, a row of logits per window comes out. Deciding
+(events) and writing (outputs) start from the table of scores and live beside this module, since they are done
+again whenever a threshold changes.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from sonoscope.audio.decode import AudioInfo, Decoder
 from sonoscope.errors import UsageError
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.runtime import Runtime
-from sonoscope.values import LOGIT_DECIMALS, Recording, Scores
+from sonoscope.values import Recording, Scores
 from sonoscope.windows import Grid, in_samples
 
 #: Peak (of full scale) below which a recording is called silent: the last bit of 16.
@@ -35,7 +36,8 @@ QUEUED_BLOCKS = 8
 class Analysis:
     """Scores of one recording and what was learnt about it while it was read.
 
-    ``duration_s`` is counted, ``note`` says in plain words, ``;``-joined, what is special about the recording.
+    ``duration_s`` is counted, ``note`` says in plain words, ``;``-joined, what is special about the
+    recording.
     """
 
     scores: Scores
@@ -66,8 +68,8 @@ def score_recording(
     hop_s : float, optional
         Distance between window starts in seconds, in (0, window]; default: the bundle's.
     tail : str
-        ``keep``: the last window, filled with zeros, counts and its row is cut to the audio; ``drop``: rows that
-        needed filling are left out.
+        ``keep``: the last window, filled with zeros, counts and its row is cut to the audio; ``drop``: rows
+        that needed filling are left out.
     channel : int, optional
         1-based channel to analyse; default: the mean of all.
     embeddings : bool
@@ -85,10 +87,11 @@ def score_recording(
         If ``hop_s`` or ``tail`` is out of range.
     """
     with Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder:
-        blocks: Iterable[np.ndarray] = _ahead(decoder.blocks()) if overlap else decoder.blocks()
-        scores = score_blocks(
-            blocks, bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings, progress=progress
-        )
+        # The second thread must have stopped before the decoder closes, also when scoring fails.
+        with closing(_ahead(decoder.blocks())) if overlap else nullcontext(decoder.blocks()) as blocks:
+            scores = score_blocks(
+                blocks, bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings, progress=progress
+            )
         remarks = [decoder.problem] if decoder.problem else []
         if decoder.peak < SILENT_PEAK:
             remarks.append("silent")
@@ -112,7 +115,9 @@ def score_samples(
     mono = np.asarray(samples, dtype=np.float32)
     if mono.ndim != 1:
         raise ValueError(f"samples must have shape (n,), got {mono.shape}")
-    converted = mono if sample_rate == bundle.sample_rate else soxr.resample(mono, sample_rate, bundle.sample_rate)
+    converted = (
+        mono if sample_rate == bundle.sample_rate else soxr.resample(mono, sample_rate, bundle.sample_rate)
+    )
     scores = score_blocks([converted], bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings)
     info = AudioInfo(sample_rate, 1, "array", "memory", mono.size / sample_rate)
     return Analysis(scores, info, mono.size / sample_rate, "; ".join(_remarks(scores, bundle)))
@@ -144,21 +149,17 @@ def score_blocks(
     parts.append(scorer.close())
     logits = np.concatenate([part[0] for part in parts])
     vectors = np.concatenate([part[1] for part in parts])
-    grid = Grid(bundle.window_samples, hop)
-    starts, ends = grid.starts(n_samples), grid.ends(n_samples)
     if tail == "drop":
-        whole = ends - starts == grid.window
-        starts, ends, logits, vectors = starts[whole], ends[whole], logits[whole], vectors[whole]
-    logits = np.round(logits.astype(np.float64), LOGIT_DECIMALS)
-    return Scores(
+        grid = Grid(bundle.window_samples, hop)
+        whole = grid.ends(n_samples) - grid.starts(n_samples) == grid.window
+        logits, vectors = logits[whole], vectors[whole]
+    return score_tables.assemble(
+        logits,
+        bundle.calibration,
         labels=bundle.label_ids,
         sample_rate=bundle.sample_rate,
-        window_samples=grid.window,
-        hop_samples=grid.hop,
-        starts=starts,
-        ends=ends,
-        logits=logits.astype(np.float32),
-        probabilities=score_tables.calibrate(logits, bundle.calibration),
+        window_samples=bundle.window_samples,
+        hop_samples=hop,
         n_samples=n_samples,
         embeddings=vectors if embeddings else None,
     )
@@ -167,31 +168,36 @@ def score_blocks(
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
     """What is special about the length."""
     if 0 < scores.n_samples < bundle.window_samples:
-        return [f"shorter than the model's window of {bundle.window_samples / bundle.sample_rate:g} s: padded"]
+        return [
+            f"shorter than the model's window of {bundle.window_samples / bundle.sample_rate:g} s: padded"
+        ]
     return []
 
 
-def _ahead(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+def _ahead(blocks: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
     """The same blocks, made by a second thread a few blocks ahead; errors surface where they are consumed."""
     waiting: queue.Queue = queue.Queue(QUEUED_BLOCKS)
     stop = threading.Event()
+
+    def hand_over(item: np.ndarray | BaseException | None) -> None:
+        """Wait for room, but not for a consumer that has gone."""
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
 
     def produce() -> None:
         try:
             for block in blocks:
                 # The decoder reuses its buffer.
-                copied = block.copy()
-                while not stop.is_set():
-                    try:
-                        waiting.put(copied, timeout=0.5)
-                        break
-                    except queue.Full:
-                        continue
+                hand_over(block.copy())
                 if stop.is_set():
                     return
-            waiting.put(None)
+            hand_over(None)
         except BaseException as error:
-            waiting.put(error)
+            hand_over(error)
 
     thread = threading.Thread(target=produce, name="decode", daemon=True)
     thread.start()

@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).parents[1] / "bundles"
 
 
 def names() -> dict[str, Path]:
-    """Every bundle that can be named: those in the folders of ``$SONOSCOPE_MODELS``, then the shipped ones."""
+    """Every bundle that has a name: those in the folders of ``$SONOSCOPE_MODELS``, then the shipped ones."""
     folders = [Path(entry) for entry in os.environ.get("SONOSCOPE_MODELS", "").split(os.pathsep) if entry]
     found: dict[str, Path] = {}
     for folder in (*folders, SHIPPED):

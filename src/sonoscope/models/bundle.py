@@ -1,7 +1,8 @@
-"""A model bundle: a folder with ``model.onnx``, ``bundle.json``, ``README.md`` and, for ours, ``model.safetensors``.
+"""A model bundle: a folder with ``model.onnx``, ``bundle.json``, ``README.md``, its card.
 
-``bundle.json`` holds everything that a run needs to know, so that nothing about a model lives in code. Its schema is
-versioned ``major.minor``; an unknown major version is refused, unknown keys of a known one are kept in ``spec``.
+``bundle.json`` holds everything that a run needs to know, so that nothing about a model lives in code. Its
+schema is versioned ``major.minor``; an unknown major version is refused, unknown keys of a known one are kept
+in ``spec``.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ SCHEMA = "1.0"
 
 #: Keys without which a bundle cannot be run, and what they must be.
 _REQUIRED = {
-    "schema": str, "name": str, "version": str, "task": str, "labels": list, "sample_rate": int, "window": int,
-    "hop": int, "input": dict, "outputs": dict, "calibration": dict, "decision": dict, "licence": str,
-    "checksums": dict,
+    "schema": str, "name": str, "version": str, "task": str, "labels": list, "sample_rate": int,
+    "window": int, "hop": int, "input": dict, "outputs": dict, "calibration": dict, "decision": dict,
+    "licence": str, "checksums": dict,
 }  # fmt: skip
 
 
@@ -75,11 +76,11 @@ class Bundle:
     @cached_property
     def labels(self) -> tuple[Label, ...]:
         """Labels in the order of the scores."""
-        known = Label.__dataclass_fields__
-        return tuple(
-            Label(**{k: tuple(v) if k == "synonyms" else v for k, v in entry.items() if k in known})
-            for entry in self.spec["labels"]
-        )
+        found = []
+        for entry in self.spec["labels"]:
+            known: dict[str, Any] = {k: v for k, v in entry.items() if k in Label.__dataclass_fields__}
+            found.append(Label(**known | {"synonyms": tuple(known.get("synonyms", ()))}))
+        return tuple(found)
 
     @property
     def label_ids(self) -> tuple[str, ...]:
@@ -118,6 +119,11 @@ class Bundle:
         return int(self.spec["outputs"].get("frame", {}).get("receptive_field", 0))
 
     @property
+    def poolable(self) -> bool:
+        """Whether frames of output depend on their receptive field only: then windows share the trunk."""
+        return bool(self.spec.get("poolable", False))
+
+    @property
     def embedding_size(self) -> int:
         """Length of an embedding, 0 if the graph gives none."""
         return int(self.spec["outputs"].get("embedding", {}).get("size", 0))
@@ -126,7 +132,9 @@ class Bundle:
     def calibration(self) -> np.ndarray:
         """Slope and offset of the logits per label, shape (c, 2), float64."""
         entries = self.spec["calibration"]
-        return np.array([[entries[i]["slope"], entries[i]["offset"]] for i in self.label_ids], dtype=np.float64)
+        return np.array(
+            [[entries[i]["slope"], entries[i]["offset"]] for i in self.label_ids], dtype=np.float64
+        )
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -165,7 +173,8 @@ def open_bundle(folder: str | Path) -> Bundle:
     Raises
     ------
     BadBundle
-        If the folder is no bundle, a required key is missing or of the wrong type, or the schema is not known.
+        If the folder is no bundle, the schema is not known, a required key is missing or of the wrong type,
+        or the description contradicts itself.
     """
     folder = Path(folder)
     description = folder / "bundle.json"
@@ -177,32 +186,62 @@ def open_bundle(folder: str | Path) -> Bundle:
         raise BadBundle(f"{description} cannot be read ({error}): fetch or export the bundle again") from None
     if not isinstance(spec, dict):
         raise BadBundle(f"{description} must hold a JSON object: fetch or export the bundle again")
+    # First of all: a bundle of another major version may lack any of the other keys.
+    schema = spec.get("schema")
+    if isinstance(schema, str) and schema.split(".")[0] != str(SCHEMA_MAJOR):
+        raise BadBundle(
+            f"{description} has schema {schema}, this version of sonoscope knows {SCHEMA_MAJOR}.x: "
+            "update sonoscope, or export the model again"
+        )
     for key, kind in _REQUIRED.items():
         if not isinstance(spec.get(key), kind):
             raise BadBundle(
-                f"{description}: {key!r} must be a {kind.__name__}, got {spec.get(key)!r}: export the bundle again"
+                f"{description}: {key!r} must be a {kind.__name__}, got {spec.get(key)!r}: "
+                "export the bundle again"
             )
-    if spec["schema"].split(".")[0] != str(SCHEMA_MAJOR):
-        raise BadBundle(
-            f"{description} has schema {spec['schema']}, this version of sonoscope knows {SCHEMA_MAJOR}.x: "
-            "update sonoscope, or export the model again"
-        )
     if not (folder / "model.onnx").is_file():
         raise BadBundle(f"{folder} holds no model.onnx: fetch or export the bundle again")
     bundle = Bundle(folder, spec)
     try:
-        consistent = len(bundle.calibration) == len(bundle.labels) and set(bundle.thresholds) == set(bundle.label_ids)
-        feature = bundle.feature
-    except (KeyError, TypeError, ValueError, SonoscopeError) as error:
-        raise BadBundle(f"{description} is inconsistent ({error!r}): export the bundle again") from None
-    if not consistent:
-        raise BadBundle(f"{description}: calibration and thresholds must name exactly the labels: export it again")
-    if feature is not None and bundle.window_samples % feature.hop_samples:
-        raise BadBundle(
-            f"{description}: window={bundle.window_samples} must be a multiple of the feature's "
-            f"hop_samples={feature.hop_samples}"
-        )
+        problem = _inconsistency(bundle)
+    except (LookupError, TypeError, ValueError, AttributeError, SonoscopeError) as error:
+        problem = f"a part of it is missing or of the wrong kind ({type(error).__name__}: {error})"
+    if problem:
+        raise BadBundle(f"{description}: {problem}: export the bundle again")
     return bundle
+
+
+def _inconsistency(bundle: Bundle) -> str:
+    """What contradicts itself in a description that has every required key, or an empty string."""
+    ids, window, feature = bundle.label_ids, bundle.window_samples, bundle.feature
+    if not ids or len(set(ids)) != len(ids):
+        return f"labels must be one or more different ids, got {', '.join(ids) or 'none'}"
+    if set(bundle.spec["calibration"]) != set(ids) or set(bundle.thresholds) != set(ids):
+        return "calibration and thresholds must name exactly the labels"
+    if not np.isfinite(bundle.calibration).all():
+        return "a slope or offset of the calibration is not finite"
+    low = bundle.low_thresholds
+    for label, threshold in bundle.thresholds.items():
+        if not 0.0 <= low[label] <= threshold <= 1.0:
+            return (
+                f"label {label}: low_threshold={low[label]} and threshold={threshold} must satisfy "
+                "0 <= low_threshold <= threshold <= 1"
+            )
+    if not 0 < bundle.hop_samples <= window:
+        return f"hop={bundle.hop_samples} must lie in 1..window={window} samples"
+    if feature is not None and window % feature.hop_samples:
+        return f"window={window} must be a multiple of the feature's hop_samples={feature.hop_samples}"
+    if feature is not None and feature.sample_rate != bundle.sample_rate:
+        return f"sample_rate={bundle.sample_rate} differs from the feature's, {feature.sample_rate}"
+    if min(bundle.min_duration_s, bundle.max_gap_s) < 0:
+        return f"min_duration_s={bundle.min_duration_s} and max_gap_s={bundle.max_gap_s} must not be negative"
+    # Read for their errors: what is declared must have the right kinds.
+    _ = (
+        bundle.sha256.lower(), bundle.operating_points, bundle.trunk_stride, bundle.receptive_field,
+        bundle.embedding_size, {entry["name"] for entry in bundle.spec["outputs"].values()},
+        bundle.spec["input"]["name"],
+    )  # fmt: skip
+    return ""
 
 
 def sha256_of(path: Path) -> str:

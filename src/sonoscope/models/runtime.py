@@ -1,8 +1,8 @@
 """Running a bundle's graph in ONNX Runtime, and turning features into window logits.
 
-One thread per session and graph inputs of a constant shape: the last batch is padded, so that a recording gives the
-same bytes wherever and however it is run. Three ways lead from the recording to the logits of its windows, equal to
-1e-5; the cheapest that is exact is taken (docs/architecture.md, "The data path"):
+One thread per session and graph inputs of a constant shape: the last batch is padded, so that a recording
+gives the same bytes wherever and however it is run. Three ways lead from the recording to the logits of its
+windows, equal to 1e-5; the cheapest that is exact is taken (docs/architecture.md, "The data path"):
 
 - ``_SharedTrunk``: windows start on the trunk's stride; the trunk runs once over the recording.
 - ``_SharedFeatures``: windows start on the features' hop; features are shared, the trunk runs per window.
@@ -16,18 +16,18 @@ from typing import Protocol
 import numpy as np
 
 from sonoscope.errors import BadBundle, UsageError
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import Bundle, sha256_of
 from sonoscope.windows import Cutter, Grid
 
-#: Frames of output computed at a time by the shared trunk: long enough to make its margins cheap (the margin is the
-#: receptive field), short enough to stay in a core's cache.
+#: Frames of output computed at a time by the shared trunk: long enough to make its margins cheap (the margin
+#: is the receptive field), short enough to stay in a core's cache.
 TRUNK_FRAMES = 64
 #: Windows run at a time where the trunk is not shared.
 WINDOW_BATCH = 8
 
 
 class Scorer(Protocol):
-    """Takes blocks of samples, gives the logits (k, c) and embeddings (k, d) of the windows that became ready."""
+    """Takes blocks of samples, gives logits (k, c) and embeddings (k, d) of the windows that became ready."""
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
     def close(self) -> tuple[np.ndarray, np.ndarray]: ...
@@ -45,7 +45,8 @@ class Runtime:
     Raises
     ------
     BadBundle
-        If ONNX Runtime cannot load the graph, or it lacks a declared input or output.
+        If the graph is not the one that ``bundle.json`` describes, ONNX Runtime cannot load it, or it is of a
+        kind that this version cannot run.
     """
 
     def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
@@ -53,6 +54,11 @@ class Runtime:
 
         if on != "cpu":
             raise UsageError(f"on={on!r} must be 'cpu'")
+        # Weights with a flipped bit load without a word; hashing takes milliseconds.
+        if sha256_of(bundle.graph) != bundle.sha256:
+            raise BadBundle(
+                f"{bundle.graph} is not the file that bundle.json describes: fetch or export it again"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -63,30 +69,35 @@ class Runtime:
                 str(bundle.graph), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
-            raise BadBundle(f"{bundle.graph} cannot be loaded ({error}): fetch or export the bundle again") from None
+            raise BadBundle(
+                f"{bundle.graph} cannot be loaded ({error}): fetch or export the bundle again"
+            ) from None
         self.bundle = bundle
         self._input = bundle.spec["input"]["name"]
         declared = {kind: entry["name"] for kind, entry in bundle.spec["outputs"].items()}
         missing = set(declared.values()) - {output.name for output in self._session.get_outputs()}
         if missing or self._input not in {entry.name for entry in self._session.get_inputs()}:
-            raise BadBundle(f"{bundle.graph} lacks {sorted(missing) or self._input!r} that bundle.json declares")
+            raise BadBundle(
+                f"{bundle.graph} lacks {sorted(missing) or self._input!r} that bundle.json declares"
+            )
+        _check_kind(bundle)
         self._outputs = declared
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
         feature = self.bundle.feature
-        if feature is None:
-            raise BadBundle(f"{self.bundle.name}: graphs that take samples are not supported by this version")
-        if hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0:
+        assert feature is not None  # _check_kind
+        if self.bundle.poolable and hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0:
             return _SharedTrunk(self, hop_samples, embeddings)
         if hop_samples % feature.hop_samples == 0:
             return _SharedFeatures(self, hop_samples, embeddings)
         return _OwnFeatures(self, hop_samples, embeddings)
 
     def frames(self, rows: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Run the graph: (batch, t, n_bins) to frame logits and attention (batch, t', c), embeddings (batch, t', d).
+        """Run the graph on (batch, t, n_bins) features.
 
-        Without ``embeddings`` their array has no columns and is not computed.
+        Gives frame logits and attention (batch, t', c) and embeddings (batch, t', d); without ``embeddings``
+        these have no columns and are not computed.
         """
         kinds = ["frame", "attention"] + (["embedding"] if embeddings else [])
         names = [self._outputs[kind] for kind in kinds]
@@ -96,8 +107,26 @@ class Runtime:
         return tuple(outputs)
 
 
+def _check_kind(bundle: Bundle) -> None:
+    """Raise ``BadBundle`` for a graph that no way below can run: features in, frames and attention out."""
+    kinds = set(bundle.spec["outputs"])
+    if bundle.feature is None:
+        problem = "its graph takes samples"
+    elif not kinds >= {"frame", "attention"} or bundle.spec.get("pool") != "attention":
+        problem = f"its windows are not pooled by attention (outputs {', '.join(sorted(kinds))})"
+    elif bundle.spec.get("states"):
+        problem = "its graph carries states"
+    elif not 1 <= bundle.receptive_field <= bundle.window_samples // bundle.feature.hop_samples:
+        problem = f"its receptive_field={bundle.receptive_field} frames does not fit into a window"
+    elif bundle.trunk_stride < 1:
+        problem = f"its stride={bundle.trunk_stride} is no number of frames"
+    else:
+        return
+    raise BadBundle(f"{bundle.name}: {problem}, which this version of sonoscope cannot run: update it")
+
+
 def pool(logits: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """Attention-weighted mean over time: (batch, t, c) twice to (batch, c). ``networks.heads.framewise.pool``."""
+    """Attention-weighted mean over time, (batch, t, c) to (batch, c): ``networks.heads.framewise.pool``."""
     weight = np.exp(attention - attention.max(axis=1, keepdims=True))
     return (weight * logits).sum(axis=1) / weight.sum(axis=1)
 
@@ -123,7 +152,7 @@ class _Windowed:
         return pool(logits, attention)[: len(batch)], vectors.mean(axis=1)[: len(batch)]
 
     def _gather(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-        """One table of the parts, never more windows than the recording has once it is over."""
+        """One table of the parts, which are counted."""
         if not parts:
             return tuple(np.empty((0, width), dtype=np.float32) for width in self._width)  # type: ignore[return-value]
         logits, vectors = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -148,7 +177,9 @@ class _SharedFeatures(_Windowed):
         needed = ((count - 1) * self._grid.hop) // self._feature.hop_samples + self._frames if count else 0
         batches = self._cutter.push(self._stream.close(needed))
         rest = self._cutter.close()
-        logits, vectors = self._gather([self._pooled(b) for b in (*batches, *([] if rest is None else [rest]))])
+        logits, vectors = self._gather(
+            [self._pooled(b) for b in (*batches, *([] if rest is None else [rest]))]
+        )
         surplus = self._given - count
         return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
 
@@ -159,7 +190,9 @@ class _OwnFeatures(_Windowed):
     def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
         super().__init__(runtime, hop_samples, embeddings)
         feature = self._feature
-        self._reach = feature.left_context + (self._frames - 1) * feature.hop_samples + feature.right_context
+        self._kernel = feature.kernel(self._frames)
+        # Not less than the window: a window whose end has not come may turn out not to be one.
+        self._reach = max(self._kernel.samples.size, feature.left_context + self._grid.window)
         self._cutter = Cutter(self._reach, hop_samples, WINDOW_BATCH)
         self._cutter.push(np.zeros(feature.left_context, dtype=np.float32))
 
@@ -173,12 +206,18 @@ class _OwnFeatures(_Windowed):
         padding = max((count - 1) * self._grid.hop + self._reach - held, 0) if count else 0
         batches = self._cutter.push(np.zeros(padding, dtype=np.float32))
         rest = self._cutter.close()
-        logits, vectors = self._gather([self._featured(b) for b in (*batches, *([] if rest is None else [rest]))])
+        logits, vectors = self._gather(
+            [self._featured(b) for b in (*batches, *([] if rest is None else [rest]))]
+        )
         surplus = self._given - count
         return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
 
     def _featured(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._pooled(np.stack([self._feature.valid(window) for window in batch]))
+        frames = np.empty((len(batch), self._frames, self._feature.n_bins), dtype=np.float32)
+        for window, out in zip(batch, frames, strict=True):
+            self._kernel.samples[:] = window[: self._kernel.samples.size]
+            self._kernel(out)
+        return self._pooled(frames)
 
 
 class _SharedTrunk(_Windowed):
@@ -189,7 +228,7 @@ class _SharedTrunk(_Windowed):
         bundle = runtime.bundle
         stride, field = bundle.trunk_stride, bundle.receptive_field
         self._stream = self._feature.stream()
-        self._block = (TRUNK_FRAMES - 1) * stride + field
+        self._block = (TRUNK_FRAMES - 1) * stride + max(field, stride)
         self._blocks = Cutter(self._block, TRUNK_FRAMES * stride, 1)
         per_window = (self._frames - field) // stride + 1
         step = hop_samples // (self._feature.hop_samples * stride)
