@@ -68,9 +68,26 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     description.unlink(missing_ok=True)
     position = 0
-    with open(folder / "frames.f16", "wb") as frames_file, open(folder / "items.csv", "w", newline="") as items_file:
+    with (
+        open(folder / "frames.f16", "wb") as frames_file,
+        open(folder / "items.csv", "w", newline="") as items_file,
+    ):
         rows = csv.writer(items_file, lineterminator="\n")
-        rows.writerow(("key", "variant", "start", "count", "level_db", "labels", "unknown", "name", "group", "fold", "real"))
+        rows.writerow(
+            (
+                "key",
+                "variant",
+                "start",
+                "count",
+                "level_db",
+                "labels",
+                "unknown",
+                "name",
+                "group",
+                "fold",
+                "real",
+            )
+        )
         for number, stem in enumerate(stems):
             rng = np.random.default_rng([seed, number])
             samples, _ = decode.read(stem.path, sample_rate=feature.sample_rate)
@@ -141,7 +158,9 @@ class Bank:
             raise UsageError(f"{folder} is not a finished bank of stems (no bank.json): build it first")
         spec = json.loads(description.read_text())
         if spec["schema"] != SCHEMA:
-            raise UsageError(f"{folder} has bank schema {spec['schema']}, this version reads {SCHEMA}: build it again")
+            raise UsageError(
+                f"{folder} has bank schema {spec['schema']}, this version reads {SCHEMA}: build it again"
+            )
         self.folder = folder
         self.feature = features.from_dict(spec["feature"])
         shape = (spec["n_frames"], self.feature.n_bins)

@@ -51,7 +51,9 @@ def choose(rng: np.random.Generator, *, overdrive: float = 0.15) -> Variant:
         wet_db=float(rng.uniform(-20.0, 0.0)),
         drive_db=float(rng.uniform(3.0, 24.0)) if rng.random() < overdrive else 0.0,
         low_cut_hz=float(np.exp(rng.uniform(np.log(40.0), np.log(350.0)))) if rng.random() < 0.3 else 0.0,
-        high_cut_hz=float(np.exp(rng.uniform(np.log(3_000.0), np.log(10_000.0)))) if rng.random() < 0.35 else 0.0,
+        high_cut_hz=float(np.exp(rng.uniform(np.log(3_000.0), np.log(10_000.0))))
+        if rng.random() < 0.35
+        else 0.0,
         seed=int(rng.integers(2**31)),
     )
 
@@ -69,7 +71,9 @@ def apply(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray
         out = _reverberate(out, sample_rate, variant)
     for cut_hz, kind in ((variant.low_cut_hz, "highpass"), (variant.high_cut_hz, "lowpass")):
         if 0 < cut_hz < 0.48 * sample_rate:
-            out = scipy.signal.sosfilt(scipy.signal.butter(4, cut_hz, kind, fs=sample_rate, output="sos"), out)
+            out = scipy.signal.sosfilt(
+                scipy.signal.butter(4, cut_hz, kind, fs=sample_rate, output="sos"), out
+            )
     return out.astype(np.float32)
 
 
@@ -80,7 +84,9 @@ def _reverberate(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.
     time_s = np.arange(n) / sample_rate
     tail = rng.standard_normal(n) * 10.0 ** (-3.0 * time_s / variant.room_s)
     damped = scipy.signal.lfilter([0.35], [1.0, -0.65], tail)
-    tail = tail * np.exp(-3.0 * time_s / variant.room_s) + damped * (1.0 - np.exp(-3.0 * time_s / variant.room_s))
+    tail = tail * np.exp(-3.0 * time_s / variant.room_s) + damped * (
+        1.0 - np.exp(-3.0 * time_s / variant.room_s)
+    )
     gap = int(rng.uniform(0.003, 0.02) * sample_rate)
     tail *= 10.0 ** (variant.wet_db / 20.0) / np.sqrt(np.sum(tail**2) + 1e-12)
     length = samples.size + min(n, sample_rate // 2)
