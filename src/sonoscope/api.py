@@ -221,7 +221,7 @@ class Result:
 
     @property
     def unknown_windows(self) -> int:
-        """Windows in which no label that is reported reaches its threshold: silence, or a reject class only."""
+        """Windows in which no reported label reaches its threshold: silence, or a reject class only."""
         columns = [i for i, label in enumerate(self.bundle.labels) if label.kind == "event"]
         limits = np.array([self.decision.thresholds[self.bundle.labels[i].id] for i in columns])
         # Scores have 4 decimals but are float32; a hundredth of a step keeps 0.7 from missing a threshold of
@@ -371,11 +371,11 @@ def found(entry: Recording | find.Unlisted) -> Recording:
     """The recording that a search found. Raises UnreadableAudio where it found why there is none."""
     if isinstance(entry, Recording):
         return entry
-    raise UnreadableAudio(entry.file, entry.reason, entry.remedy)
+    raise UnreadableAudio(entry.name, entry.reason, entry.remedy)
 
 
 def _one_recording(path: str) -> Recording:
-    """The one recording that ``path`` names. Raises UnreadableAudio, or UsageError where it names several."""
+    """The recording that ``path`` names. Raises UnreadableAudio; UsageError if it is absent or several."""
     entries = list(islice(find.find([path]), 2))
     if len(entries) != 1:
         many = "more than one recording" if entries else "no recording"

@@ -82,15 +82,15 @@ def test_check_finds_every_damage(sonoscope: Sonoscope, bundle: Path):
     ("damage", "message"),
     [
         (lambda b: (b / "model.safetensors").unlink(missing_ok=True), "model.safetensors is missing"),
-        (lambda b: change(b, checksums={}), "states none for model.onnx"),
-        (lambda b: change(b, decision=_below_low(b)), "low threshold"),
+        (lambda b: change(b, checksums={}), "model.onnx"),
+        (lambda b: change(b, decision=_below_low(b)), "low_threshold=1.0 and threshold=0.5"),
         (lambda b: change(b, outputs=_renamed(b)), "lacks"),
     ],
 )
 def test_check_names_the_damage(damage, message, sonoscope: Sonoscope, bundle: Path):
     damage(bundle)
     ran = sonoscope("models", "check", bundle)
-    assert ran.code == 2 and message in ran.out
+    assert ran.code == 2 and message in ran.out + ran.err
 
 
 def _below_low(bundle: Path) -> dict:

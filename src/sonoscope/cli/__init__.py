@@ -7,6 +7,7 @@ not finished.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,10 @@ _ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command on ``arguments`` (default: those of the process) and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown escaped; it must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -67,8 +72,10 @@ def _run(words: list[str]) -> int:
 
 
 def _say(message: str) -> None:
+    from sonoscope.cli.display import complain
+
     with suppress(OSError):
-        print(f"sonoscope: {message}", file=sys.stderr)
+        complain(message)
 
 
 def _explain_usage(error: Exception) -> int:

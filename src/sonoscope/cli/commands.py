@@ -108,6 +108,16 @@ class Group(TyperGroup):
             lookup(dict.fromkeys(self.list_commands(ctx)), args[0], "command")
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each command with the first sentence of its help, wrapped rather than cut off."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def summary(self, ctx: Any, name: str) -> str:
+        """The line that help shows for a command."""
+        command: Any = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=200)
+
 
 class Root(Group):
     """The group of all verbs: lists them from the table, imports one when it is asked for."""
@@ -118,9 +128,8 @@ class Root(Group):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load(cmd_name) if cmd_name in VERBS else None
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+    def summary(self, ctx: Any, name: str) -> str:
+        return VERBS[name].summary
 
 
 def load(name: str) -> Any:

@@ -60,14 +60,6 @@ class Screen:
         eighths = round(share * length * 8)
         return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
-    def shorten(self, text: str, length: int) -> str:
-        """``text`` cut in the middle to ``length`` columns: the beginning and the end of a path matter."""
-        if len(text) <= length:
-            return text
-        dots = "…" if self.blocks else "..."
-        left = (length - len(dots)) // 2
-        return text[:left] + dots + text[len(text) - (length - len(dots) - left) :]
-
 
 def _encodes(stream: TextIO, text: str) -> bool:
     try:
@@ -114,7 +106,7 @@ def recording(
     """All lines about one recording: what is special, a table of its events, a bar for each label."""
     clip = result.clip(aggregate)
     lines = _warnings(result, screen, others)
-    lines.append(screen.paint(result.file, "bold") + f"  {_facts(result)}")
+    lines.append(screen.paint(printable(result.file), "bold") + f"  {_facts(result)}")
     events = result.events
     shown = events[:ROWS_IN_TERMINAL] if screen.terminal else events
     if shown:
@@ -135,7 +127,7 @@ def short_recording(
     """A few lines about one of several recordings: how long and how often each label sounds, and its bar."""
     clip = result.clip(aggregate)
     lines = _warnings(result, screen, others)
-    lines.append(screen.paint(result.file, "bold") + f"  {_facts(result)}")
+    lines.append(screen.paint(printable(result.file), "bold") + f"  {_facts(result)}")
     found = sorted({e.label for e in result.events}, key=lambda label: (-clip.get(label, 0.0), label))[:top_k]
     rows = []
     for label in found:

@@ -1,4 +1,4 @@
-"""Progress of a run on stderr, and at its end a line: what was done, where to look, how much sound, how fast."""
+"""Progress of a run on stderr, and at its end a line: what was done, where it is, how much sound, how fast."""
 
 from __future__ import annotations
 

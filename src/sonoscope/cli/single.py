@@ -47,8 +47,10 @@ class Tally:
 
     def fail(self, error: UnreadableAudio) -> None:
         """Count one that failed, and say so on stderr."""
+        from sonoscope.cli import display
+
         self.failed += 1
-        log.error("%s", error)
+        log.error("%s", display.printable(str(error)))
 
     def text(self) -> str:
         """One line about all of them."""
