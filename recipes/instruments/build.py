@@ -16,7 +16,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import card
@@ -125,38 +125,56 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
 
 
 def train_fold(recipe: Recipe, fold: str) -> None:
-    """A model that never saw one fold, and its logits on windows drawn from that fold's recordings."""
+    """A model that never saw one fold."""
     allowed = trainable(recipe)
-    network = train(
+    train(
         recipe,
         recipe.work / f"fold-{fold}",
         lambda row: allowed(row) and row["fold"] != fold,
         recipe.train_spec(),
     )
-    unheard = PowerMix(recipe.bank, IDS, recipe.mix, keep=lambda row: row["fold"] == fold and row["variant"] == "0")
-    frames, targets, judged = next(unheard.batches(17, CALIBRATION_WINDOWS))
-    with torch.no_grad():
-        logits = torch.cat([network.window_logits(part) for part in torch.from_numpy(frames).split(64)]).numpy()
-    present = np.array([label in unheard.drawable for label in IDS])
-    np.savez_compressed(
-        recipe.work / f"fold-{fold}" / "unheard.npz", logits=logits, targets=targets, judged=judged, present=present
-    )
+
+
+def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
+    """Logits of a fold's model on windows drawn from that fold's recordings, with targets and what was judged."""
+    stored = recipe.work / f"fold-{fold}" / "unheard.npz"
+    if not stored.is_file():
+        frames_per_window = round(
+            recipe.settings["window_s"] * recipe.feature.sample_rate / recipe.feature.hop_samples
+        )
+        mix = PowerMix(
+            recipe.bank,
+            IDS,
+            replace(recipe.mix, frames=frames_per_window),
+            keep=lambda row: row["fold"] == fold and row["variant"] == "0",
+        )
+        frames, targets, judged = next(mix.batches(17, CALIBRATION_WINDOWS))
+        network = trained(recipe, recipe.work / f"fold-{fold}")
+        with torch.no_grad():
+            logits = torch.cat(
+                [network.window_logits(part) for part in torch.from_numpy(frames).split(64)]
+            ).numpy()
+        present = np.array([label in mix.drawable for label in IDS])
+        np.savez_compressed(stored, logits=logits, targets=targets, judged=judged, present=present)
+    return dict(np.load(stored))
 
 
 def trained(recipe: Recipe, folder: Path) -> Network:
     """The averaged network that ``fit`` left in a folder."""
     network = recipe.network()
     network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
-    return network
+    return network.eval()
 
 
 def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
     """Calibration and decisions per label from the unheard windows of ``folds``; a fold without a class is no witness."""
-    tables = [np.load(recipe.work / f"fold-{fold}" / "unheard.npz") for fold in folds]
+    tables = [unheard(recipe, fold) for fold in folds]
     ratio, beta = recipe.settings["decision"]["low_ratio"], recipe.settings["decision"]["beta"]
     scaling, decisions = {}, {}
     for k, label in enumerate(IDS):
-        rows = [(t["logits"][:, k], t["targets"][:, k], t["judged"][:, k] > 0) for t in tables if t["present"][k]]
+        rows = [
+            (t["logits"][:, k], t["targets"][:, k], t["judged"][:, k] > 0) for t in tables if t["present"][k]
+        ]
         logits = np.concatenate([logit[known] for logit, _, known in rows])
         truth = np.concatenate([target[known] for _, target, known in rows])
         slope, offset = calibration.fit_platt(logits, truth)
@@ -250,13 +268,19 @@ def make_final(recipe: Recipe, out: Path) -> None:
     }
     description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
     write_bundle(
-        out, trained(recipe, folder), description, feature=recipe.feature, card=card.instruments_card(description)
+        out,
+        trained(recipe, folder),
+        description,
+        feature=recipe.feature,
+        card=card.instruments_card(description),
     )
     print(f"wrote {out}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("step", choices=("bank", "fold", "bench", "final"))
     parser.add_argument("fold", nargs="?", choices=FOLDS)
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")

@@ -20,7 +20,11 @@ def bench_table(result: dict[str, Any]) -> str:
     ):
         low, high = intervals[key]
         lines.append(f"| {title} | {result[key]:.3f} | {low:.3f}–{high:.3f} |")
-    lines += ["", "| class | recall | AP | AP with negatives | recall by origin (clips) |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| class | recall | AP | AP with negatives | recall by origin (clips) |",
+        "|---|---|---|---|---|",
+    ]
     for name in result["classes"]:
         origins = ", ".join(f"{o} {r:.2f} ({n})" for o, (r, n) in result["recall_by_origin"][name].items())
         lines.append(
@@ -40,7 +44,10 @@ def confusion_table(result: dict[str, Any]) -> str:
 
 
 def _decision_table(decisions: dict[str, Any]) -> str:
-    lines = ["| label | threshold | precision | recall | false-positive rate | ECE |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| label | threshold | precision | recall | false-positive rate | ECE |",
+        "|---|---|---|---|---|---|",
+    ]
     for label, entry in decisions.items():
         point = min(entry["operating_points"], key=lambda p: abs(p["threshold"] - entry["threshold"]))
         lines.append(
