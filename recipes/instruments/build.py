@@ -137,15 +137,14 @@ def train_fold(recipe: Recipe, fold: str) -> None:
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
     """Logits of a fold's model on windows drawn from that fold's recordings, with targets and what was judged."""
-    stored = recipe.work / f"fold-{fold}" / "unheard.npz"
+    feature = recipe.feature
+    window = round(recipe.settings["window_s"] * feature.sample_rate / feature.hop_samples)
+    stored = recipe.work / f"fold-{fold}" / f"unheard-{window}.npz"
     if not stored.is_file():
-        frames_per_window = round(
-            recipe.settings["window_s"] * recipe.feature.sample_rate / recipe.feature.hop_samples
-        )
         mix = PowerMix(
             recipe.bank,
             IDS,
-            replace(recipe.mix, frames=frames_per_window),
+            replace(recipe.mix, frames=window),
             keep=lambda row: row["fold"] == fold and row["variant"] == "0",
         )
         frames, targets, judged = next(mix.batches(17, CALIBRATION_WINDOWS))
