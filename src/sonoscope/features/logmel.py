@@ -2,9 +2,9 @@
 
 ``10 log10(max(M |STFT|^2, floor))`` in decibels re full scale, Slaney mel filters with area normalisation:
 equal to ``librosa.power_to_db(librosa.feature.melspectrogram(..., center=True, pad_mode="constant"), ref=1.0,
-amin=floor, top_db=None)`` to within 1e-3 dB above the floor (float32). There is no per-clip maximum or
-normalisation: a frame does not depend on its neighbours, which is what lets overlapped windows, blocks and
-streams share it.
+amin=floor, top_db=None)`` to within 1e-3 dB for cells up to 70 dB below the loudest of their frame, and 0.05
+dB up to 100 dB below, where both round in float32. There is no per-clip maximum or normalisation: a frame
+does not depend on its neighbours, which is what lets overlapped windows, blocks and streams share it.
 
 Slaney's mel scale: linear (200/3 Hz a mel) up to 1 kHz, logarithmic above (27 mels per factor 6.4).
 """
