@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +118,7 @@ def build(
             indent=1,
         )
     )
-    os.replace(partial, description)
+    partial.replace(description)
     return Bank(folder)
 
 

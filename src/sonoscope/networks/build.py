@@ -36,11 +36,20 @@ class Network(nn.Module):
         ``name`` (a key of ``BACKBONES`` / ``HEADS``) and its parameters.
     """
 
-    def __init__(self, n_bins: int, n_classes: int, *, backbone: dict[str, Any], head: dict[str, Any]) -> None:
+    def __init__(
+        self, n_bins: int, n_classes: int, *, backbone: dict[str, Any], head: dict[str, Any]
+    ) -> None:
         super().__init__()
-        self.config = {"n_bins": n_bins, "n_classes": n_classes, "backbone": dict(backbone), "head": dict(head)}
+        self.config = {
+            "n_bins": n_bins,
+            "n_classes": n_classes,
+            "backbone": dict(backbone),
+            "head": dict(head),
+        }
         backbone, head = dict(backbone), dict(head)
-        self.backbone = lookup(BACKBONES, backbone.pop("name"), "backbone")(n_bins, channels=CHANNELS, **backbone)
+        self.backbone = lookup(BACKBONES, backbone.pop("name"), "backbone")(
+            n_bins, channels=CHANNELS, **backbone
+        )
         self.head = lookup(HEADS, head.pop("name"), "head")(self.backbone.dim, n_classes, **head)
         self.mean: torch.Tensor
         self.std: torch.Tensor

@@ -8,7 +8,7 @@ refuses the bundle.
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -41,7 +41,10 @@ def write_graph(network: Network, path: Path) -> float:
     network = network.eval().to("cpu", memory_format=torch.contiguous_format)
     field = network.backbone.receptive_field
     example = torch.zeros(2, field + 40, network.config["n_bins"])
-    dynamic = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("time", min=field, max=1 << 20)}
+    dynamic = {
+        0: torch.export.Dim("batch", min=1, max=4096),
+        1: torch.export.Dim("time", min=field, max=1 << 20),
+    }
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -58,7 +61,9 @@ def write_graph(network: Network, path: Path) -> float:
         program.save(str(path), external_data=False)
     worst = largest_difference(network, path)
     if not worst <= TOLERANCE:
-        raise BadBundle(f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})")
+        raise BadBundle(
+            f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
+        )
     return worst
 
 
@@ -107,8 +112,11 @@ def write_bundle(
         made = Path(scratch) / folder.name
         made.mkdir()
         difference = write_graph(network, made / "model.onnx")
-        half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+        half = {
+            k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()
+        }
         save_file(half, made / "model.safetensors")
+        (made / "model.safetensors").chmod(0o644)
         (made / "README.md").write_text(card, encoding="utf-8")
         backbone = network.backbone
         stride_samples = backbone.stride * feature.hop_samples
@@ -151,9 +159,15 @@ def write_bundle(
             }
         )
         spec["outputs"]["embedding"]["size"] = backbone.dim
-        (made / "bundle.json").write_text(json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (made / "bundle.json").write_text(_compact_json(spec), encoding="utf-8")
         open_bundle(made)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(made, folder)
+        made.replace(folder)
     return folder
+
+
+def _compact_json(spec: Mapping[str, Any]) -> str:
+    """Indented JSON with lists of numbers and small objects on one line, for people who read bundles."""
+    text = json.dumps(spec, indent=1, ensure_ascii=False)
+    return re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda match: " ".join(match.group().split()), text) + "\n"

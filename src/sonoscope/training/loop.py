@@ -53,7 +53,7 @@ class TrainSpec:
 def _moving_average(
     decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
 ) -> torch.Tensor:
-    """One step of the moving average; while there are few steps it forgets faster, so that the start leaves no trace."""
+    """One step of the moving average; it forgets faster while young, so that the start leaves no trace."""
     if not averaged.is_floating_point():
         return current
     weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
@@ -97,7 +97,10 @@ class WindowTask(lightning.LightningModule):
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": self.spec.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": self.spec.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=self.spec.learning_rate,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -123,7 +126,12 @@ class History(Callback):
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             with open(self.path, "a", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow(
-                    (trainer.global_step, f"{np.mean(self.losses):.5f}", f"{rate:.6f}", f"{time.process_time():.1f}")
+                    (
+                        trainer.global_step,
+                        f"{np.mean(self.losses):.5f}",
+                        f"{rate:.6f}",
+                        f"{time.process_time():.1f}",
+                    )
                 )
             self.losses.clear()
 
@@ -136,7 +144,9 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
     lightning.seed_everything(spec.seed, verbose=False)
     network.to(memory_format=torch.channels_last)
     task = WindowTask(network, spec)
-    checkpoints = ModelCheckpoint(folder, filename="last", every_n_train_steps=500, enable_version_counter=False)
+    checkpoints = ModelCheckpoint(
+        folder, filename="last", every_n_train_steps=500, enable_version_counter=False
+    )
     trainer = lightning.Trainer(
         max_steps=spec.steps,
         accelerator="auto",

@@ -89,7 +89,8 @@ class ValidCNN(nn.Module):
         """Parameters by depth, input side first: what layer-wise freezing and learning rates name."""
         blocks = [self.convolutions[i : i + 3] for i in range(0, len(self.convolutions), 3)]
         named: dict[str, list[nn.Parameter]] = {
-            f"conv{k + 1}": [p for layer in block for p in layer.parameters()] for k, block in enumerate(blocks)
+            f"conv{k + 1}": [p for layer in block for p in layer.parameters()]
+            for k, block in enumerate(blocks)
         }
         named["embed"] = list(self.embed.parameters())
         return named
