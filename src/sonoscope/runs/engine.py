@@ -52,7 +52,7 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
         If the run was interrupted or cannot go on (a full disk). What is there is whole, and the same call
         goes on.
     """
-    setup = prepare(replace(spec, out=folder.dated(spec.out)))
+    setup = prepare(replace(spec.checked(), out=folder.dated(spec.out)))
     if next(entries(setup.spec.inputs, None), None) is None:
         raise UsageError(
             f"nothing to analyse in {', '.join(setup.spec.inputs)}: no recordings were found there"

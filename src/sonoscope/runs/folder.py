@@ -83,9 +83,9 @@ class Folder:
     def check(self, settings: dict[str, Any], *, overwrite: bool) -> None:
         """Refuse what :meth:`claimed` would refuse, other writers excepted; nothing is written."""
         self.check_place(overwrite=overwrite)
-        refusal = (
-            "" if overwrite and self.part == "all" else _refusal(self.out, self.read_settings(), settings)
-        )
+        if overwrite and self.part == "all":
+            return
+        refusal = _refusal(self.out, self.read_settings(), settings)
         if refusal:
             raise RunRefused(refusal)
 
@@ -138,7 +138,11 @@ class Folder:
     def _write_settings(self, settings: dict[str, Any]) -> None:
         """Beside, then linked into place: of several parts that begin at once the first one writes."""
         beside = self.state / f"settings-{self.part}-{os.getpid()}.new"
-        beside.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(json.dumps(settings, indent=1) + "\n")
+            file.flush()
+            # Without its settings a folder of finished work could not be gone on with.
+            os.fsync(file.fileno())
         try:
             os.link(beside, self.settings)
         except FileExistsError:
@@ -170,6 +174,7 @@ class Folder:
         for entry in self.state.glob("tmp-*"):
             if lock.excludes(self.part, entry.name.removeprefix("tmp-")):
                 shutil.rmtree(entry, ignore_errors=True)
+        (self.state / f"new-journal-{self.part}.jsonl").unlink(missing_ok=True)
         for entry in self.state.glob("settings-*.new"):
             if lock.excludes(self.part, entry.name.removeprefix("settings-").rpartition("-")[0]):
                 entry.unlink(missing_ok=True)
@@ -213,9 +218,10 @@ def move(tmp: Path, out: Path, moves: Iterable[tuple[str, str]]) -> None:
 
 
 def remove(out: Path, places: Iterable[str]) -> None:
-    """Remove results, and folders that are empty without them."""
+    """Remove results, and folders that are empty without them; what cannot be removed stays."""
     for place in places:
-        (out / place).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (out / place).unlink()
         for parent in PurePosixPath(place).parents:
             if str(parent) in (".", STATE):
                 break

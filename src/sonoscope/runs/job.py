@@ -168,9 +168,9 @@ class Desk:
             return failed(recording, str(error), "")
         except OSError as error:
             reason = f"cannot be read ({error.strerror or error})"
-            return failed(recording, reason, "Check that the file is there and may be read, then run again")
+            return failed(recording, reason, "Check that the file is there and may be read, then run again.")
         except MemoryError:
-            return failed(recording, "not enough memory", "Run again with fewer --workers")
+            return failed(recording, "not enough memory", "Run again with fewer --workers.")
         except Exception as error:
             return self._unexpected(recording, error)
         try:
@@ -186,7 +186,7 @@ class Desk:
         return Outcome(record, tuple(written.moves), decided)
 
     def _unexpected(self, recording: Recording, error: Exception) -> Outcome:
-        remedy = f"This is a mistake of the program: {self._task.log} says where; please report it"
+        remedy = f"This is a mistake of the program: {self._task.log} says where; please report it."
         outcome = failed(recording, f"{type(error).__name__}: {error}", remedy)
         return replace(outcome, trace=traceback.format_exc())
 
@@ -202,7 +202,7 @@ class Desk:
                     raise UnreadableAudio(
                         job.kept.name,
                         f"its kept scores cannot be read ({error})",
-                        "Analyse the recording again",
+                        "Analyse the recording again.",
                     ) from None
         return *self._heard(job, progress), False
 
@@ -372,7 +372,7 @@ def is_about_the_name(error: OSError) -> bool:
 
 def unwritable(error: OSError) -> tuple[str, str]:
     """Reason and remedy for an input whose results cannot have the name they should."""
-    return f"its results cannot be written ({error.strerror})", "Rename the recording, then run again"
+    return f"its results cannot be written ({error.strerror})", "Rename the recording, then run again."
 
 
 def peak_rss_bytes() -> int:

@@ -29,6 +29,9 @@ from sonoscope.values import Recording
 #: failure at most so many seconds of work are done again.
 SYNC_S = 1.0
 
+#: A journal of more lines than this, and so many per input, is written anew when it is opened.
+COMPACT_FROM, COMPACT_RATIO = 1000, 4
+
 #: Journals that are open for reading at a time.
 MAX_HANDLES = 64
 
@@ -58,8 +61,8 @@ class Record:
     """
 
     name: str
-    path: str
-    status: str
+    path: str = ""
+    status: str = FAILED
     size_bytes: int = -1
     modified_ns: int = -1
     decision: str = ""
@@ -109,6 +112,7 @@ class Journal:
         self._where: dict[int, int] = {}
         self.failed: set[str] = set()
         self._sessions: list[tuple[float, str]] = []
+        self._lines = 0
         self._disturbed_at = 0.0
         if part is not None:
             own = folder / f"journal-{part}.jsonl"
@@ -119,8 +123,14 @@ class Journal:
             self._number = self._files.index(own)
             self._mine = open(own, "ab")  # noqa: SIM115 (lives as long as the journal)
         self._read_all()
+        if part is not None and self._lines > COMPACT_FROM + COMPACT_RATIO * len(self._where):
+            self._compact()
+            self._read_all()
 
     def _read_all(self) -> None:
+        self._where.clear()
+        self._sessions.clear()
+        self._lines = 0
         newest: dict[int, float] = {}
         failed: dict[int, str] = {}
         for number, file in enumerate(self._files):
@@ -132,6 +142,7 @@ class Journal:
                     continue
                 name = values.get("name", "")
                 key = _key(name)
+                self._lines += self._mine is not None and number == self._number
                 if at >= newest.get(key, 0.0):
                     newest[key] = at
                     self._where[key] = _pack(number, offset)
@@ -140,6 +151,25 @@ class Journal:
                         failed[key] = name
         self.failed = set(failed.values())
         self._sessions.sort()
+
+    def _compact(self) -> None:
+        """Write this part's journal anew without the lines that newer ones have replaced."""
+        assert self._mine is not None
+        own = self._files[self._number]
+        beside = own.with_name(f"new-{own.name}")
+        mine = (w for w in self._where.values() if w >> _OFFSET_BITS == self._number)
+        live = {where & _OFFSET_MASK for where in mine}
+        with open(own, "rb") as old, open(beside, "wb") as new:
+            offset = 0
+            for line in old:
+                if offset in live or "session" in (_parse(line) or {}):
+                    new.write(line)
+                offset += len(line)
+            new.flush()
+            os.fsync(new.fileno())
+        self._mine.close()
+        beside.replace(own)
+        self._mine = open(own, "ab")  # noqa: SIM115
 
     def begin(self, decision: str) -> None:
         """Note that results are made under ``decision`` from now on."""
@@ -201,9 +231,10 @@ class Journal:
             record = self._read(where)
             if record is not None and record.status != GONE:
                 names.append((sort_key(record.name), where))
-        for _, where in sorted(names):
+        for name, where in sorted(names):
             record = self._read(where)
-            if record is not None:
+            # A journal that another process has written anew meanwhile says something else there.
+            if record is not None and sort_key(record.name) == name:
                 yield record
 
     def close(self) -> None:
@@ -231,7 +262,7 @@ class Journal:
         self._mine = open(file, "ab")  # noqa: SIM115
 
     def _read(self, where: int) -> Record | None:
-        number, offset = where >> _OFFSET_BITS, where & ((1 << _OFFSET_BITS) - 1)
+        number, offset = where >> _OFFSET_BITS, where & _OFFSET_MASK
         handle = self._handles.get(number)
         if handle is None:
             # A division into a thousand parts must not need a thousand open files.
@@ -249,6 +280,7 @@ def sort_key(name: str) -> bytes:
 
 
 _OFFSET_BITS = 44
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
 
 
 def _pack(number: int, offset: int) -> int:

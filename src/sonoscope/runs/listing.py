@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 from zlib import crc32
@@ -111,7 +111,7 @@ class Listing:
             self._news.set()
 
 
-def entries(inputs: Iterable[str], shard: tuple[int, int] | None) -> Iterator[Recording | Unlisted]:
+def entries(inputs: Sequence[str], shard: tuple[int, int] | None) -> Iterator[Recording | Unlisted]:
     """Everything the inputs hold that belongs to the part ``shard``."""
     wanted = belongs_to(shard)
     return (entry for entry in find.find(inputs) if wanted(entry.name))

@@ -89,6 +89,8 @@ class Lock:
         with _alone(folder):
             for file in self._excluded(part):
                 _remove_if_dead(file)
+            for file in folder.glob(f"new-{PREFIX}*.{self._me.host}.*"):
+                file.unlink(missing_ok=True)
             self._take()
         try:
             # Somebody on another host may have taken a part of the same inputs since the look around above.

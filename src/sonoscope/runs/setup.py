@@ -71,10 +71,7 @@ def prepare(spec: RunSpec) -> Setup:
         If an option is out of range, a name is unknown, a package is missing, or a model is not usable.
     """
     spec = spec.checked().absolute()
-    if spec.shard and "{time}" in spec.out:
-        raise UsageError(
-            f"-o {spec.out} with --shard: the parts would not find each other; give a fixed name"
-        )
+
     for name in spec.formats:
         lookup(outputs.WRITERS, name, "format")
     if "parquet" in (*spec.formats, spec.scores) and importlib.util.find_spec("pyarrow") is None:

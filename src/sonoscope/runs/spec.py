@@ -110,6 +110,10 @@ class RunSpec:
         if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
             i, n = self.shard
             raise UsageError(f"shard={i}/{n}: the part must lie in 1..{n}, for example --shard 1/{max(n, 1)}")
+        if self.shard and "{time}" in self.out:
+            raise UsageError(
+                f"out={self.out} with a shard: the parts would not find each other; fix the name"
+            )
         return self
 
     def to_json(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Run:
         self._workers = setup.spec.workers or default_workers()
         self._in_process = True
         self._changed = False
+        self._listing: Listing | None = None
         # Inputs that had failed and are not found again are no inputs any more.
         self._lost = {name for name in journal.failed if belongs_to(setup.spec.shard)(name)}
 
@@ -61,7 +62,7 @@ class Run:
                     self._settle(outcome)
         except FirstFailure as failure:
             combine.begin(self._place, self._report("stopped"))
-            return self._summary(f"{failure}. {_plural(self.tally.done, 'input')} done", 1)
+            return self._summary(f"{failure} {_plural(self.tally.done, 'input')} done.", 1)
         for name in self._lost:
             self._change()
             self.journal.add(Record(name, "", GONE))
@@ -81,9 +82,10 @@ class Run:
 
     def jobs_of(self, listing: Listing) -> Jobs:
         """A job for every listed input that is not complete; the others are settled at once."""
+        self._listing = listing
         while True:
             entry = listing.next(PATIENCE_S)
-            self._reporter.listed(listing.total, listing.size_bytes, complete=listing.complete)
+            self._tell_listed()
             if entry is None:
                 if listing.exhausted:
                     return
@@ -94,7 +96,7 @@ class Run:
                 self._settle(failed(Recording(entry.name, entry.name), entry.reason, entry.remedy))
             elif not folder.is_inside(entry.name):
                 reason = "its results would lie outside the folder"
-                self._settle(failed(entry, reason, "Rename the recording, then run again"))
+                self._settle(failed(entry, reason, "Rename the recording, then run again."))
             else:
                 yield from self._left(standing(entry, self._task, self.journal))
 
@@ -136,10 +138,18 @@ class Run:
             yield from jobs
 
         self._in_process = not worth
-        working = self._reporter.working
         if worth:
-            return workers.pooled(all_jobs(), self._task, self._workers, working=working)
-        return workers.here(all_jobs(), self._task, overlap=self._workers > 1, working=working)
+            return workers.pooled(all_jobs(), self._task, self._workers, working=self._working)
+        return workers.here(all_jobs(), self._task, overlap=self._workers > 1, working=self._working)
+
+    def _working(self, name: str, seconds: float) -> None:
+        self._tell_listed()
+        self._reporter.working(name, seconds)
+
+    def _tell_listed(self) -> None:
+        if self._listing is not None:
+            listing = self._listing
+            self._reporter.listed(listing.total, listing.size_bytes, complete=listing.complete)
 
     # What becomes of an outcome
 

@@ -32,7 +32,7 @@ from sonoscope.runs.job import Desk, Job, Outcome, Task, failed
 PATIENCE_S = 0.2
 #: Seconds of wall clock between two words about one long input.
 TELL_S = 0.5
-#: Deaths in a row before any worker got ready that mean: they cannot start here.
+#: Deaths in a row before any job was begun that mean: workers cannot start here.
 START_ATTEMPTS = 3
 
 #: Libraries take their number of threads from these when they are loaded.
@@ -75,7 +75,7 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     job: Job | None = None
-    ready: bool = False
+    begun: bool = False
 
 
 class _Pool:
@@ -121,11 +121,20 @@ class _Pool:
             taken.append(job)
         overlap = not self._jobs_left and len(taken) < free
         for job in taken:
-            idle = next((w for w in self._workers if w.job is None), None) or self._start()
-            idle.job = replace(job, overlap=overlap)
-            # A worker that died while idle is found out, and its job taken back, when its pipe is read.
+            idle = self._idle() or self._start()
+            idle.job, idle.begun = replace(job, overlap=overlap), False
+            # A worker that dies before it has begun is found out when its pipe is read.
             with contextlib.suppress(OSError):
                 idle.pipe.send(idle.job)
+
+    def _idle(self) -> _Worker | None:
+        """A living worker without a job; dead ones are taken off the list."""
+        for worker in [worker for worker in self._workers if worker.job is None]:
+            if worker.process.is_alive():
+                return worker
+            worker.pipe.close()
+            self._workers.remove(worker)
+        return None
 
     def _hear(self, worker: _Worker, working: Working) -> Iterator[Outcome]:
         """Take what a worker says, or notice that it has died."""
@@ -137,7 +146,7 @@ class _Pool:
         except (EOFError, OSError):
             yield from self._bury(worker)
             return
-        worker.ready, self._failed_starts = True, 0
+        worker.begun, self._failed_starts = True, 0
         if kind == "working":
             working(worker.job.recording.name, value)
         elif kind == "done":
@@ -147,25 +156,26 @@ class _Pool:
             raise value
 
     def _bury(self, worker: _Worker) -> Iterator[Outcome]:
-        """A dead worker's job is done once more by another; the second time it has failed."""
+        """A dead worker's job is done once more by another; the second time it has failed.
+
+        A death before the job was begun is not the job's.
+        """
         job = worker.job
         assert job is not None
         worker.process.join()
         worker.pipe.close()
         self._workers.remove(worker)
-        if not worker.ready:
+        if not worker.begun:
             self._failed_starts += 1
             if self._failed_starts >= START_ATTEMPTS:
-                raise SonoscopeError(
-                    f"worker processes cannot start ({_ending(worker.process)}; {self._task.log} may say "
-                    "why). Use --workers 1; a script that calls sonoscope with several workers must do so "
-                    "under if __name__ == '__main__'"
-                )
+                raise self._cannot_start(_ending(worker.process))
             self._again.append(job)
         elif job.recording.name in self._tried:
             reason = f"the process that analysed it died twice ({_ending(worker.process)})"
             yield failed(
-                job.recording, reason, "It may need more memory than there is: run again with fewer --workers"
+                job.recording,
+                reason,
+                "It may need more memory than there is: try with fewer --workers.",
             )
         else:
             self._tried.add(job.recording.name)
@@ -174,12 +184,21 @@ class _Pool:
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._task), daemon=True)
-        with _inherited():
-            process.start()
+        try:
+            with _inherited():
+                process.start()
+        except (OSError, EOFError) as error:
+            raise self._cannot_start(str(error)) from None
         theirs.close()
         worker = _Worker(process, mine)
         self._workers.append(worker)
         return worker
+
+    def _cannot_start(self, why: str) -> SonoscopeError:
+        return SonoscopeError(
+            f"worker processes cannot start ({why}; {self._task.log} may say more). Use --workers 1; a "
+            "script that calls sonoscope with several workers must do so under if __name__ == '__main__'"
+        )
 
     def close(self) -> None:
         """End all workers: at once those that are busy, whose work is void then."""
@@ -199,10 +218,10 @@ def _serve(pipe: Connection, task: Task) -> None:
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     _complain_to(task.log)
     desk = Desk(task)
-    pipe.send(("ready", None))
     while True:
         try:
             job = pipe.recv()
+            pipe.send(("begun", None))
         except (EOFError, OSError):
             return
         try:
