@@ -166,7 +166,7 @@ def trained(recipe: Recipe, folder: Path) -> Network:
 
 
 def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
-    """Calibration and decisions per label from the unheard windows of ``folds``; a fold without a class is no witness."""
+    """Calibration and decisions per label from the unheard windows of the ``folds`` that have the label."""
     tables = [unheard(recipe, fold) for fold in folds]
     ratio, beta = recipe.settings["decision"]["low_ratio"], recipe.settings["decision"]["beta"]
     scaling, decisions = {}, {}

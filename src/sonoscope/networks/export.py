@@ -168,6 +168,12 @@ def write_bundle(
 
 
 def _compact_json(spec: Mapping[str, Any]) -> str:
-    """Indented JSON with lists of numbers and small objects on one line, for people who read bundles."""
+    """Indented JSON with what fits on a line on one line, for people who read bundles."""
+    inner = r"\[[^\[\]{}]*\]"
     text = json.dumps(spec, indent=1, ensure_ascii=False)
-    return re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda match: " ".join(match.group().split()), text) + "\n"
+    return re.sub(rf"[\[{{](?:[^\[\]{{}}]|{inner})*[\]}}]", _on_one_line, text) + "\n"
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    line = re.sub(r"(?<=[\[{]) | (?=[\]}])", "", " ".join(match.group().split()))
+    return line if len(line) <= 400 else match.group()
