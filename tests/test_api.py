@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -141,7 +142,8 @@ def test_a_rate_for_a_file_is_refused(model: sonoscope.Model, song: Path):
 
 def test_hop_and_tail_shape_the_scores(model: sonoscope.Model, song: Path):
     whole = model.analyze(song, hop=model.window)
-    assert whole.scores.starts.tolist() == [0, model.bundle.window_samples]
+    windows = math.ceil(whole.scores.n_samples / model.bundle.window_samples)
+    assert whole.scores.starts.tolist() == [i * model.bundle.window_samples for i in range(windows)]
     samples = np.zeros(round(2.5 * model.bundle.window_samples), dtype=np.float32)
     options = {"sample_rate": model.sample_rate, "hop": model.window}
     assert len(model.analyze(samples, **options).scores) == 3

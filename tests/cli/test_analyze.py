@@ -99,6 +99,18 @@ def test_a_broken_file_is_said_and_the_others_go_on(sonoscope: Sonoscope, organ_
     assert ran.out.splitlines()[-1].startswith("1 recording, 1 failed")
 
 
+def test_a_folder_without_recordings_is_wrong_use(sonoscope: Sonoscope, tmp_path: Path):
+    for words in ((), ("-o", tmp_path / "a.csv"), ("-o", tmp_path / "out")):
+        ran = sonoscope("analyze", tmp_path, *words)
+        assert (ran.code, ran.out) == (2, "") and "no recordings were found there" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_input_is_wrong_use_and_names_the_nearest(sonoscope: Sonoscope, organ_wav: Path):
+    ran = sonoscope("analyze", organ_wav.with_name("orgn.wav"))
+    assert ran.code == 2 and "no such file or folder" in ran.err and "organ.wav" in ran.err
+
+
 def test_strict_stops_at_the_first_broken_file(sonoscope: Sonoscope, organ_wav: Path, broken: Path):
     ran = sonoscope("analyze", broken, organ_wav, "--strict")
     assert ran.code == 1 and "organ.wav" not in ran.out

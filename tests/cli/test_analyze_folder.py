@@ -108,8 +108,8 @@ def test_another_analysis_into_the_same_folder_is_refused_or_asked_for(
     sonoscope: Sonoscope, recordings: Path, organ_wav: Path, out: Path
 ):
     sonoscope("analyze", organ_wav, "-o", out)
-    ran = sonoscope("analyze", organ_wav, "-o", out, "--hop", "1")
-    assert ran.code == 2 and re.search(r"hop: \S+ -> 1\.0", ran.err)
+    ran = sonoscope("analyze", organ_wav, "-o", out, "--hop", "0.4")
+    assert ran.code == 2 and re.search(r"hop: \S+ -> 0\.4", ran.err)
     assert sonoscope("analyze", recordings, "-o", out, "--overwrite", "--workers", "1").code == 0
     assert [row["file"] for row in rows(out / "files.csv")] == NAMES
 
@@ -117,7 +117,7 @@ def test_another_analysis_into_the_same_folder_is_refused_or_asked_for(
 def test_config_repeats_a_run_and_options_go_before_it(sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path):
     first, second = tmp_path / "first", tmp_path / "second"
     sonoscope(
-        "analyze", organ_wav, "-o", first, *ALL, "--hop", "1", "--max-gap", "2", "--tail", "drop", "--scores"
+        "analyze", organ_wav, "-o", first, *ALL, "--hop", "0.4", "--max-gap", "2", "--tail", "drop", "--scores"
     )
     words = ("analyze", "--config", first / "run.json")
     assert sonoscope(*words, "-o", second).code == 0
@@ -166,7 +166,23 @@ def test_the_screen_the_file_and_the_folder_agree(sonoscope: Sonoscope, organ_wa
     assert (out / "organ.wav.events.csv").read_text() == alone
 
 
-def test_log_tells_what_the_run_did(sonoscope: Sonoscope, broken: Path, out: Path, tmp_path: Path):
+def test_log_tells_what_the_run_did_and_the_screen_stays_as_it_was(
+    sonoscope: Sonoscope, broken: Path, organ_wav: Path, out: Path, tmp_path: Path
+):
     log = tmp_path / "run.log"
-    assert sonoscope("analyze", broken, "-o", out, "--log", log).code == 1
-    assert log.is_file()
+    ran = sonoscope("analyze", broken, organ_wav, "-o", out, "--log", log, "--workers", "1")
+    assert ran.code == 1 and len(ran.err.splitlines()) == 2
+    text = log.read_text()
+    assert re.search(r"INFO \S+: organ\.wav: done, 4\.0 s, \d+ events?$", text, flags=re.M)
+    assert text.count("broken.wav") == 1
+
+
+def test_a_refusal_is_one_line_even_with_verbose(sonoscope: Sonoscope, organ_wav: Path, out: Path):
+    sonoscope("analyze", organ_wav, "-o", out)
+    ran = sonoscope("analyze", organ_wav, "-o", out, "--channel", "1", "-v")
+    assert ran.code == 2 and len(ran.err.splitlines()) == 1
+
+
+def test_speed_is_that_of_what_was_heard(sonoscope: Sonoscope, organ_wav: Path, out: Path):
+    assert "x real time" in sonoscope("analyze", organ_wav, "-o", out).err
+    assert "x real time" not in sonoscope("analyze", organ_wav, "-o", out).err

@@ -8,6 +8,7 @@ import pytest
 
 from sonoscope.cli import display
 from sonoscope.cli.display import Screen
+from sonoscope.cli.progress import Place
 
 PLAIN = Screen(width=80, colour=False, blocks=True, terminal=False)
 
@@ -94,3 +95,18 @@ def test_names_stay_in_one_line(text: str, shown: str):
 def test_hint_quotes_what_a_shell_would_split():
     assert "analyze 'my song.wav' -o results" in display.hint(["my song.wav"])
     assert "analyze a b ... -o results" in display.hint(["a", "b", "c"])
+
+
+def test_place_in_a_recording_is_shown_on_a_terminal_only_and_taken_away(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for terminal, quiet, shown in ((True, False, True), (False, False, False), (True, True, False)):
+        stream = Stream(terminal=terminal)
+        place = Place("a\nb.wav", quiet=quiet, stream=stream)
+        place(1.0)
+        now[0] += 10
+        place(61.5)
+        place(62.0)
+        place.clear()
+        text = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        assert text == ("\r\x1b[Ka\\nb.wav: 1:01.50 analysed\r\x1b[K" if shown else "")

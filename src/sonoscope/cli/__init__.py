@@ -54,7 +54,8 @@ def _run(words: list[str]) -> int:
     except _ParserError as error:
         return _explain_usage(error)
     except SonoscopeError as error:
-        _log_traceback()
+        if error.exit_code == NOT_FINISHED:
+            _log_traceback()
         _say(str(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -182,16 +182,16 @@ def _bars(clip: Mapping[str, float], sounding: set[str], screen: Screen, top_k: 
 
 
 def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
-    """Send the package's messages to stderr (warnings; ``verbose``: all, ``quiet``: errors) and to a file.
+    """Send the package's warnings to stderr (``quiet``: errors only), and everything to a file.
 
-    The file gets everything, tracebacks included. Handlers are marked, and the command removes them at its
-    end.
+    With ``verbose`` stderr gets tracebacks too. What a run tells by the way is for the file: the screen has its
+    progress. Handlers are marked, and the command removes them at its end.
     """
     log = logging.getLogger("sonoscope")
     log.setLevel(logging.DEBUG)
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    least = logging.ERROR if quiet else logging.WARNING
     screen: logging.Handler = logging.StreamHandler(sys.stderr)
-    screen.setLevel(level)
+    screen.addFilter(lambda record: record.levelno >= least or (verbose and bool(record.exc_info)))
     screen.setFormatter(logging.Formatter("sonoscope: %(message)s"))
     handlers = [screen]
     if log_file:

@@ -77,7 +77,9 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
     show = display.recording if len(first) == 1 else display.short_recording
     others = sorted(set(models.names()) - {model.bundle.name for model in loaded})
     tally = Tally()
-    for result in _results(chain(first, listed), loaded, spec, tally):
+    if not first:
+        raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
+    for result in _results(chain(first, listed), loaded, spec, tally, quiet=quiet):
         print("\n".join(show(result, screen, aggregate=aggregate, top_k=top_k, others=others)), flush=True)
     if len(first) > 1:
         print(tally.text())
@@ -137,6 +139,8 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
             f"-o {spec.out} is one {form.name} file for one recording, and there are more: give -o FOLDER, "
             "whose events.csv holds them all"
         )
+    if not first:
+        raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
     if spec.out != "-" and Path(spec.out).exists() and not spec.overwrite:
         raise UsageError(f"-o {spec.out} exists: --overwrite replaces it")
     if dry_run:
@@ -144,7 +148,7 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
         print(f"would write the events of {', '.join(spec.inputs)} to {where} as {form.name}")
         return 0
     tally = Tally()
-    results = _results(chain(first, listed), [model], spec, tally)
+    results = _results(chain(first, listed), [model], spec, tally, quiet=quiet)
     if spec.out == "-":
         with _stdout(form.binary) as file:
             form.write_many((r.as_written() for r in results), file, WriteOptions(raw=spec.raw))
@@ -157,25 +161,40 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
 
 
 def _results(
-    entries: Iterable[Recording | Unlisted], loaded: list[Model], spec: RunSpec, tally: Tally
+    entries: Iterable[Recording | Unlisted],
+    loaded: list[Model],
+    spec: RunSpec,
+    tally: Tally,
+    *,
+    quiet: bool,
 ) -> Iterator[Result]:
     """Analyse one recording after another with every model; failures are counted and said, not given."""
     from sonoscope import api
+    from sonoscope.cli.progress import Place
+    from sonoscope.runs import default_workers
 
     decisions = [
         model.decision(spec.threshold, min_duration=spec.min_duration_s, max_gap=spec.max_gap_s)
         for model in loaded
     ]
     options = {"hop_s": spec.hop_s, "tail": spec.tail, "channel": spec.channel}
+    # Decoding may go ahead on a second core if this process has one.
+    overlap = default_workers() > 1
     for entry in entries:
+        place = Place(entry.name, quiet=quiet)
         for model, decision in zip(loaded, decisions, strict=True):
             try:
-                result = model.analyze_recording(api.found(entry), decision, **options)
+                recording = api.found(entry)
+                result = model.analyze_recording(
+                    recording, decision, overlap=overlap, progress=place, **options
+                )
             except UnreadableAudio as error:
+                place.clear()
                 tally.fail(error)
                 if spec.strict:
                     return
                 break
+            place.clear()
             tally.add(result)
             yield result
 
