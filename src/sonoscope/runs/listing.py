@@ -85,7 +85,8 @@ class Listing:
 
     def _line(self) -> bytes | None:
         self._news.clear()
-        self._rest += self._reader.readline()
+        if not self._rest.endswith(b"\n"):
+            self._rest += self._reader.readline()
         if not self._rest.endswith(b"\n"):
             return None
         line, self._rest = self._rest, b""

@@ -206,7 +206,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def place(text: str) -> str:
     """A local path made absolute (without following links); URLs stay as they are."""
-    return text if "://" in text else str(Path.cwd() / Path(text).expanduser())
+    return text if "://" in text else str(Path.cwd() / text)
 
 
 def _check_positive(option: str, value: float | None, *, zero: bool) -> None:

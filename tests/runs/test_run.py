@@ -1,0 +1,388 @@
+"""A run of a folder: what it writes, what it says, and what it does with inputs that are no good."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonoscope import outputs, runs
+from sonoscope.errors import RunRefused, UnknownName, UsageError
+
+THRESHOLD = "0.05"  # as in conftest
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with open(file, encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_each_input_has_its_file_and_all_have_a_row(make, run, tmp_path, leftovers):
+    recordings = make("a.wav", "sub/deep/b.wav", "c.flac", seconds=3)
+    summary = run(recordings)
+    out = tmp_path / "out"
+    assert (summary.done, summary.failed, summary.exit_code) == (3, 0, 0)
+    assert summary.audio_s == pytest.approx(9.0)
+    for name in ("a.wav", "sub/deep/b.wav", "c.flac"):
+        assert (out / f"{name}.events.csv").is_file()
+        assert (out / ".sonoscope/scores" / f"{name}.npz").is_file()
+    rows = table(out / "files.csv")
+    assert [row["file"] for row in rows] == ["a.wav", "c.flac", "sub/deep/b.wav"]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert {row["duration"] for row in rows} == {row["analysed"] for row in rows} == {"3.000"}
+    assert (out / "errors.csv").read_text() == "file,reason,remedy\n"
+    assert leftovers(out) == []
+
+
+def test_the_table_of_all_is_the_sorted_sum_of_the_parts(make, run, tmp_path):
+    run(make("b.wav", "a.wav", "sub/c.wav", seconds=5))
+    rows = table(tmp_path / "out/events.csv")
+    parts = [
+        row for name in ("a.wav", "b.wav", "sub/c.wav") for row in table(tmp_path / f"out/{name}.events.csv")
+    ]
+    assert rows == parts and rows
+    keys = [(r["file"], float(r["start"]), float(r["end"]), r["label"]) for r in rows]
+    assert keys == sorted(keys)
+    counted = {row["file"]: int(row["events"]) for row in table(tmp_path / "out/files.csv")}
+    assert sum(counted.values()) == len(rows)
+
+
+def test_the_table_of_all_does_not_need_csv_among_the_formats(make, run, tmp_path):
+    recordings = make("a.wav", "b.wav")
+    run(recordings)
+    run(recordings, out="other", formats=("raven", "audacity"))
+    assert (tmp_path / "other/events.csv").read_bytes() == (tmp_path / "out/events.csv").read_bytes()
+    written = {f.name for f in (tmp_path / "other").iterdir() if f.name.startswith("a.wav")}
+    assert written == {"a.wav.selections.txt", "a.wav.labels.txt"}
+
+
+@pytest.mark.parametrize("name", sorted(outputs.WRITERS))
+def test_every_format_is_written_and_can_be_read_back(make, run, tmp_path, name):
+    run(make("a.wav"), formats=(name,))
+    form = outputs.WRITERS[name]
+    mode = {"mode": "rb"} if form.binary else {"newline": "", "encoding": "utf-8"}
+    with open(tmp_path / f"out/a.wav{form.suffix}", **mode) as file:
+        assert len(form.read(file, threshold=0.0 if form.needs_scores else None)) <= 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
+def test_scores_are_written_beside_when_asked_for(make, run, tmp_path, kind):
+    run(make("a.wav"), scores=kind)
+    assert (tmp_path / f"out/a.wav.scores.{kind}").stat().st_size > 0
+
+
+def test_names_survive_whatever_they_hold(make, run, tmp_path):
+    names = [
+        "a.mp3",
+        "a.wav",
+        "with space.wav",
+        "quo'te\".wav",
+        "new\nline.wav",
+        "日本, ü.wav",
+        "-o.wav",
+        "UPPER.WAV",
+    ]
+    summary = run(make(*names, seconds=1))
+    assert (summary.done, summary.failed) == (len(names), 0)
+    assert sorted(row["file"] for row in table(tmp_path / "out/files.csv")) == sorted(names)
+    assert {row["file"] for row in table(tmp_path / "out/events.csv")} == set(names)
+    for name in names:
+        assert (tmp_path / f"out/{name}.events.csv").is_file()
+
+
+def test_a_name_that_is_no_text_is_written_as_escapes(make, run, tmp_path):
+    folder = make("a.wav", seconds=1)
+    (folder / "a.wav").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.wav"))
+    assert run(folder).exit_code == 0
+    assert [row["file"] for row in table(tmp_path / "out/files.csv")] == [r"\udcff.wav"]
+
+
+def test_a_name_too_long_for_its_results_fails_alone(make, run, tmp_path):
+    long = "x" * 245 + ".wav"
+    summary = run(make(long, "b.wav", seconds=1))
+    assert (summary.done, summary.failed, summary.exit_code) == (1, 1, 1)
+    (row,) = table(tmp_path / "out/errors.csv")
+    assert row["file"] == long and "too long" in row["reason"] and "Rename" in row["remedy"]
+    assert not list((tmp_path / "out").glob("xxx*"))
+
+
+def test_bad_files_are_listed_and_the_others_complete(make, run, tmp_path, leftovers):
+    folder = make("a.wav", "z.wav", seconds=1)
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("these are only words")
+    summary = run(folder)
+    assert (summary.done, summary.failed, summary.exit_code) == (2, 2, 1)
+    status = {row["file"]: row["status"] for row in table(tmp_path / "out/files.csv")}
+    assert status == {"a.wav": "ok", "empty.wav": "failed", "text.wav": "failed", "z.wav": "ok"}
+    errors = table(tmp_path / "out/errors.csv")
+    assert [row["file"] for row in errors] == ["empty.wav", "text.wav"]
+    assert all(row["reason"] and row["remedy"] for row in errors)
+    assert {row["file"] for row in table(tmp_path / "out/events.csv")} <= {"a.wav", "z.wav"}
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_strict_stops_at_the_first_failure_and_the_rest_can_be_resumed(make, run, tmp_path, contents):
+    folder = make("a.wav", "z.wav", seconds=1)
+    (folder / "m.wav").write_text("no sound")
+    summary = run(folder, strict=True)
+    assert (summary.done, summary.failed, summary.exit_code) == (1, 1, 1)
+    assert "m.wav" in summary.message and "--strict" in summary.message
+    assert not (tmp_path / "out/z.wav.events.csv").exists()
+    assert run(folder).skipped == 1
+    run(folder, out="whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+class VanishAfterTheFirst(runs.Silent):
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def file_done(self, file: runs.FileDone) -> None:
+        self.file.unlink(missing_ok=True)
+
+
+def test_a_file_that_vanishes_during_the_run_is_a_row_and_later_none(make, run, tmp_path):
+    folder = make("a.wav", "b.wav", "c.wav", seconds=1)
+    summary = run(folder, report=VanishAfterTheFirst(folder / "c.wav"))
+    assert (summary.done, summary.failed, summary.exit_code) == (2, 1, 1)
+    assert [row["file"] for row in table(tmp_path / "out/errors.csv")] == ["c.wav"]
+    again = run(folder)
+    assert (again.done, again.skipped, again.failed, again.exit_code) == (2, 2, 0, 0)
+    assert [row["file"] for row in table(tmp_path / "out/files.csv")] == ["a.wav", "b.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="only root can become nobody")
+def test_what_may_not_be_read_is_a_row(make, run, tmp_path):
+    folder = make("a.wav", "secret.wav", "closed/b.wav", seconds=1)
+    run(folder, out="before")  # whatever is imported late is imported now: nobody may not read it from a home
+    (folder / "secret.wav").chmod(0)
+    (folder / "closed").chmod(0)
+    for place in (tmp_path, *tmp_path.parents):
+        if place.stat().st_uid == os.geteuid() and not place.stat().st_mode & 0o001:
+            place.chmod(place.stat().st_mode | 0o011)
+    out = tmp_path / "out"
+    out.mkdir(mode=0o777)
+    out.chmod(0o777)
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.setgid(65_534)
+            os.setuid(65_534)
+            code = run(folder).exit_code
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    status = {row["file"]: row["status"] for row in table(out / "files.csv")}
+    assert status["a.wav"] == "ok" and status["secret.wav"] == "failed"
+    assert all(row["reason"] and row["remedy"] for row in table(out / "errors.csv"))
+
+
+def test_an_unexpected_error_is_a_row_with_its_kind_and_the_log_has_the_traceback(
+    make, run, tmp_path, monkeypatch
+):
+    def broken(*_args, **_options):
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr("sonoscope.events.find", broken)
+    summary = run(make("a.wav"))
+    assert summary.exit_code == 1
+    (row,) = table(tmp_path / "out/errors.csv")
+    assert row["reason"] == "ZeroDivisionError: no such luck" and "log-all.txt" in row["remedy"]
+    assert "Traceback" in (tmp_path / "out/.sonoscope/log-all.txt").read_text()
+
+
+def test_running_again_does_nothing(make, run, tmp_path, contents):
+    folder = make("a.wav", "b.wav")
+    run(folder)
+    times = {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*.csv")}
+    summary = run(folder)
+    assert (summary.done, summary.skipped) == (2, 2)
+    assert times == {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*.csv")}
+
+
+def test_a_changed_file_is_analysed_again_and_a_new_one_too(make, run, tmp_path, contents):
+    folder = make("a.wav", "b.wav")
+    run(folder)
+    make("b.wav", seconds=4)
+    make("c.wav")
+    summary = run(folder)
+    assert (summary.done, summary.skipped, summary.decided) == (3, 1, 0)
+    run(folder, out="fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_a_changed_file_that_fails_now_loses_its_old_results(make, run, tmp_path):
+    folder = make("sub/a.wav", "b.wav")
+    run(folder)
+    (folder / "sub/a.wav").write_text("no sound any more")
+    assert run(folder).exit_code == 1
+    assert not (tmp_path / "out/sub").exists()
+    assert not (tmp_path / "out/.sonoscope/scores/sub").exists()
+
+
+def test_a_result_that_was_removed_is_made_again_and_an_edited_one_left_alone(make, run, tmp_path, contents):
+    folder = make("a.wav", "b.wav")
+    run(folder)
+    before = contents(tmp_path / "out")
+    (tmp_path / "out/a.wav.events.csv").unlink()
+    summary = run(folder)
+    assert (summary.decided, summary.skipped) == (1, 1)
+    assert contents(tmp_path / "out") == before
+    with open(tmp_path / "out/b.wav.events.csv", "a") as file:
+        file.write("# looked at\n")
+    assert run(folder).skipped == 2
+    assert "looked at" in (tmp_path / "out/b.wav.events.csv").read_text()
+
+
+def test_without_kept_scores_a_new_decision_needs_the_audio(make, run, tmp_path):
+    folder = make("a.wav")
+    run(folder, keep_scores=False)
+    assert not (tmp_path / "out/.sonoscope/scores").exists()
+    assert run(folder, keep_scores=False).skipped == 1
+    summary = run(folder, threshold="0.2", keep_scores=False)
+    assert (summary.done, summary.decided, summary.skipped) == (1, 0, 0)
+
+
+def test_another_analysis_is_refused_with_the_differences(make, run, tmp_path):
+    folder = make("a.wav")
+    run(folder)
+    with pytest.raises(RunRefused, match=r"hop: 0\.5 -> 1\.0; .*|hop: .* -> 1\.0.*--overwrite"):
+        run(folder, hop_s=1.0)
+    with pytest.raises(RunRefused, match=r"inputs: \+.*other.*\{time\}.*--overwrite"):
+        run(folder, make("b.wav", folder="other"))
+    with pytest.raises(RunRefused, match="channel: all -> 1"):
+        run(folder, channel=1)
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(make, run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    (out / "events.csv").write_text("mine")
+    with pytest.raises(RunRefused, match=r"not empty and holds no run.*--overwrite"):
+        run(make("a.wav"))
+    assert sorted(f.name for f in out.iterdir()) == ["events.csv", "thesis.txt"]
+    run(make("a.wav"), overwrite=True)
+    assert (out / "thesis.txt").read_text() == "years of work"
+    assert table(out / "events.csv")
+    with pytest.raises(RunRefused, match="is a file"):
+        run(make("a.wav"), out="out/thesis.txt")
+
+
+def test_overwrite_removes_what_runs_wrote_and_nothing_else(make, run, tmp_path, contents):
+    run(make("old/a.wav", "b.wav"), formats=("raven", "csv"), scores="csv")
+    (tmp_path / "out/notes.txt").write_text("keep me")
+    folder = make("b.wav", "c.wav", folder="newer")
+    summary = run(folder, hop_s=1.0, overwrite=True)
+    assert summary.skipped == 0
+    (tmp_path / "out/notes.txt").unlink()
+    run(folder, out="fresh", hop_s=1.0)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_time_in_the_name_makes_a_dated_folder(make, run, tmp_path):
+    summary = run(make("a.wav"), out="night-{time}")
+    (made,) = tmp_path.glob("night-*")
+    assert summary.out == str(made)
+    time.strptime(made.name, "night-%Y%m%dT%H%M%S")
+
+
+def test_no_input_is_wrong_usage_and_writes_nothing(run, tmp_path):
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings/readme.txt").write_text("no sound here")
+    with pytest.raises(UsageError, match=r"nothing to analyse in .*recordings"):
+        run(tmp_path / "recordings")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_names_are_refused_before_anything_is_written(make, run, tmp_path):
+    with pytest.raises(UnknownName, match=r"unknown format 'ravn'. Did you mean 'raven'\?"):
+        run(make("a.wav"), formats=("ravn",))
+    with pytest.raises(UnknownName, match="unknown model 'instrument'"):
+        run(make("a.wav"), models=("instrument",))
+    with pytest.raises(UsageError, match="hop=99"):
+        run(make("a.wav"), hop_s=99.0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_json_says_everything_and_repeats_the_run(make, run, tmp_path, contents):
+    folder = make("a.wav", "b.wav")
+    (folder / "bad.wav").write_text("no")
+    run(folder, tail="drop", min_duration_s=0.5, scores="csv")
+    about = json.loads((tmp_path / "out/run.json").read_text())
+    assert about["tool"] == "sonoscope" and about["status"] == "done"
+    assert (about["inputs"]["total"], about["inputs"]["done"], about["inputs"]["failed"]) == (3, 2, 1)
+    assert about["models"][0]["sha256"] and about["models"][0]["version"]
+    assert about["started"] <= about["stopped"] and about["started"].endswith("+00:00")
+    assert about["peak_rss_mib"]["main"] > 10 and about["audio_s"] == pytest.approx(4.0)
+    assert about["host"]["name"] and about["command"] and about["libraries"]["numpy"]
+    spec = runs.RunSpec.from_run_json(tmp_path / "out/run.json")
+    assert (spec.tail, spec.min_duration_s, spec.scores) == ("drop", 0.5, "csv")
+    assert spec.hop_s is not None and spec.max_gap_s is not None and spec.threshold == THRESHOLD
+    other = runs.RunSpec.from_json(spec.to_json() | {"out": str(tmp_path / "again")})
+    runs.run(other)
+    assert contents(tmp_path / "again") == contents(tmp_path / "out")
+    assert runs.run(spec).skipped == 2
+
+
+def test_a_file_of_thresholds_is_kept_in_run_json(make, run, tmp_path):
+    from sonoscope import models
+
+    label = models.load("instruments").labels[0].id
+    file = tmp_path / "thresholds.json"
+    file.write_text(json.dumps({label: 0.25}))
+    run(make("a.wav"), threshold=str(file))
+    file.unlink()
+    spec = runs.RunSpec.from_run_json(tmp_path / "out/run.json")
+    assert spec.threshold == f"{label}=0.25"
+    assert runs.run(spec).skipped == 1
+
+
+def test_one_channel_can_be_chosen(make, run, tmp_path):
+    folder = make("mono.wav")
+    samples, rate = soundfile.read(folder / "mono.wav")
+    soundfile.write(folder / "stereo.wav", np.column_stack([samples * 0, samples]), rate)
+    run(folder / "mono.wav", out="mono", scores="csv")
+    run(folder / "stereo.wav", out="right", scores="csv", channel=2)
+    mono, right = (table(tmp_path / f"{n}.wav.scores.csv") for n in ("mono/mono", "right/stereo"))
+    assert mono == right
+    assert {row["channel"] for row in table(tmp_path / "right/events.csv")} == {"2"}
+    summary = run(folder, out="both", channel=2)
+    assert (summary.done, summary.failed) == (1, 1)
+    assert "channel" in table(tmp_path / "both/errors.csv")[0]["reason"]
+
+
+def test_the_tail_can_be_left_out(make, run, tmp_path):
+    folder = make("a.wav", seconds=3.3)
+    run(folder, out="keep", scores="csv")
+    run(folder, out="drop", scores="csv", tail="drop")
+    keep, drop = (table(tmp_path / name / "a.wav.scores.csv") for name in ("keep", "drop"))
+    assert float(keep[-1]["end"]) == pytest.approx(3.3)
+    assert len(drop) == len(keep) - 1 and drop == keep[:-1]
+    analysed = {name: table(tmp_path / name / "files.csv")[0]["analysed"] for name in ("keep", "drop")}
+    assert float(analysed["keep"]) == pytest.approx(3.3) and float(analysed["drop"]) == float(drop[-1]["end"])
+
+
+def test_a_dry_run_counts_and_writes_nothing(make, run, tmp_path):
+    folder = make("a.wav", "b.wav")
+    spec = runs.RunSpec((str(folder),), str(tmp_path / "out"), threshold=THRESHOLD)
+    plan = runs.plan(spec)
+    assert (plan.analyse, plan.decide, plan.complete, plan.unreadable) == (2, 0, 0, 0)
+    assert plan.size_bytes == sum(f.stat().st_size for f in folder.iterdir())
+    assert not (tmp_path / "out").exists()
+    run(folder)
+    make("c.wav")
+    assert "1 to analyse" in str(runs.plan(spec))
+    assert runs.plan(spec).complete == 2
+    other = runs.RunSpec.from_json(spec.to_json() | {"threshold": "0.3"})
+    assert runs.plan(other).decide == 2
+    with pytest.raises(RunRefused, match="hop: "):
+        runs.plan(runs.RunSpec.from_json(spec.to_json() | {"hop_s": 1.0}))
+    assert runs.plan(runs.RunSpec.from_json(spec.to_json() | {"hop_s": 1.0, "overwrite": True})).analyse == 3
