@@ -175,7 +175,9 @@ def contradictions() -> dict[str, tuple[Callable[[dict], object], str]]:
             lambda s: s["decision"]["labels"]["cello"].update(threshold=1.5), r"threshold=1\.5 must satisfy"
         ),
         "negative duration": (lambda s: s["decision"].update(min_duration_s=-1), "must not be negative"),
-        "hop beyond the window": (lambda s: s.update(hop=s["window"] + 1), r"hop=\d+1 must lie in 1\.\.window=\d+0 samples"),
+        "hop beyond the window": (
+            lambda s: s.update(hop=s["window"] + 1), r"hop=\d+1 must lie in 1\.\.window=\d+0 samples"
+        ),
         "hop of nothing": (lambda s: s.update(hop=0), r"hop=0 must lie in"),
         "window between frames": (
             lambda s: s.update(window=7919, hop=1), "window=7919 must be a multiple of the feature's hop_samples"
