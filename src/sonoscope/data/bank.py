@@ -1,11 +1,11 @@
 """A bank of stems: mel powers of single sounds, on disk as one memory map, ready to be mixed.
 
-A mixture's expected mel power is the sum of its parts' mel powers, so polyphony, gain, equalisation and noise can be
-made from stored frames at a tenth of the cost of mixing waveforms (see ``powermix``). The bank stores 10 log10 of the
-power in float16 (steps of at most 0.06 dB), each item with its variants one after the other.
+A mixture's expected mel power is the sum of its parts' mel powers, so polyphony, gain, equalisation and noise
+can be made from stored frames at a tenth of the cost of mixing waveforms (see ``powermix``). The bank stores
+10 log10 of the power in float16 (steps of at most 0.06 dB), each item with its variants one after the other.
 
-Layout of a bank folder: ``frames.f16`` (all frames, row after row), ``items.csv`` (a row per item and variant),
-``bank.json`` (feature, seed, fingerprint; written last, so a folder with it is whole).
+Layout of a bank folder: ``frames.f16`` (all frames, row after row), ``items.csv`` (a row per item and
+variant), ``bank.json`` (feature, seed, fingerprint; written last, so a folder with it is whole).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +26,18 @@ from sonoscope.data import variants
 from sonoscope.errors import UsageError
 
 SCHEMA = 1
+COLUMNS = (
+    "key", "variant", "start", "count", "level_db", "labels", "unknown", "name", "group", "fold", "real",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Stem:
     """A sound to be stored: one instrument (or noise) alone.
 
-    ``labels`` sound in it, ``unknown`` may or may not; ``group`` is what no split may cut (a library, a sound font);
-    ``name`` is the finer class; ``real`` tells recordings from renders; ``variants`` how many altered copies to add.
+    ``labels`` sound in it, ``unknown`` may or may not; ``group`` is what no split may cut (a library, a sound
+    font); ``name`` is the finer class; ``real`` tells recordings from renders; ``variants`` how many altered
+    copies to add.
     """
 
     path: Path
@@ -58,75 +63,76 @@ def build(
     """Compute and store the frames of every stem and its variants; a bank that is there already is opened.
 
     ``overdrive`` gives the share of a stem's variants that are driven into a clipper.
+
+    Raises
+    ------
+    UsageError
+        If a stem is silent.
     """
     folder, stems = Path(folder), list(stems)
-    fingerprint = _fingerprint(stems, feature, seed)
+    fingerprint = _fingerprint(stems, feature, seed, overdrive)
     description = folder / "bank.json"
     if description.is_file() and json.loads(description.read_text())["fingerprint"] == fingerprint:
         return Bank(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    description.unlink(missing_ok=True)
+    # Beside and moved into place: somebody may be training from the bank that is there.
+    parts = {name: folder / f"{name}.part" for name in ("frames.f16", "items.csv", "bank.json")}
     position = 0
     with (
-        open(folder / "frames.f16", "wb") as frames_file,
-        open(folder / "items.csv", "w", newline="") as items_file,
+        open(parts["frames.f16"], "wb") as frames_file,
+        open(parts["items.csv"], "w", newline="") as items_file,
     ):
-        rows = csv.writer(items_file, lineterminator="\n")
-        rows.writerow(
-            (
-                "key",
-                "variant",
-                "start",
-                "count",
-                "level_db",
-                "labels",
-                "unknown",
-                "name",
-                "group",
-                "fold",
-                "real",
-            )
-        )
+        table = csv.writer(items_file, lineterminator="\n")
+        table.writerow(COLUMNS)
         for number, stem in enumerate(stems):
             rng = np.random.default_rng([seed, number])
-            samples, _ = decode.read(stem.path, sample_rate=feature.sample_rate)
-            for variant in range(1 + stem.variants):
-                altered = samples
-                if variant:
-                    chosen = variants.choose(rng, overdrive=overdrive(stem))
-                    altered = variants.apply(samples, feature.sample_rate, chosen)
-                frames = feature(altered).astype(np.float16)
+            for variant, frames in enumerate(_variants(stem, feature, rng, overdrive(stem))):
                 frames.tofile(frames_file)
-                rows.writerow(
+                table.writerow(
                     (
-                        stem.key, variant, position, len(frames), f"{_level_db(frames):.2f}", ";".join(stem.labels),
-                        ";".join(stem.unknown), stem.name, stem.group, stem.fold, int(stem.real),
+                        stem.key, variant, position, len(frames), f"{_level_db(frames):.2f}",
+                        ";".join(stem.labels), ";".join(stem.unknown), stem.name, stem.group, stem.fold,
+                        int(stem.real),
                     )
                 )  # fmt: skip
                 position += len(frames)
             progress(number + 1, len(stems))
-    partial = folder / "bank.json.part"
-    partial.write_text(
-        json.dumps(
-            {
-                "schema": SCHEMA,
-                "feature": features.to_dict(feature),
-                "seed": seed,
-                "n_frames": position,
-                "fingerprint": fingerprint,
-            },
-            indent=1,
-        )
-    )
-    partial.replace(description)
+    about = {
+        "schema": SCHEMA,
+        "feature": features.to_dict(feature),
+        "seed": seed,
+        "n_frames": position,
+        "fingerprint": fingerprint,
+    }
+    parts["bank.json"].write_text(json.dumps(about, indent=1))
+    description.unlink(missing_ok=True)
+    for name, part in parts.items():
+        part.replace(folder / name)
     return Bank(folder)
 
 
-def _fingerprint(stems: Sequence[Stem], feature: features.LogMel, seed: int) -> str:
+def _variants(
+    stem: Stem, feature: features.LogMel, rng: np.random.Generator, overdrive: float
+) -> Iterator[np.ndarray]:
+    """Frames of a stem as it is and of its variants, each (count, n_bins) float16 dB."""
+    samples, _ = decode.read(stem.path, sample_rate=feature.sample_rate)
+    frames = feature(samples)
+    if frames.max() <= feature.silence:
+        raise UsageError(f"{stem.path} is silent: leave it out of the bank")
+    yield frames.astype(np.float16)
+    for _ in range(stem.variants):
+        chosen = variants.choose(rng, overdrive=overdrive)
+        yield feature(variants.apply(samples, feature.sample_rate, chosen)).astype(np.float16)
+
+
+def _fingerprint(
+    stems: Sequence[Stem], feature: features.LogMel, seed: int, overdrive: Callable[[Stem], float]
+) -> str:
+    """What the bank's content follows from; files count by their size."""
     digest = hashlib.sha256(json.dumps([SCHEMA, features.to_dict(feature), seed]).encode())
     for stem in stems:
-        status = stem.path.stat()
-        digest.update(repr((stem.key, stem.labels, stem.unknown, stem.variants, status.st_size)).encode())
+        content = overdrive(stem), stem.path.stat().st_size
+        digest.update(repr((replace(stem, path=Path()), content)).encode())
     return digest.hexdigest()
 
 
@@ -163,13 +169,15 @@ class Bank:
         self.folder = folder
         self.feature = features.from_dict(spec["feature"])
         shape = (spec["n_frames"], self.feature.n_bins)
-        self.frames = np.memmap(folder / "frames.f16", dtype=np.float16, mode="r", shape=shape)
+        try:
+            self.frames = np.memmap(folder / "frames.f16", dtype=np.float16, mode="r", shape=shape)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{folder} is damaged ({error}): build it again") from None
         with open(folder / "items.csv", newline="") as file:
-            self.rows = [
-                {**row, "labels": tuple(filter(None, row["labels"].split(";"))),
-                 "unknown": tuple(filter(None, row["unknown"].split(";")))}
+            self.rows: list[dict[str, Any]] = [
+                {**row, **{key: tuple(filter(None, row[key].split(";"))) for key in ("labels", "unknown")}}
                 for row in csv.DictReader(file)
-            ]  # fmt: skip
+            ]
         self.start = np.array([int(row["start"]) for row in self.rows], dtype=np.int64)
         self.count = np.array([int(row["count"]) for row in self.rows], dtype=np.int64)
         self.level_db = np.array([float(row["level_db"]) for row in self.rows], dtype=np.float32)
