@@ -1,7 +1,7 @@
 """Variants of a recording that only the waveform can give: speed, rooms, overdrive, band limits.
 
-Choosing the parameters and applying them are two functions. What can be done on mel powers (gain, equaliser, noise,
-masks, mixtures) is done there, ten times cheaper: see ``powermix``.
+Choosing the parameters and applying them are two functions. What can be done on mel powers (gain, equaliser,
+noise, masks, mixtures) is done there, ten times cheaper: see ``powermix``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def choose(rng: np.random.Generator, *, overdrive: float = 0.15) -> Variant:
 
 
 def apply(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray:
-    """The variant of a mono signal of shape (n,), float32; its length changes with the speed and the room's tail."""
+    """The variant of a mono signal of shape (n,), float32; its length changes with the speed and the room's
+    tail."""
     out = np.asarray(samples, dtype=np.float32)
     if variant.speed != 1.0:
         out = soxr.resample(out, sample_rate * variant.speed, sample_rate, quality="HQ")
@@ -78,7 +79,8 @@ def apply(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray
 
 
 def _reverberate(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray:
-    """Add exponentially decaying noise, darker as it decays, after a short gap; at most 0.5 s of tail is kept."""
+    """Add exponentially decaying noise, darker as it decays, after a short gap; at most 0.5 s of tail is
+    kept."""
     rng = np.random.default_rng(variant.seed)
     n = int(variant.room_s * sample_rate)
     time_s = np.arange(n) / sample_rate
