@@ -1,0 +1,288 @@
+"""The documentation is true: its commands and its Python run, its links lead somewhere, and nothing is left out.
+
+A page's blocks are executed from top to bottom in a folder of its own, which holds the examples as
+``recordings`` and ``examples``, and one of them as ``song.mp4``. In a ``console`` block every ``$`` line is run
+and must end with 0, or with the code that a trailing ``# exit 1`` states; the lines below it are its output on
+stdout, in which ``...`` stands for anything. ``python`` blocks of a page share their names. Two marks on the line
+above a block: ``<!-- output varies -->`` (the output shown is an example) and ``<!-- needs fluidsynth -->``.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sonoscope
+from sonoscope import outputs
+from sonoscope.audio.find import SUFFIXES
+from sonoscope.cli import main
+from sonoscope.cli.commands import root
+from sonoscope.data.synth import KNOWN_FONTS, soundfonts
+from sonoscope.features import FEATURES
+from sonoscope.outputs.columns import COLUMNS
+from sonoscope.outputs.tables import ERRORS_COLUMNS, FILES_COLUMNS
+
+PROJECT = Path(__file__).parents[1]
+PACKAGE = Path(sonoscope.__file__).parent
+DOCS = sorted((PROJECT / "docs").glob("*.md"))
+PAGES = [PROJECT / "README.md", *DOCS]
+LINKED = [*PAGES, PROJECT / "CHANGELOG.md", PROJECT / "examples" / "README.md"]
+
+EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in DOCS)
+ANALYZE = (PROJECT / "docs" / "analyze.md").read_text(encoding="utf-8")
+
+#: What only a shell can do.
+_SHELL = re.compile(r"[|<>;&$]")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the line on which it begins, its lines, and the marks above it."""
+
+    language: str
+    line: int
+    text: str
+    marks: frozenset[str]
+
+    def commands(self) -> Iterator[tuple[str, str]]:
+        """Each ``$`` line without the sign, and the lines below it."""
+        for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output.strip("\n")
+
+
+def shown(page: Path) -> str:
+    """A page's path in the project."""
+    return page.relative_to(PROJECT).as_posix()
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found, marks, start, language, held = [], set[str](), 0, "", list[str]()
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        if start and line.startswith("```"):
+            found.append(Block(language, start, "\n".join(held) + "\n", frozenset(marks)))
+            start, marks, held = 0, set(), []
+        elif start:
+            held.append(line)
+        elif line.startswith("```"):
+            start, language = number, line[3:].strip()
+        elif mark := re.fullmatch(r"<!-- (.+) -->", line):
+            marks.add(mark[1])
+        elif line.strip():
+            marks.clear()
+    assert not start, f"{page.name}:{start}: the block does not end"
+    return found
+
+
+def runs(block: Block) -> bool:
+    """Whether a block is executed."""
+    return block.language in ("console", "python")
+
+
+# ---- what is said is so ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(map(runs, blocks(p)))], ids=shown)
+def test_commands_and_code_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("recordings", "examples"):
+        shutil.copytree(PROJECT / "examples", tmp_path / name)
+    shutil.copy(PROJECT / "examples" / "electric-guitar.mp4", tmp_path / "song.mp4")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # One worker is this process: starting others would take longer than the work.
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in filter(runs, blocks(page)):
+        where = f"{page.name}:{block.line}"
+        if "needs fluidsynth" in block.marks and "fluidr3" not in rendering():
+            continue
+        if block.language == "python":
+            exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+            continue
+        for command, expected in block.commands():
+            capfd.readouterr()
+            code = run(command)
+            out, err = capfd.readouterr()
+            wanted = stated_code(command)
+            assert code == wanted, f"{where}: {command!r} ended with {code}, not {wanted}\n{out}{err}"
+            if expected and "output varies" not in block.marks:
+                assert matches(out, expected), f"{where}: {command!r} printed\n{out}"
+
+
+def run(command: str) -> int:
+    """Run a command as a shell would: in this process if it is ours alone, which saves an interpreter."""
+    command = command.replace(".venv/bin/sonoscope", "sonoscope")
+    words = [os.path.expanduser(word) for word in shlex.split(command, comments=True)]  # noqa: PTH111
+    if words[0] == "sonoscope" and not any(map(_SHELL.search, words)):
+        return main(words[1:])
+    return subprocess.run(["bash", "-c", command], check=False).returncode
+
+
+def stated_code(command: str) -> int:
+    """The exit code that a command's comment states, else 0."""
+    stated = re.search(r"#.*\bexit (\d)", command)
+    return int(stated[1]) if stated else 0
+
+
+def matches(out: str, expected: str) -> bool:
+    """Whether an output is what is shown, ``...`` standing for anything."""
+    pattern = re.escape(expected).replace(re.escape("..."), ".*")
+    return re.fullmatch(pattern, out.strip("\n"), re.DOTALL) is not None
+
+
+def rendering() -> dict[str, Path]:
+    """The soundfonts that can be rendered with here; none without FluidSynth."""
+    with contextlib.suppress(Exception):
+        import fluidsynth  # noqa: F401
+
+        return soundfonts()
+    return {}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=shown)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        place, _, heading = target.partition("#")
+        file = page.parent / place if place else page
+        assert file.exists(), f"{page.name}: {target} leads nowhere"
+        if heading:
+            assert heading in headings(file), f"{page.name}: {target}: there is no such heading"
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that a page's headings get."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def every_command() -> dict[str, Any]:
+    """Every command that can be typed, by its words: ``data render``."""
+    found: dict[str, Any] = {}
+
+    def walk(group: Any, words: list[str]) -> None:
+        for name in group.list_commands(None):
+            command = group.get_command(None, name)
+            if hasattr(command, "list_commands"):
+                walk(command, [*words, name])
+            else:
+                found[" ".join([*words, name])] = command
+
+    walk(root(), [])
+    return found
+
+
+COMMANDS = every_command()
+
+
+def options(command: Any) -> set[str]:
+    """The options of a command, long and short."""
+    return {name for param in command.params for name in param.opts if name.startswith("-")}
+
+
+def shown_commands(page: Path) -> set[str]:
+    """What a page shows of our commands, in its text and in its blocks."""
+    text = page.read_text(encoding="utf-8")
+    inline = re.findall(r"`(?:\S*/)?sonoscope ([^`\n]+)`", text)
+    fenced = "".join(block.text for block in blocks(page))
+    in_blocks = re.findall(r"^(?:\$ )?(?:\S*/)?sonoscope (.+)$", fenced, re.MULTILINE)
+    return {words for words in (*inline, *in_blocks) if re.match(r"[a-z]", words)}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=shown)
+def test_commands_shown_exist_with_their_options(page: Path) -> None:
+    for text in shown_commands(page):
+        words = shlex.split(text, comments=True)
+        name = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in COMMANDS), None)
+        if name is None:
+            groups = {command.partition(" ")[0] for command in COMMANDS}
+            assert words[0] in groups, f"{page.name}: there is no command {text!r}"
+            continue
+        given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        unknown = given - options(COMMANDS[name]) - {"-h", "--help"}
+        if stated_code(text) != 2:
+            assert not unknown, f"{page.name}: {name} has no {unknown} ({text!r})"
+
+
+# ---- what there is is said ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    assert f"sonoscope {name}" in EVERYTHING
+    page = ANALYZE if name == "analyze" else EVERYTHING
+    missing = [o for o in options(COMMANDS[name]) if not re.search(rf"`{o}`", page)]
+    assert not missing, f"{name}: {missing} not explained"
+
+
+def test_every_option_of_analyze_has_an_example() -> None:
+    longs = [o for o in options(COMMANDS["analyze"]) if o.startswith("--")]
+    page = " ".join(shown_commands(PROJECT / "docs" / "analyze.md")) + " "
+    short = {"--model": "-m", "--out": "-o", "--verbose": "-v", "--quiet": "-q"}
+    missing = [o for o in longs if f" {o} " not in page and f" {short.get(o, o)} " not in page]
+    assert not missing
+
+
+def keys(file: str, table: str) -> list[str]:
+    """The keys of a table, read from the source: importing these would import torch."""
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table:
+            assert isinstance(node.value, ast.Dict)
+            return [ast.literal_eval(key) for key in node.value.keys if key is not None]
+    raise AssertionError(f"{file} has no {table}")
+
+
+TABLES = {
+    "READERS": list(outputs.READERS),
+    "FEATURES": list(FEATURES),
+    "BACKBONES": keys("networks/backbones/__init__.py", "BACKBONES"),
+    "HEADS": keys("networks/heads/__init__.py", "HEADS"),
+    "LOSSES": keys("training/losses/__init__.py", "LOSSES"),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [(table, name) for table, names in TABLES.items() for name in names]
+)
+def test_every_table_entry_has_its_line(table: str, name: str) -> None:
+    assert re.search(rf"^\|.*`{name}`", EVERYTHING, re.MULTILINE), f"no line for {name!r} of {table}"
+
+
+def test_formats_are_described_with_their_endings() -> None:
+    page = (PROJECT / "docs" / "formats.md").read_text(encoding="utf-8")
+    for name, form in outputs.READERS.items():
+        row = re.search(rf"^\| `{name}` \|.*$", page, re.MULTILINE)
+        assert row, name
+        assert all(f"`{ending}`" in row[0] for ending in (form.suffix, *form.extensions)), name
+        assert (
+            row[0].rstrip(" |").endswith("read only" if form.writer is None else "yes" if form.many else "no")
+        ), name
+        assert re.search(rf"^\*\*`{name}`\*\*:", page, re.MULTILINE), name
+
+
+def test_columns_endings_and_fonts_are_listed() -> None:
+    for column in (*COLUMNS, *FILES_COLUMNS, *ERRORS_COLUMNS):
+        assert f"`{column}`" in ANALYZE, column
+    listed = set(re.findall(r"[a-z0-9]+", ANALYZE.partition("Endings that count")[2].partition("\n\n**")[0]))
+    assert {suffix.removeprefix(".") for suffix in SUFFIXES} <= listed
+    page = (PROJECT / "docs" / "rendering.md").read_text(encoding="utf-8")
+    for name, font in KNOWN_FONTS.items():
+        assert re.search(rf"^\| `{name}`.*`{font.package}` \| {re.escape(font.licence)}", page, re.MULTILINE)
