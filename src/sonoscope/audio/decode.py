@@ -1,0 +1,327 @@
+"""One recording as mono float32 blocks at any rate, from its first sample to its last.
+
+    with Decoder(recording, sample_rate=22050) as decoder:
+        for block in decoder.blocks():        # (n,) float32, valid until the next one
+            ...
+    decoder.duration_s, decoder.problem       # counted; what was wrong, if anything
+
+Decoding is sequential: seeking is not exact in many containers, and the length that a header states is a hint
+that is often wrong, so samples are counted. Channels are averaged (mean, so that a signal in all of them
+keeps its level) or one is chosen, then soxr (HQ, streaming) changes the rate; both give the same bits for any
+size of blocks. Memory does not grow with the recording, with one exception: a compressed member of an archive
+is unpacked first, in memory up to 32 MiB and in a temporary file beyond.
+
+Which reader decodes follows from the file's first bytes. Where libsndfile cannot open a file, stops at
+damage, or ends before the file does, FFmpeg takes over at the same sample: this is the one fallback there is.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from sonoscope.audio import archives, pcm
+from sonoscope.audio.contents import Content, recognise
+from sonoscope.audio.reader import AudioInfo, NotDecodable, Reader
+from sonoscope.audio.sndfile import SndfileReader
+from sonoscope.errors import UnreadableAudio
+from sonoscope.values import Recording
+
+__all__ = ["AudioInfo", "Decoder", "blocks", "read"]
+
+#: Samples per channel and block: 1.5 s at 44.1 kHz. Larger ones leave the processor's cache, smaller ones
+#: cost calls.
+BLOCK_SAMPLES = 65536
+#: Absolute value from which a sample counts as clipped.
+FULL_SCALE = 0.999
+#: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
+SHORT_SHARE, SHORT_S = 0.01, 0.25
+
+COPY_AGAIN = "Copy it again from where it came, or leave it out."
+
+
+class Decoder:
+    """Decodes one recording once; a context manager.
+
+    Parameters
+    ----------
+    recording : Recording
+    sample_rate : int, optional
+        Rate of the blocks in Hz; default: the recording's own.
+    channel : int, optional
+        The channel to hear, from 1; default: the mean of all.
+    block_samples : int
+        Samples per channel that are decoded at a time.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        From ``__enter__`` on.
+    n_decoded : int
+        Samples per channel decoded so far, at the native rate.
+    duration_s : float
+        The same in seconds: after exhaustion the true length.
+    peak : float
+        Largest absolute sample of any channel so far, before averaging.
+    clipped_share : float
+        Share of all samples of all channels so far with an absolute value of at least 0.999.
+    problem : str
+        After exhaustion: what was wrong (damage, less sound than the header states, samples that are no
+        numbers), or empty.
+
+    Raises
+    ------
+    UnreadableAudio
+        On ``__enter__`` or from :meth:`blocks`, if nothing can be decoded, the file cannot be read, or there
+        is no such channel.
+    ValueError
+        If ``sample_rate`` or ``block_samples`` is not positive.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        sample_rate: int | None = None,
+        channel: int | None = None,
+        block_samples: int = BLOCK_SAMPLES,
+    ) -> None:
+        if sample_rate is not None and sample_rate < 1:
+            raise ValueError(f"sample_rate={sample_rate} must be at least 1 Hz")
+        if block_samples < 1:
+            raise ValueError(f"block_samples={block_samples} must be at least 1")
+        self.info: AudioInfo
+        self.n_decoded = 0
+        self.peak = 0.0
+        self.problem = ""
+        self._recording, self._sample_rate, self._channel = recording, sample_rate, channel
+        self._block_samples = block_samples
+        self._content = Content()
+        self._n_clipped = self._n_looked_at = self._n_not_finite = 0
+        self._mixed = np.empty(0, np.float32)
+        self._used = False
+
+    def __enter__(self) -> Decoder:
+        self._file = self._opened()
+        try:
+            self._reader = self._choose()
+            self.info = self._reader.info
+            self._check_channel()
+        except BaseException as error:
+            self.__exit__()
+            raise self._named(error) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        reader: Reader | None = self.__dict__.pop("_reader", None)
+        if reader is not None:
+            reader.close()
+        self._file.close()
+
+    @property
+    def duration_s(self) -> float:
+        return self.n_decoded / self.info.sample_rate
+
+    @property
+    def clipped_share(self) -> float:
+        return self._n_clipped / self._n_looked_at if self._n_looked_at else 0.0
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the signal in order as float32 arrays of shape (n,), ``n > 0``; once.
+
+        Each is valid until the next one is asked for.
+        """
+        if self._used:
+            raise RuntimeError("a Decoder is read once: make another one to hear the recording again")
+        self._used = True
+        rate = self.info.sample_rate
+        resampler: soxr.ResampleStream | None = None
+        if self._sample_rate not in (None, rate):
+            resampler = soxr.ResampleStream(rate, self._sample_rate, 1, dtype="float32", quality="HQ")
+        try:
+            for frames in self._frames():
+                self._look_at(frames)
+                mono = self._mono(frames)
+                self.n_decoded += len(mono)
+                if resampler is not None:
+                    mono = resampler.resample_chunk(mono)
+                if mono.size:
+                    yield mono
+        except (NotDecodable, OSError) as error:
+            raise self._named(error) from None
+        if not self.n_decoded:
+            raise self._named(NotDecodable("holds no sound: it ends after its header", COPY_AGAIN))
+        self._conclude()
+        if resampler is not None:
+            rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
+            if rest.size:
+                yield rest
+
+    # ---- opening -------------------------------------------------------------------------------------------
+
+    def _opened(self) -> BinaryIO:
+        recording = self._recording
+        try:
+            if recording.member is not None:
+                return archives.open_member(recording.path, recording.member)
+            kind = os.stat(recording.path).st_mode  # noqa: PTH116 (a path that is no text stays as it is)
+            if not stat.S_ISREG(kind):
+                what = "a folder" if stat.S_ISDIR(kind) else "a device or a pipe"
+                raise NotDecodable(f"is {what}, not a file", "Name a file.")
+            # Not buffered: the readers ask for large pieces, and must know how far a decoder has read.
+            return io.FileIO(recording.path)
+        except (NotDecodable, OSError) as error:
+            raise self._named(error) from None
+
+    def _choose(self) -> Reader:
+        """The reader for what the file's bytes say it is."""
+        if self._file.seek(0, os.SEEK_END) == 0:
+            raise NotDecodable("is empty (0 bytes)", COPY_AGAIN)
+        self._content = content = recognise(self._file)
+        if content.refusal:
+            raise NotDecodable(f"is no recording but {content.refusal}", "Leave it out, or replace it.")
+        if content.kind in ("wav", "aiff") and (found := pcm.layout(self._file)):
+            return pcm.PcmReader(self._file, found)
+        is_trusted = content.kind != "mpeg" or (content.xing is not None and content.xing.whole)
+        if content.kind and is_trusted:
+            try:
+                return SndfileReader(self._file, content)
+            except soundfile.LibsndfileError:
+                pass
+        return self._with_ffmpeg()
+
+    def _with_ffmpeg(self) -> Reader:
+        # Loading FFmpeg's libraries takes 80 ms, a quarter of all that is loaded, and most files need none.
+        from sonoscope.audio.ffmpeg import FfmpegReader
+
+        reader = FfmpegReader(self._file, "mp3" if self._content.kind == "mpeg" else None)
+        if self._content.xing is not None:
+            reader.promised_s = self._content.xing.duration_s
+        return reader
+
+    def _check_channel(self) -> None:
+        n = self.info.channels
+        if self._channel is not None and not 1 <= self._channel <= n:
+            has = "1 channel" if n == 1 else f"{n} channels"
+            raise NotDecodable(
+                f"has {has}: there is no channel {self._channel}",
+                "Leave the choice of channel out."
+                if n == 1
+                else f"Choose from 1 to {n}, or none for the mean.",
+            )
+
+    # ---- reading -------------------------------------------------------------------------------------------
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        """Frames of all channels; what the first reader leaves, FFmpeg gives from the same sample on."""
+        yield from self._reader.frames(self._block_samples)
+        if not self._reader.left_over:
+            return
+        first = self._reader
+        try:
+            second = self._with_ffmpeg()
+        except NotDecodable:
+            if not self.n_decoded:
+                raise
+            return
+        first.close()
+        self._reader = second
+        second.promised_s = second.promised_s or first.promised_s
+        to_skip = self.n_decoded
+        for frames in second.frames(self._block_samples):
+            if to_skip < len(frames):
+                yield frames[to_skip:]
+            to_skip = max(to_skip - len(frames), 0)
+        # A tag after the sound is damage to libsndfile; it is none if nothing is missing.
+        if not second.remarks and self.duration_s < (second.promised_s or math.inf):
+            second.remarks = first.remarks
+
+    def _look_at(self, frames: np.ndarray) -> None:
+        """Keep peak and clipping; put 0 where samples are no numbers."""
+        high, low = float(frames.max()), float(frames.min())
+        if not (math.isfinite(high) and math.isfinite(low)):
+            self._n_not_finite += frames.size - int(np.isfinite(frames).sum())
+            np.nan_to_num(frames, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            high, low = float(frames.max()), float(frames.min())
+        peak = max(high, -low)
+        self.peak = max(self.peak, peak)
+        self._n_looked_at += frames.size
+        if peak >= FULL_SCALE:
+            self._n_clipped += int(np.count_nonzero(np.abs(frames) >= FULL_SCALE))
+
+    def _mono(self, frames: np.ndarray) -> np.ndarray:
+        """One channel, or the mean of all: added one by one, so that no block size changes the rounding."""
+        n, channels = frames.shape
+        if channels == 1:
+            return frames[:, 0]
+        if self._mixed.size < n:
+            self._mixed = np.empty(max(n, self._block_samples), np.float32)
+        mono = self._mixed[:n]
+        if self._channel is not None:
+            np.copyto(mono, frames[:, min(self._channel, channels) - 1])
+            return mono
+        np.add(frames[:, 0], frames[:, 1], out=mono)
+        for channel in range(2, channels):
+            np.add(mono, frames[:, channel], out=mono)
+        return np.multiply(mono, np.float32(1 / channels), out=mono)
+
+    def _conclude(self) -> None:
+        """Say what was wrong."""
+        remarks = list(self._reader.remarks)
+        promised_s = self._reader.promised_s or 0.0
+        if self.duration_s < promised_s * (1 - SHORT_SHARE) - SHORT_S:
+            remarks.append(
+                f"cut short or damaged: the header states {promised_s:.3f} s, "
+                f"{self.duration_s:.3f} s could be decoded and were analysed"
+            )
+        if self._n_not_finite:
+            samples = "sample was" if self._n_not_finite == 1 else "samples were"
+            remarks.append(f"{self._n_not_finite} {samples} not finite and taken as 0")
+        self.problem = "; ".join(remarks)
+
+    def _named(self, error: BaseException) -> BaseException:
+        """The error with the recording's name in it, if it is about the recording."""
+        if isinstance(error, NotDecodable):
+            reason, remedy = error.reason, error.remedy
+        elif isinstance(error, PermissionError):
+            reason, remedy = "no permission to read it", "Ask its owner, or change its permissions."
+        elif isinstance(error, FileNotFoundError):
+            reason, remedy = "is not there any more", "List the inputs again: it was moved or removed."
+        elif isinstance(error, OSError):
+            reason, remedy = f"cannot be read ({error.strerror or error})", "Check the disk or the network."
+        else:
+            return error
+        return UnreadableAudio(self._recording.name, reason, remedy)
+
+
+def blocks(
+    recording: Recording | str | os.PathLike[str], sample_rate: int | None = None, **options: int | None
+) -> Iterator[np.ndarray]:
+    """The blocks of :class:`Decoder` for a recording or a path; ``options`` are its others."""
+    with Decoder(_as_recording(recording), sample_rate=sample_rate, **options) as decoder:  # type: ignore[arg-type]
+        yield from decoder.blocks()
+
+
+def read(
+    recording: Recording | str | os.PathLike[str], sample_rate: int | None = None, channel: int | None = None
+) -> tuple[np.ndarray, int]:
+    """The whole mono signal, float32 of shape (n,), and its rate. For files that fit into memory."""
+    with Decoder(_as_recording(recording), sample_rate=sample_rate, channel=channel) as decoder:
+        parts = [block.copy() for block in decoder.blocks()]
+        return np.concatenate(parts), sample_rate or decoder.info.sample_rate
+
+
+def _as_recording(recording: Recording | str | os.PathLike[str]) -> Recording:
+    if isinstance(recording, Recording):
+        return recording
+    path = os.fspath(recording)
+    return Recording(path, Path(path).name)
