@@ -16,7 +16,7 @@ import soundfile
 import sonoscope as package
 from sonoscope import models, outputs
 from sonoscope.cli import display, single
-from sonoscope.cli.demo import SAMPLE_RATE, organ
+from sonoscope.cli.demo import SAMPLE_RATE, beat, organ
 
 from .conftest import Sonoscope
 
@@ -152,23 +152,41 @@ def test_hop_and_tail_change_the_grid(sonoscope: Sonoscope, tmp_path: Path):
     assert {row["end"] for row in dropped} == {f"{2 * model.window:.3f}"}
 
 
-def test_min_duration_and_max_gap_change_events(sonoscope: Sonoscope, recordings: Path):
-    file = recordings / "beat.flac"
+@pytest.fixture
+def beats(tmp_path: Path) -> tuple[Path, Path, str]:
+    """A beat, 4 s of silence, a beat; a copy of the model calibrated to tell them apart; and the label that does."""
+    file = tmp_path / "beats.wav"
+    sound = beat(np.random.default_rng(1))
+    soundfile.write(file, np.concatenate([sound, np.zeros(4 * SAMPLE_RATE), sound]), SAMPLE_RATE)
     scores = package.analyze(file).scores
-    spread = np.ptp(scores.probabilities, axis=0)
-    column = int(spread.argmax())
-    label = scores.labels[column]
-    if models.load("instruments").labels[column].kind != "event" or spread[column] < 0.001:
-        pytest.skip("the model hears no change in a beat")
-    # At the highest score only the windows that reach it are an event.
-    top = float(scores.probabilities[:, column].max())
-    words = ("analyze", file, "-o", "-", "--threshold", f"{label}={top:.4f}")
-    mine = [r for r in events(sonoscope(*words).out) if r["label"] == label]
-    longest = max(float(r["end"]) - float(r["start"]) for r in mine)
-    cut = sonoscope(*words, "--min-duration", f"{longest + 0.01}").out
-    assert mine and not [r for r in events(cut) if r["label"] == label]
-    joined = [r for r in events(sonoscope(*words, "--max-gap", "60").out) if r["label"] == label]
-    assert len(joined) == 1
+    middle = (scores.start_s >= 4.5) & (scores.end_s <= 7.5)
+    reported = [i for i, label in enumerate(models.load("instruments").labels) if label.kind == "event"]
+    silent, loud = scores.logits[middle].mean(axis=0), scores.logits[scores.end_s <= 4].mean(axis=0)
+    column = max(reported, key=lambda i: abs(loud[i] - silent[i]))
+    bundle = Path(shutil.copytree(models.load("instruments").path, tmp_path / "alert"))
+    described = json.loads((bundle / "bundle.json").read_text())
+    slope = 20.0 / float(loud[column] - silent[column])
+    offset = -slope * float(loud[column] + silent[column]) / 2
+    described["calibration"][scores.labels[column]] = {"slope": slope, "offset": offset}
+    (bundle / "bundle.json").write_text(json.dumps(described))
+    return file, bundle, scores.labels[column]
+
+
+def test_min_duration_and_max_gap_change_events(sonoscope: Sonoscope, beats: tuple[Path, Path, str]):
+    file, bundle, label = beats
+
+    def spans(*words: str) -> list[tuple[float, float]]:
+        rules = ("--threshold", "0.5", "--min-duration", "0", "--max-gap", "0")
+        found = events(sonoscope("analyze", file, "-m", bundle, "-o", "-", *rules, *words).out)
+        return [(float(row["start"]), float(row["end"])) for row in found if row["label"] == label]
+
+    apart = spans()
+    assert len(apart) >= 2 and max(end - start for start, end in apart) < 6
+    assert spans("--max-gap", "6") == [(apart[0][0], apart[-1][1])]
+    longest = max(end - start for start, end in apart)
+    assert spans("--min-duration", f"{longest + 0.01:.3f}") == []
+    kept = spans("--min-duration", f"{longest - 0.01:.3f}")
+    assert kept == [span for span in apart if span[1] - span[0] >= longest - 0.01]
 
 
 def test_channel_hears_one_channel(sonoscope: Sonoscope, recordings: Path, tmp_path: Path):

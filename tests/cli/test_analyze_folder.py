@@ -117,7 +117,18 @@ def test_another_analysis_into_the_same_folder_is_refused_or_asked_for(
 def test_config_repeats_a_run_and_options_go_before_it(sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path):
     first, second = tmp_path / "first", tmp_path / "second"
     sonoscope(
-        "analyze", organ_wav, "-o", first, *ALL, "--hop", "0.4", "--max-gap", "2", "--tail", "drop", "--scores"
+        "analyze",
+        organ_wav,
+        "-o",
+        first,
+        *ALL,
+        "--hop",
+        "0.4",
+        "--max-gap",
+        "2",
+        "--tail",
+        "drop",
+        "--scores",
     )
     words = ("analyze", "--config", first / "run.json")
     assert sonoscope(*words, "-o", second).code == 0
