@@ -1,9 +1,11 @@
-"""A collection of labelled clips from many libraries, and the folds of origins that test on recordings from elsewhere.
+"""A collection of labelled clips from many libraries, and the folds of origins that test on recordings from
+elsewhere.
 
-The manifest is a CSV with the columns ``path, labels, origin, fold, trainable, source, duration_s`` (others are kept
-out of the way). The first of the ``|``-separated labels is the class, further ones are detail. ``origin`` is the
-library a clip really comes from, the group that no split may cut; ``fold`` (A–D) holds whole origins, and is empty
-for what is never tested; ``trainable`` = ``no`` marks clips whose licence allows evaluation only.
+The manifest is a CSV with the columns ``path, labels, origin, fold, trainable, source, duration_s`` (others
+are kept out of the way). The first of the ``|``-separated labels is the class, further ones are detail.
+``origin`` is the library a clip really comes from, the group that no split may cut; ``fold`` (A–D) holds
+whole origins, and is empty for what is never tested; ``trainable`` = ``no`` marks clips whose licence allows
+evaluation only.
 """
 
 from __future__ import annotations
@@ -17,7 +19,18 @@ from sonoscope.errors import UsageError
 
 COLUMNS = ("path", "labels", "origin", "fold", "trainable", "source", "duration_s")
 
-_DRUMS = ("bass_drum", "snare_drum", "hi_hat", "cymbal", "tom", "drums", "percussion", "cowbell", "tabla", "mridangam")
+_DRUMS = (
+    "bass_drum",
+    "snare_drum",
+    "hi_hat",
+    "cymbal",
+    "tom",
+    "drums",
+    "percussion",
+    "cowbell",
+    "tabla",
+    "mridangam",
+)
 _BASS = ("double_bass", "electric_bass")
 #: Clips that cannot serve as evidence for or against single classes.
 _LEFT_OUT = ("orchestra", "string_section")
@@ -42,8 +55,8 @@ UNSTATED: Mapping[str, tuple[str, ...]] = {"guitar": ("acoustic_guitar", "electr
 class Clip:
     """One labelled clip.
 
-    ``label`` is an id of the ``instruments`` set, or empty when only ``unknown`` labels could sound; ``name`` is the
-    collection's own class (``banjo``), ``detail`` its further labels.
+    ``label`` is an id of the ``instruments`` set, or empty when only ``unknown`` labels could sound; ``name``
+    is the collection's own class (``banjo``), ``detail`` its further labels.
     """
 
     path: Path
@@ -60,18 +73,21 @@ class Clip:
 
 
 def read(root: str | Path) -> list[Clip]:
-    """All clips of the collection at ``root`` (a folder with ``manifest.csv``) that can serve the instruments task.
+    """All clips of the collection at ``root`` (a folder with ``manifest.csv``) that can serve the instruments
+    task.
 
     Raises
     ------
     UsageError
-        If the manifest is missing, lacks a column, or names a file that does not exist.
+        If the manifest is missing, lacks a column, names a file that does not exist, or puts an origin into
+        two folds.
     """
     root = Path(root)
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         raise UsageError(f"{manifest} does not exist: give the folder that holds manifest.csv")
     clips = []
+    folds: dict[str, str] = {}
     with open(manifest, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
@@ -84,6 +100,11 @@ def read(root: str | Path) -> list[Clip]:
             path = root / row["path"]
             if not path.is_file():
                 raise UsageError(f"{manifest}, line {reader.line_num}: {path} does not exist")
+            if folds.setdefault(row["origin"], row["fold"]) != row["fold"]:
+                raise UsageError(
+                    f"{manifest}, line {reader.line_num}: the origin {row['origin']} is in fold {row['fold']!r} and "
+                    f"in fold {folds[row['origin']]!r}: a model would be tested on what it was trained on"
+                )
             unknown = UNSTATED.get(name, ())
             clips.append(
                 Clip(
