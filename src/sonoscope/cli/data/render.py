@@ -1,7 +1,4 @@
-"""``sonoscope data VERB``: from recordings, and from no recordings at all, to a training set.
-
-``render`` makes sound from random scores and a soundfont: stems of one instrument each, or whole pieces.
-"""
+"""``sonoscope data render``: sound from random scores and a soundfont, stems of one instrument or whole pieces."""
 
 from __future__ import annotations
 
@@ -13,14 +10,6 @@ from typing import Annotated
 import typer
 
 from sonoscope.errors import UsageError
-
-data_app = typer.Typer(help="From recordings to a training set.", add_completion=False)
-
-
-@data_app.callback()
-def _group() -> None:
-    """From recordings to a training set."""
-
 
 Out = Annotated[
     Path,
@@ -68,7 +57,6 @@ Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
 SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]
 
 
-@data_app.command("render")
 def render_command(
     out: Out,
     soundfont: Fonts = "fluidr3",

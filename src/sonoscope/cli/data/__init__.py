@@ -1,0 +1,31 @@
+"""``sonoscope data VERB``: from recordings, and from no recordings at all, to a training set.
+
+A verb is a function in a file of its own and a line in :data:`VERBS`. The files import no more than typer at the
+top, since help of the group reads them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from sonoscope.cli.data.manifest import manifest_command
+from sonoscope.cli.data.render import render_command
+
+#: The verbs in the order of help.
+VERBS: dict[str, Callable[..., int | None]] = {
+    "manifest": manifest_command,
+    "render": render_command,
+}
+
+data_app = typer.Typer(help="From recordings to a training set.", add_completion=False)
+
+
+@data_app.callback()
+def _group() -> None:
+    """From recordings to a training set."""
+
+
+for _name, _function in VERBS.items():
+    data_app.command(_name)(_function)

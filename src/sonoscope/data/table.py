@@ -1,0 +1,279 @@
+"""Tables of text, from CSV or Parquet: a header, and rows that know their place for messages.
+
+CSV is UTF-8 (with or without byte order mark), cells separated by commas (or tabs, if the header has any), lines
+ended by ``\\n`` or ``\\r\\n``. Cells stay text: a bit string keeps its zeros. What is written has commas, ``\\n``
+and quotes only where they must be.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sonoscope.data.rows import BadManifest
+from sonoscope.errors import UsageError, optional
+
+#: Key of the schema's version in the metadata of a Parquet file; in a table, a column of that name.
+PARQUET_KEY, VERSION_COLUMN = b"sonoscope.manifest", "schema"
+#: The newest version that is read; a table that states none is of version 1.
+VERSION = 1
+
+#: What a cell cannot hold unquoted, whatever separates cells.
+_SPECIAL = re.compile(r'["\r\n]')
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row as text: cells by column name, and where it stands."""
+
+    table: str
+    number: int
+    cells: Mapping[str, str]
+    unit: str = "line"
+
+    @property
+    def place(self) -> str:
+        """``m.csv, line 7``."""
+        return f"{self.table}, {self.unit} {self.number}"
+
+    def fail(self, column: str, what: str, remedy: str) -> NoReturn:
+        """Raise the error that names file, line, column and value."""
+        raise BadManifest(f"{self.place}, column {column!r}: {self.cells.get(column, '')!r} {what}. {remedy}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header and rows, in order."""
+
+    name: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def read(path: str | Path) -> Table:
+    """The table in a ``.parquet`` file, or in any other file as CSV.
+
+    Raises
+    ------
+    BadManifest
+        If the file is missing, is no such table, or a line does not fit the header.
+    UsageError
+        If Parquet needs a package that is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadManifest(
+            f"{path}: {'a folder, not a manifest' if path.is_dir() else 'there is no such file'}"
+        )
+    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    for line in table.lines:
+        _check_version(line)
+    return table
+
+
+def _check_version(line: Line) -> None:
+    """A later schema says so in a column; its columns may mean something else."""
+    stated = line.cells.get(VERSION_COLUMN, "").strip()
+    if stated and stated.partition(".")[0] != str(VERSION):
+        line.fail(VERSION_COLUMN, f"is not {VERSION}, the version this sonoscope knows", "Update sonoscope.")
+
+
+# ---- CSV ---------------------------------------------------------------------------------------------------
+
+
+def _read_csv(path: Path) -> Table:
+    text = decoded(path)
+    header_text = text.partition("\n")[0]
+    delimiter = "\t" if "\t" in header_text else ","
+    if delimiter == "," and ";" in header_text and "," not in header_text:
+        raise BadManifest(
+            f"{path}, line 1: cells are separated by ';'. Save it with commas: ';' stands between labels."
+        )
+    return Table(
+        str(path), *_cells(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), path)
+    )
+
+
+def decoded(path: Path) -> str:
+    """The text of a file in UTF-8, without byte order mark, line ends as they are.
+
+    Raises
+    ------
+    BadManifest
+        If it is not UTF-8.
+    """
+    data = path.read_bytes()
+    try:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise UnicodeDecodeError("utf-16", data, 0, 2, "UTF-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadManifest(f"{path}, line {line}: not UTF-8. Save the table as CSV in UTF-8.") from None
+
+
+def _cells(reader: Any, path: Path) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    lines: list[Line] = []
+    try:
+        columns = _header(next(reader, []), path)
+        first = reader.line_num + 1
+        for cells in reader:
+            number, first = first, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                raise BadManifest(
+                    f"{path}, line {number}: {len(cells)} cells under {len(columns)} column names. "
+                    "Is the line cut off, or a comma not quoted?"
+                )
+            lines.append(Line(str(path), number, dict(zip(columns, cells, strict=True))))
+    except csv.Error as error:
+        raise BadManifest(f"{path}, line {reader.line_num}: {error}. Is this a table with commas?") from None
+    return columns, tuple(lines)
+
+
+def _header(cells: Sequence[str], path: Path) -> tuple[str, ...]:
+    columns = tuple(cell.strip() for cell in cells)
+    if not any(columns):
+        raise BadManifest(f"{path}: empty; a manifest has at least its header")
+    for place, column in enumerate(columns):
+        if column in columns[:place]:
+            raise BadManifest(f"{path}, line 1: two columns {column!r}. Rename or remove one.")
+    return columns
+
+
+def csv_text(rows: Iterable[Sequence[str]], delimiter: str = ",", end: str = "\n") -> str:
+    """Rows as CSV, the header being one of them."""
+    return "".join(delimiter.join(_quoted(cell, delimiter) for cell in row) + end for row in rows)
+
+
+def _quoted(cell: str, delimiter: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _SPECIAL.search(cell) or delimiter in cell else cell
+
+
+# ---- Parquet -----------------------------------------------------------------------------------------------
+
+_PURPOSE = "a manifest in Parquet"
+
+
+def _read_parquet(path: Path) -> Table:
+    arrow, parquet = optional("pyarrow", "tables", _PURPOSE), optional("pyarrow.parquet", "tables", _PURPOSE)
+    try:
+        table = parquet.read_table(path)
+    except (arrow.ArrowException, OSError) as error:
+        raise BadManifest(f"{path}: not a Parquet file ({error})") from None
+    stated = (table.schema.metadata or {}).get(PARQUET_KEY, b"1").decode()
+    columns = tuple(table.column_names)
+    lines = (
+        Line(str(path), number, {key: _text(value) for key, value in row.items()}, "row")
+        for number, row in enumerate(table.to_pylist(), start=1)
+    )
+    if stated != str(VERSION):
+        raise BadManifest(
+            f"{path}: schema {stated}, not {VERSION}, which this sonoscope knows. Update sonoscope."
+        )
+    return Table(str(path), columns, tuple(lines))
+
+
+def _text(value: Any) -> str:
+    """A Parquet value as its CSV cell: lists joined by ``;``, what is unknown empty, whole numbers whole."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, list | tuple):
+        return ";".join(map(str, value))
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() else repr(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def parquet_bytes(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[str] = ()
+) -> bytes:
+    """A table as Parquet: text, but for the columns ``numbers`` (empty cells become null)."""
+    arrow, parquet = optional("pyarrow", "tables", _PURPOSE), optional("pyarrow.parquet", "tables", _PURPOSE)
+    numbers = set(numbers)
+    arrays = [
+        arrow.array([float(cell) if cell else None for cell in cells], arrow.float64())
+        if column in numbers
+        else arrow.array(list(cells), arrow.string())
+        for column, cells in zip(
+            columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True
+        )
+    ]
+    table = arrow.Table.from_arrays(arrays, names=list(columns))
+    file = io.BytesIO()
+    parquet.write_table(table.replace_schema_metadata({PARQUET_KEY: str(VERSION)}), file)
+    return file.getvalue()
+
+
+# ---- files -------------------------------------------------------------------------------------------------
+
+
+def write(
+    path: str | Path, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Iterable[str] = ()
+) -> None:
+    """Write a table as ``.csv`` or ``.parquet``, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is another one, or the folder does not exist.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UsageError(
+            f"{path}: a manifest is a .csv or a .parquet file, not {suffix or 'without suffix'!r}"
+        )
+    if suffix == ".csv":
+        put(path, csv_text([columns, *rows]).encode())
+    else:
+        put(path, parquet_bytes(columns, rows, numbers))
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file beside and move it into place, so that a file that exists is whole.
+
+    Raises
+    ------
+    UsageError
+        If its folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def append(path: Path, table: Table, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:
+    """Add rows to the file of a table; what a CSV holds stays byte for byte.
+
+    Values that have no column get one, at the end of every line.
+    """
+    further = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in table.columns]
+    further = [key for key in further if any(row.get(key) for row in rows)]
+    columns = (*table.columns, *further)
+    lines = [[row.get(column, "") for column in columns] for row in rows]
+    if path.suffix.lower() == ".parquet" or further:
+        kept = [[line.cells.get(column, "") for column in columns] for line in table.lines]
+        write(path, columns, [*kept, *lines], numbers)
+        return
+    content = path.read_bytes()
+    header = content.partition(b"\n")[0]
+    end = "\r\n" if header.endswith(b"\r") else "\n"
+    if not content.endswith(b"\n"):
+        content += end.encode()
+    put(path, content + csv_text(lines, "\t" if b"\t" in header else ",", end).encode())
