@@ -93,12 +93,29 @@ def test_what_needs_the_recordings_is_refused(make, run, tmp_path):
         runs.decide(tmp_path / "out", {"shard": (1, 2)})
 
 
-def test_scores_that_are_gone_are_a_row(make, run, tmp_path):
-    run(make("a.wav", "b.wav"))
+def test_scores_that_are_gone_are_a_row_and_the_old_results_stay(make, run, tmp_path, contents):
+    folder = make("a.wav", "b.wav")
+    run(folder)
+    before = (tmp_path / "out/a.wav.events.csv").read_bytes()
     (tmp_path / "out/.sonoscope/scores/a.wav.npz").unlink()
     summary = runs.decide(tmp_path / "out", {"threshold": "0.3"})
     assert (summary.done, summary.failed, summary.exit_code) == (1, 1, 1)
     assert "kept scores cannot be read" in (tmp_path / "out/errors.csv").read_text()
+    assert (tmp_path / "out/a.wav.events.csv").read_bytes() == before
+    assert "a.wav" not in (tmp_path / "out/events.csv").read_text()
+    assert runs.decide(tmp_path / "out", {"out": str(tmp_path / "other"), "threshold": "0.4"}).failed == 1
+    assert not (tmp_path / "other/a.wav.events.csv").exists()
+    run(folder, threshold="0.3")
+    run(folder, out="fresh", threshold="0.3")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_a_run_without_kept_scores_is_refused(make, run, tmp_path, contents):
+    run(make("a.wav"), keep_scores=False)
+    before = contents(tmp_path / "out")
+    with pytest.raises(RunRefused, match="has kept no scores"):
+        runs.decide(tmp_path / "out", {"threshold": "0.3"})
+    assert contents(tmp_path / "out") == before
 
 
 def test_a_day_of_windows_is_decided_in_a_moment(tmp_path, rng):

@@ -69,6 +69,23 @@ def test_a_host_that_was_restarted_has_no_living_owner(tmp_path):
     Lock(tmp_path, "all").release()
 
 
+def test_a_slurm_job_started_again_succeeds_itself_on_whatever_host(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    leave(tmp_path, replace(Owner.me(), host="node17", restarts="0"))
+    Lock(tmp_path, "all").release()
+    for change in ({"restarts": "1"}, {"job": "4712"}):
+        leave(tmp_path, replace(Owner.me(), host="node17", **change))
+        with pytest.raises(Locked, match="node17"):
+            Lock(tmp_path, "all")
+
+
+def test_a_lock_of_a_later_version_is_understood(tmp_path):
+    (tmp_path / "run.lock-all").write_text(json.dumps(asdict(Owner.me()) | {"colour": "green"}))
+    with pytest.raises(Locked, match="being written"):
+        Lock(tmp_path, "all")
+
+
 @pytest.mark.parametrize("change", [{"host": "node17"}, {"namespace": "pid:[1]"}])
 def test_what_cannot_be_seen_from_here_is_refused_with_a_remedy(tmp_path, change):
     file = leave(tmp_path, replace(Owner.me(), **change))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from sonoscope import outputs, runs
+from sonoscope import models, outputs, runs
 from sonoscope.errors import RunRefused, UnknownName, UsageError
 
 THRESHOLD = "0.05"  # as in conftest
@@ -159,29 +162,37 @@ def test_a_file_that_vanishes_during_the_run_is_a_row_and_later_none(make, run, 
 
 @pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="only root can become nobody")
 def test_what_may_not_be_read_is_a_row(make, run, tmp_path):
-    folder = make("a.wav", "secret.wav", "closed/b.wav", seconds=1)
-    run(folder, out="before")  # whatever is imported late is imported now: nobody may not read it from a home
-    (folder / "secret.wav").chmod(0)
-    (folder / "closed").chmod(0)
-    for place in (tmp_path, *tmp_path.parents):
-        if place.stat().st_uid == os.geteuid() and not place.stat().st_mode & 0o001:
-            place.chmod(place.stat().st_mode | 0o011)
-    out = tmp_path / "out"
-    out.mkdir(mode=0o777)
-    out.chmod(0o777)
+    recordings = make("a.wav", "secret.wav", "closed/b.wav", seconds=1)
+    with tempfile.TemporaryDirectory() as open_to_all:
+        place = Path(open_to_all)
+        place.chmod(0o777)
+        folder = Path(shutil.copytree(recordings, place / "recordings"))
+        bundle = Path(shutil.copytree(models.load("instruments").path, place / "bundle"))
+        # Whatever is imported late is imported now: nobody may not be able to read it where it is installed.
+        run(folder, out="before", models=(str(bundle),))
+        (folder / "secret.wav").chmod(0)
+        (folder / "closed").chmod(0)
+        code = as_nobody(lambda: run(folder, out=place / "out", models=(str(bundle),)).exit_code)
+        assert code == 1
+        status = {row["file"]: row["status"] for row in table(place / "out/files.csv")}
+        assert status == {"a.wav": "ok", "secret.wav": "failed", "closed": "failed"}
+        reasons = [row["reason"] for row in table(place / "out/errors.csv")]
+        assert len(reasons) == 2 and all("permission" in reason for reason in reasons)
+
+
+def as_nobody(work: Callable[[], int]) -> int:
+    """The exit code of ``work`` done by a copy of this process that may not do much."""
     child = os.fork()
     if child == 0:
         code = 99
         try:
+            os.setgroups([])
             os.setgid(65_534)
             os.setuid(65_534)
-            code = run(folder).exit_code
+            code = work()
         finally:
             os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    status = {row["file"]: row["status"] for row in table(out / "files.csv")}
-    assert status["a.wav"] == "ok" and status["secret.wav"] == "failed"
-    assert all(row["reason"] and row["remedy"] for row in table(out / "errors.csv"))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_an_unexpected_error_is_a_row_with_its_kind_and_the_log_has_the_traceback(
@@ -368,6 +379,39 @@ def test_the_tail_can_be_left_out(make, run, tmp_path):
     assert len(drop) == len(keep) - 1 and drop == keep[:-1]
     analysed = {name: table(tmp_path / name / "files.csv")[0]["analysed"] for name in ("keep", "drop")}
     assert float(analysed["keep"]) == pytest.approx(3.3) and float(analysed["drop"]) == float(drop[-1]["end"])
+
+
+def test_several_models_have_files_of_their_own_and_one_table(make, run, tmp_path, contents):
+    other = tmp_path / "other"
+    shutil.copytree(models.load("instruments").path, other)
+    description = json.loads((other / "bundle.json").read_text())
+    (other / "bundle.json").write_text(json.dumps(description | {"name": "second"}))
+    folder = make("a.wav", "b.wav", seconds=5)
+    summary = run(folder, models=("instruments", str(other)), scores="csv")
+    out = tmp_path / "out"
+    names = {f.name for f in out.iterdir() if f.name.startswith("a.wav")}
+    assert names == {
+        f"a.wav.{model}.{kind}.csv" for model in ("instruments", "second") for kind in ("events", "scores")
+    }
+    rows = table(out / "events.csv")
+    assert len(rows) == summary.events
+    of = {name: [row for row in rows if row["model"] == name] for name in ("instruments", "second")}
+    assert [row | {"model": ""} for row in of["instruments"]] == [row | {"model": ""} for row in of["second"]]
+    keys = [(r["file"], float(r["start"]), float(r["end"]), r["label"]) for r in rows]
+    assert keys == sorted(keys)
+    run(folder, models=("instruments", str(other)), scores="csv", threshold="0.3")
+    run(folder, out="fresh", models=("instruments", str(other)), scores="csv", threshold="0.3")
+    assert contents(out) == contents(tmp_path / "fresh")
+    with pytest.raises(RunRefused, match="model: instruments,second -> instruments"):
+        run(folder)
+    with pytest.raises(UsageError, match="two of them are called 'second'"):
+        run(folder, models=("instruments", str(other), str(shutil.copytree(other, tmp_path / "third"))))
+
+
+def test_a_folder_that_is_called_like_a_model_is_not_taken_for_it(make, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "instruments").mkdir()
+    assert run(make("a.wav")).exit_code == 0
 
 
 def test_a_dry_run_counts_and_writes_nothing(make, run, tmp_path):

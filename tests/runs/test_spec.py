@@ -93,12 +93,9 @@ def test_parts_are_written_as_fractions():
 
 def test_paths_are_made_absolute_and_addresses_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").mkdir()
     (tmp_path / "t.json").write_text("{}")
-    spec = RunSpec(
-        ("rec", "s3://bucket/x", "/abs"), "out", ("instruments", "mine"), threshold="t.json"
-    ).absolute()
+    spec = RunSpec(("rec", "s3://bucket/x", "/abs"), "out", threshold="t.json").absolute()
     assert spec.inputs == (str(tmp_path / "rec"), "s3://bucket/x", "/abs")
-    assert (spec.out, spec.models) == (str(tmp_path / "out"), ("instruments", str(tmp_path / "mine")))
+    assert spec.out == str(tmp_path / "out")
     assert spec.threshold == str(tmp_path / "t.json")
     assert replace(SPEC, threshold="0.5").absolute().threshold == "0.5"

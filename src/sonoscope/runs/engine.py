@@ -85,12 +85,16 @@ def decide(
     Raises
     ------
     RunRefused
-        If the folder holds no run, or ``given`` asks for what needs the recordings (model, hop, channel).
+        If the folder holds no run or no scores, or ``given`` asks for what needs the recordings (model, hop, channel).
     """
     origin = Folder(source)
     settings = origin.read_settings()
     if settings is None:
         raise RunRefused(f"{origin.out} holds no run of sonoscope: --from-scores takes the folder of one")
+    if not (origin.state / "scores").is_dir():
+        raise RunRefused(
+            f"{origin.out} has kept no scores (--no-scores): the recordings are needed, analyse them again"
+        )
     wanted = {"out": str(origin.out), "inputs": tuple(settings["inputs"]), **(given or {})}
     spec = replace(_earlier(origin, settings), **wanted)
     if spec.shard:

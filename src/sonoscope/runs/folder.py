@@ -74,7 +74,7 @@ class Folder:
         with lock.Lock(self.state, self.part):
             self._agree(settings, overwrite=overwrite)
             self._clear_tmp()
-            self.tmp.mkdir()
+            self.tmp.mkdir(exist_ok=True)
             try:
                 yield
             finally:

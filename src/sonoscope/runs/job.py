@@ -65,9 +65,9 @@ class Task:
         return bundle.name if len(self.bundles) > 1 else ""
 
     @property
-    def copies(self) -> bool:
-        """Whether kept scores are carried into another folder."""
-        return self.spec.keep_scores and self.source != Path(self.spec.out)
+    def moves(self) -> bool:
+        """Whether kept scores come from another folder."""
+        return self.source != Path(self.spec.out)
 
     @property
     def merges(self) -> bool:
@@ -154,6 +154,9 @@ class Desk:
             raise
         if outcome.record.status != DONE:
             written.discard()
+            if job.kept is not None and not job.audio and not self._task.moves:
+                # Without the recording the earlier results cannot be had again: they stay, whatever they are worth.
+                outcome = replace(outcome, record=replace(outcome.record, outputs=job.kept.outputs))
         return replace(outcome, peak_rss_bytes=peak_rss_bytes(), cpu_s=time.process_time() - began)
 
     def _attempt(self, job: Job, written: _Written, progress: Callable[[float], None] | None) -> Outcome:
@@ -258,7 +261,7 @@ class Desk:
                 meta = {"name": facts.name, "model": bundle.name, "version": bundle.version}
                 with written.open(place, binary=True) as file:
                     score_tables.save(cast(BinaryIO, file), scores, meta | {"duration": facts.duration_s})
-            elif task.copies:
+            elif task.moves and spec.keep_scores:
                 with written.open(place, binary=True) as file, open(task.source / place, "rb") as kept:
                     shutil.copyfileobj(kept, file)
             elif not keep and place in facts.outputs:

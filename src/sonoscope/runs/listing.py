@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -18,8 +19,8 @@ from sonoscope.audio import find
 from sonoscope.audio.find import Unlisted
 from sonoscope.values import Recording
 
-#: Entries between two flushes: a reader is never further behind than this while listing is quick.
-FLUSH_EVERY = 64
+#: What is listed waits this long at most before it can be read, or until the next entry, in seconds.
+FLUSH_S = 0.01
 
 
 class Listing:
@@ -93,6 +94,7 @@ class Listing:
         return line
 
     def _list(self, found: Iterable[Recording | Unlisted], writer: IO[str]) -> None:
+        flushed = 0.0
         try:
             with writer:
                 for entry in found:
@@ -100,9 +102,10 @@ class Listing:
                     self.total += 1
                     if isinstance(entry, Recording):
                         self.size_bytes += max(entry.size_bytes, 0)
-                    if self.total % FLUSH_EVERY == 0 or self.total < FLUSH_EVERY:
+                    if time.monotonic() - flushed > FLUSH_S:
                         writer.flush()
                         self._news.set()
+                        flushed = time.monotonic()
                     if self._stop.is_set():
                         return
         except BaseException as error:

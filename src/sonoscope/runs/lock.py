@@ -35,21 +35,31 @@ BEING_WRITTEN_S = 10.0
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock. ``started`` counts clock ticks since boot; it and the ids are empty where unknown."""
+    """Who holds a lock. ``started`` counts clock ticks since boot; it and the ids are empty where unknown.
+
+    ``job`` and ``restarts`` are those of Slurm: a job that was put back into the queue may go on on another host.
+    """
 
     pid: int
     host: str
     boot: str = ""
     started: str = ""
     namespace: str = ""
+    job: str = ""
+    restarts: str = ""
 
     @classmethod
     def me(cls) -> Owner:
         """This process."""
-        return cls(os.getpid(), socket.gethostname(), _boot(), _started("self"), _namespace())
+        job, restarts = os.environ.get("SLURM_JOB_ID", ""), os.environ.get("SLURM_RESTART_COUNT", "0")
+        return cls(os.getpid(), socket.gethostname(), _boot(), _started("self"), _namespace(), job, restarts)
 
     def alive(self) -> bool | None:
         """Whether this process still runs; None if it cannot be known from here."""
+        me = Owner.me()
+        if self.job and self.job == me.job and self.restarts != me.restarts:
+            # Slurm starts a job again only when its last start is over.
+            return False
         if self.host != socket.gethostname():
             return None
         if self.boot != _boot():
@@ -148,7 +158,8 @@ def excludes(part: str, other: str) -> bool:
 def read(file: Path) -> Owner | None:
     """The owner that a lock file names; None if the file is gone or says nothing that can be understood."""
     try:
-        return Owner(**json.loads(file.read_text(encoding="utf-8")))
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return Owner(**{name: values[name] for name in Owner.__dataclass_fields__ if name in values})
     except (OSError, ValueError, TypeError):
         return None
 

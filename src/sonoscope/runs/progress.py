@@ -8,6 +8,7 @@ elsewhere, so that the log of a batch job stays short.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ class Terminal:
             return
         if self._live:
             self._next = now + REDRAW_S
-            text = self.text(now)
+            text = self.text(now)[: shutil.get_terminal_size().columns - 1]
             self._write("\r" + text.ljust(len(self._drawn)))
             self._drawn = text
         else:

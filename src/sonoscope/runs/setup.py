@@ -16,7 +16,8 @@ from sonoscope.errors import UsageError, lookup, optional
 from sonoscope.events import Decision
 from sonoscope.models import thresholds
 from sonoscope.models.bundle import Bundle
-from sonoscope.runs.spec import RunSpec
+from sonoscope.outputs import events_csv
+from sonoscope.runs.spec import RunSpec, place
 from sonoscope.windows import in_samples
 
 #: Version of the folder's layout and of what kept scores mean; another one is refused, not guessed at.
@@ -77,6 +78,8 @@ def prepare(spec: RunSpec) -> Setup:
     if "parquet" in (*spec.formats, spec.scores) and importlib.util.find_spec("pyarrow") is None:
         optional("pyarrow", "tables", "the format parquet")
     bundles = tuple(models.load(name) for name in spec.models)
+    known = models.names()
+    spec = replace(spec, models=tuple(name if name in known else place(name) for name in spec.models))
     names = [bundle.name for bundle in bundles]
     if len(set(names)) < len(names):
         raise UsageError(
@@ -120,7 +123,7 @@ def _model(spec: RunSpec, bundle: Bundle) -> dict[str, Any]:
 
 
 def _fingerprint(spec: RunSpec, bundles: tuple[Bundle, ...], decisions: tuple[Decision, ...]) -> str:
-    """Equal for two runs exactly if they make the same files from the same kept scores."""
+    """Equal for two runs exactly if they make the same files, with the same columns, from the same kept scores."""
     per_model = [
         [
             b.name,
@@ -132,7 +135,7 @@ def _fingerprint(spec: RunSpec, bundles: tuple[Bundle, ...], decisions: tuple[De
         ]
         for b, d in zip(bundles, decisions, strict=True)
     ]
-    return _hash([per_model, spec.tail, sorted(spec.formats), spec.scores, spec.raw])
+    return _hash([per_model, spec.tail, sorted(spec.formats), spec.scores, spec.raw, events_csv.HEADER])
 
 
 def _hash(values: Any) -> str:

@@ -160,12 +160,11 @@ class RunSpec:
         return cls.from_json(values["settings"])
 
     def absolute(self) -> RunSpec:
-        """The spec with every local path made absolute, so that it means the same from any working folder."""
+        """The spec with the paths of inputs, output and thresholds made absolute: the same from any folder."""
         return replace(
             self,
             inputs=tuple(place(text) for text in self.inputs),
-            out=place(self.out) if self.out != "-" else self.out,
-            models=tuple(place(m) if Path(m).is_dir() else m for m in self.models),
+            out=place(self.out),
             threshold=place(self.threshold)
             if self.threshold and Path(self.threshold).is_file()
             else self.threshold,
