@@ -18,7 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -199,7 +199,7 @@ class Journal:
         OSError
             If it cannot be written; the journal then ends with its last whole line.
         """
-        values = {k: v for k, v in asdict(record).items() if v not in ("", {})}
+        values = {k: v for k, v in vars(record).items() if v not in ("", {})}
         self._where[_key(record.name)] = _pack(self._number, self._append(values))
         if time.monotonic() - self._synced > SYNC_S:
             self.sync()
