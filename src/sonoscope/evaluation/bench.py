@@ -1,15 +1,15 @@
 """The bench: recordings from elsewhere.
 
-Every clip is scored by a model that never saw its fold, and a fold holds whole origins (libraries), so what is
-measured is how well a model carries over to recordings of people, rooms and instruments it has not met.
+Every clip is scored by a model that never saw its fold, and a fold holds whole origins (libraries), so what
+is measured is how well a model carries over to recordings of people, rooms and instruments it has not met.
 
-- **Top-1**: argmax over the eleven instruments of the mean window score; a class's recall is the mean over its origins
-  with at least five clips; the figure is the mean over the classes.
-- **mAP**: average precision per class within each fold that has the class, mean over folds, then over classes. Both
-  readings of "within a fold" are given: over the clips of the eleven instruments, and over all the fold's clips, where
-  drums, basses and other instruments are negatives.
-- **Intervals**: two-level bootstrap: origins are drawn with replacement within an instrument, then clips within each
-  drawn origin; 2.5 and 97.5 percentiles.
+- **Top-1**: argmax over the eleven instruments of the mean window score; a class's recall is the mean over
+  its origins with at least five clips; the figure is the mean over the classes.
+- **mAP**: average precision per class within each fold that has the class, mean over folds, then over
+  classes. Both readings of "within a fold" are given: over the clips of the eleven instruments, and over all
+  the fold's clips, where drums, basses and other instruments are negatives.
+- **Intervals**: two-level bootstrap: origins are drawn with replacement within an instrument, then clips
+  within each drawn origin; 2.5 and 97.5 percentiles.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def interval(bench: BenchScores, *, draws: int = 1000, seed: int = 0) -> dict[st
                 drawn = [groups[i] for i in rng.integers(len(groups), size=len(groups))]
                 recalls.append(np.mean([h[rng.integers(len(h), size=len(h))].mean() for h in drawn]))
         samples["top1"].append(float(np.mean(recalls)))
-        if draw >= draws // 4:  # a ranking of thousands of clips a draw: fewer draws give the same percentiles
+        if (
+            draw >= draws // 4
+        ):  # a ranking of thousands of clips a draw: fewer draws give the same percentiles
             continue
         chosen = []
         for groups in members.values():
@@ -96,7 +98,9 @@ def interval(bench: BenchScores, *, draws: int = 1000, seed: int = 0) -> dict[st
                 bench.scores[rows], bench.truth[rows], folds[rows], len(bench.classes), negatives=negatives
             )
             samples[name].append(float(np.nanmean(precisions)))
-    return {name: tuple(np.percentile(values, [2.5, 97.5]).round(4).tolist()) for name, values in samples.items()}
+    return {
+        name: tuple(np.percentile(values, [2.5, 97.5]).round(4).tolist()) for name, values in samples.items()
+    }
 
 
 def summary(bench: BenchScores, *, draws: int = 1000) -> dict:
@@ -116,7 +120,9 @@ def summary(bench: BenchScores, *, draws: int = 1000) -> dict:
         "interval_95": interval(bench, draws=draws),
         "recall": {k: round(v, 4) for k, v in recalls.items()},
         "recall_by_origin": {
-            name: {origin: [round(float(np.mean(h)), 4), len(h)] for origin, h in sorted(_hits(bench)[k].items())}
+            name: {
+                origin: [round(float(np.mean(h)), 4), len(h)] for origin, h in sorted(_hits(bench)[k].items())
+            }
             for k, name in enumerate(bench.classes)
         },
         "average_precision": {k: round(v, 4) for k, v in precisions.items()},

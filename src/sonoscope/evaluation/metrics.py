@@ -1,7 +1,7 @@
 """Clip-level metrics, in NumPy, against scikit-learn in the tests.
 
-Truth is a binary matrix ``(n, c)``, scores are real, larger meaning more likely. A class without positives has no
-average precision: it is ``nan`` here and must be left out (and named) by whoever averages.
+Truth is a binary matrix ``(n, c)``, scores are real, larger meaning more likely. A class without positives
+has no average precision: it is ``nan`` here and must be left out (and named) by whoever averages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import numpy as np
 
 
 def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the precision-recall steps, ties taken together (``sklearn.metrics.average_precision_score``).
+    """Area under the precision-recall steps, ties taken together
+    (``sklearn.metrics.average_precision_score``).
 
     Parameters
     ----------
@@ -44,15 +45,6 @@ def precision_recall(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray,
     hits = np.cumsum(truth[order])[last]
     with np.errstate(invalid="ignore", divide="ignore"):
         return hits / (last + 1.0), hits / float(truth.sum()), ranked[last]
-
-
-def recall_per_class(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Share of each class's clips that were given that class: (n,) and (n,) class numbers to (c,), nan if absent."""
-    truth, predicted = np.asarray(truth), np.asarray(predicted)
-    support = np.bincount(truth, minlength=n_classes).astype(np.float64)
-    hits = np.bincount(truth[truth == predicted], minlength=n_classes)
-    with np.errstate(invalid="ignore"):
-        return hits / support
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
