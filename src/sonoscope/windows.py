@@ -114,6 +114,10 @@ class Cutter:
         left = 1 + (self._held - self._length) // self._hop if self._held >= self._length else 0
         return self._cut(left) if left else None
 
+    def rest(self) -> np.ndarray | None:
+        """The rows from where the next piece starts, (k, …), or None."""
+        return np.concatenate(self._rows) if self._held else None
+
     def _cut(self, pieces: int) -> np.ndarray:
         rows = self._rows[0] if len(self._rows) == 1 else np.concatenate(self._rows)
         view = np.lib.stride_tricks.sliding_window_view(rows, self._length, axis=0)[:: self._hop][:pieces]

@@ -1,11 +1,13 @@
 """Running a bundle's graph in ONNX Runtime, and turning features into window logits.
 
-One thread per session and graph inputs of a constant shape: the last batch is padded, so that a recording
-gives the same bytes wherever and however it is run. Three ways lead from the recording to the logits of its
-windows, equal to 1e-5; the cheapest that is exact is taken (docs/architecture.md, "The data path"):
+One thread per session and two shapes of graph inputs, long runs and, for what is left in the end, short ones
+that are padded: a recording gives the same bytes wherever and however it is run. Three ways lead from the
+recording to the logits of its windows, equal to 1e-5; the cheapest that is exact is taken
+(docs/architecture.md, "The data path"):
 
 - ``_SharedTrunk``: windows start on the trunk's stride; the trunk runs once over the recording.
-- ``_SharedFeatures``: windows start on the features' hop; features are shared, the trunk runs per window.
+- ``_SharedFeatures``: windows start on the features' hop; features are shared, the trunk runs per window. With
+  little overlap this is cheaper than a trunk whose frames mostly lie between the windows.
 - ``_OwnFeatures``: windows start anywhere; features are computed on each window's own grid.
 """
 
@@ -19,11 +21,11 @@ from sonoscope.errors import BadBundle, UsageError
 from sonoscope.models.bundle import Bundle, sha256_of
 from sonoscope.windows import Cutter, Grid
 
-#: Frames of output computed at a time by the shared trunk: long enough to make its margins cheap (the margin
-#: is the receptive field), short enough to stay in a core's cache.
-TRUNK_FRAMES = 64
-#: Windows run at a time where the trunk is not shared.
-WINDOW_BATCH = 8
+#: Feature frames that the graph takes at a time, besides the margin of its receptive field: enough to make that
+#: margin and the call cheap, so few that what the trunk computes stays in a core's cache.
+LONG_RUN = 1024
+#: The same for what is left when the recording ends: few, since a short recording is nothing else.
+SHORT_RUN = 64
 
 
 class Scorer(Protocol):
@@ -87,11 +89,25 @@ class Runtime:
         """What scores one recording with windows ``hop_samples`` apart."""
         feature = self.bundle.feature
         assert feature is not None  # _check_kind
-        if self.bundle.poolable and hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0:
+        if hop_samples % feature.hop_samples:
+            return _OwnFeatures(self, hop_samples, embeddings)
+        on_stride = hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0
+        if self.bundle.poolable and on_stride and hop_samples <= self._sharing_pays():
             return _SharedTrunk(self, hop_samples, embeddings)
-        if hop_samples % feature.hop_samples == 0:
-            return _SharedFeatures(self, hop_samples, embeddings)
-        return _OwnFeatures(self, hop_samples, embeddings)
+        return _SharedFeatures(self, hop_samples, embeddings)
+
+    def _sharing_pays(self) -> float:
+        """The hop in samples up to which one run over the recording is cheaper than one for each window.
+
+        For a window alone the first layer computes all its frames and the last layer only those that whole
+        receptive fields lie in; on average over the layers it is about half of both together. For a shared
+        trunk every layer computes a hop.
+        """
+        feature, stride = self.bundle.feature, self.bundle.trunk_stride
+        assert feature is not None
+        frames = self.bundle.window_samples // feature.hop_samples
+        last = frames_of_output(self.bundle, frames) * stride
+        return feature.hop_samples * (frames + last) / 2
 
     def frames(self, rows: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the graph on (batch, t, n_bins) features.
@@ -125,6 +141,11 @@ def _check_kind(bundle: Bundle) -> None:
     raise BadBundle(f"{bundle.name}: {problem}, which this version of sonoscope cannot run: update it")
 
 
+def frames_of_output(bundle: Bundle, frames: int) -> int:
+    """How many frames the trunk makes of so many feature frames, at least ``receptive_field``."""
+    return (frames - bundle.receptive_field) // bundle.trunk_stride + 1
+
+
 def pool(logits: np.ndarray, attention: np.ndarray) -> np.ndarray:
     """Attention-weighted mean over time, (batch, t, c) to (batch, c): ``networks.heads.framewise.pool``."""
     weight = np.exp(attention - attention.max(axis=1, keepdims=True))
@@ -140,16 +161,26 @@ class _Windowed:
         self._runtime, self._embeddings, self._feature = runtime, embeddings, bundle.feature
         self._grid = Grid(bundle.window_samples, hop_samples)
         self._frames = bundle.window_samples // bundle.feature.hop_samples
+        self._batch = max(LONG_RUN // self._frames, 1)
+        self._small_batch = max(SHORT_RUN // self._frames, 1)
         self._n_samples = 0
         self._given = 0
         self._width = (len(bundle.labels), bundle.embedding_size if embeddings else 0)
 
-    def _pooled(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and embeddings of whole windows, (k, frames, n_bins) with k <= WINDOW_BATCH."""
-        full = np.zeros((WINDOW_BATCH, *batch.shape[1:]), dtype=np.float32)
-        full[: len(batch)] = batch
-        logits, attention, vectors = self._runtime.frames(full, embeddings=self._embeddings)
-        return pool(logits, attention)[: len(batch)], vectors.mean(axis=1)[: len(batch)]
+    def _pooled(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and embeddings of whole windows, (k, frames, n_bins): a full batch, or fewer in small ones."""
+        size = self._batch if len(windows) == self._batch else self._small_batch
+        logits = np.empty((len(windows), self._width[0]), dtype=np.float32)
+        vectors = np.empty((len(windows), self._width[1]), dtype=np.float32)
+        for first in range(0, len(windows), size):
+            batch = windows[first : first + size]
+            if (count := len(batch)) < size:
+                batch = np.zeros((size, *windows.shape[1:]), dtype=np.float32)
+                batch[:count] = windows[first:]
+            framewise, attention, embeddings = self._runtime.frames(batch, embeddings=self._embeddings)
+            logits[first : first + count] = pool(framewise[:count], attention[:count])
+            vectors[first : first + count] = embeddings[:count].mean(axis=1)
+        return logits, vectors
 
     def _gather(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
         """One table of the parts, which are counted."""
@@ -166,7 +197,7 @@ class _SharedFeatures(_Windowed):
     def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
         super().__init__(runtime, hop_samples, embeddings)
         self._stream = self._feature.stream()
-        self._cutter = Cutter(self._frames, hop_samples // self._feature.hop_samples, WINDOW_BATCH)
+        self._cutter = Cutter(self._frames, hop_samples // self._feature.hop_samples, self._batch)
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._n_samples += samples.size
@@ -193,7 +224,7 @@ class _OwnFeatures(_Windowed):
         self._kernel = feature.kernel(self._frames)
         # Not less than the window: a window whose end has not come may turn out not to be one.
         self._reach = max(self._kernel.samples.size, feature.left_context + self._grid.window)
-        self._cutter = Cutter(self._reach, hop_samples, WINDOW_BATCH)
+        self._cutter = Cutter(self._reach, hop_samples, self._batch)
         self._cutter.push(np.zeros(feature.left_context, dtype=np.float32))
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,15 +257,18 @@ class _SharedTrunk(_Windowed):
     def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
         super().__init__(runtime, hop_samples, embeddings)
         bundle = runtime.bundle
-        stride, field = bundle.trunk_stride, bundle.receptive_field
+        self._stride, self._field = bundle.trunk_stride, bundle.receptive_field
+        self._long, self._short = (max(rows // self._stride, 1) for rows in (LONG_RUN, SHORT_RUN))
         self._stream = self._feature.stream()
-        self._block = (TRUNK_FRAMES - 1) * stride + max(field, stride)
-        self._blocks = Cutter(self._block, TRUNK_FRAMES * stride, 1)
-        per_window = (self._frames - field) // stride + 1
-        step = hop_samples // (self._feature.hop_samples * stride)
-        self._per_window, self._step = per_window, step
+        self._blocks = Cutter(self._rows_for(self._long), self._long * self._stride, 1)
+        self._per_window = frames_of_output(bundle, self._frames)
+        self._step = hop_samples // (self._feature.hop_samples * self._stride)
         self._held: list[np.ndarray] = []
         self._next = 0  # row of _held where the next window starts
+
+    def _rows_for(self, frames: int) -> int:
+        """Feature frames for so many frames of output, the whole of the last one's stride included."""
+        return (frames - 1) * self._stride + max(self._field, self._stride)
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._n_samples += samples.size
@@ -243,12 +277,23 @@ class _SharedTrunk(_Windowed):
     def close(self) -> tuple[np.ndarray, np.ndarray]:
         count = self._grid.count(self._n_samples)
         needed = ((count - 1) * self._grid.hop) // self._feature.hop_samples + self._frames if count else 0
-        rows = self._stream.close(needed)
-        # Rows after the last window fill up the last block; what they give is never part of a window.
-        filler = np.full((self._block, self._feature.n_bins), self._feature.silence, dtype=np.float32)
-        logits, vectors = self._score(self._blocks.push(np.concatenate([rows, filler])))
+        blocks = self._blocks.push(self._stream.close(needed))
+        logits, vectors = self._score([*blocks, *self._short_blocks()])
         surplus = max(self._given - count, 0)
         return logits[: len(logits) - surplus], vectors[: len(vectors) - surplus]
+
+    def _short_blocks(self) -> list[np.ndarray]:
+        """What no long run took; rows of silence fill up the last block, and what they give is in no window."""
+        rest = self._blocks.rest()
+        if rest is None or len(rest) < self._field:
+            return []
+        count = -(-frames_of_output(self._runtime.bundle, len(rest)) // self._short)
+        rows = np.full(
+            (self._rows_for(count * self._short), rest.shape[1]), self._feature.silence, np.float32
+        )
+        rows[: len(rest)] = rest[: len(rows)]
+        cutter = Cutter(self._rows_for(self._short), self._short * self._stride, 1)
+        return cutter.push(rows)
 
     def _score(self, blocks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Run the blocks, append their frames to what earlier ones left, pool the windows that are whole."""
