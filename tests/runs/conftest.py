@@ -107,7 +107,8 @@ def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             "    sys.exit(code)\n"
         )
         words = [sys.executable, "-c", code, json.dumps({"threshold": THRESHOLD} | fields)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(words, text=True, start_new_session=True, **pipes)
         started.append(process)
         return process
 

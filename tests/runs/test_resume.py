@@ -130,14 +130,15 @@ def test_a_kill_between_moving_and_recording_does_not_pass_off_one_decision_as_a
     assert contents(tmp_path / "out") == whole
 
 
-@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2)])
 def test_interrupted_it_says_how_to_go_on(make, run, child, tmp_path, contents, leftovers, number, workers):
     folder = make(*(f"{i}.wav" for i in range(24)), seconds=3)
     out = tmp_path / "out"
     process = child(inputs=[str(folder)], out=str(out), workers=workers)
     wait_for_progress(process, out)
     time.sleep(0.05)
-    process.send_signal(number)
+    # As a terminal and a batch system do: to the run and all its workers.
+    os.killpg(process.pid, number)
     said, errors = process.communicate(timeout=20)
     assert process.returncode == 3, errors
     assert said.startswith("interrupted. ") and said.count("\n") == 1 and "goes on" in said
