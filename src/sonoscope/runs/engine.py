@@ -28,7 +28,7 @@ from sonoscope.runs.listing import Listing, entries
 from sonoscope.runs.progress import Reporter, Silent
 from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
-from sonoscope.runs.underway import Jobs, Run
+from sonoscope.runs.underway import Jobs, Run, plural
 
 log = logging.getLogger("sonoscope")
 
@@ -157,7 +157,7 @@ def _carry_out(
 
 
 def _so_far(what: str, running: Run | None, place: Folder) -> str:
-    count = f" {running.tally.done} inputs are complete in {place.out};" if running else ""
+    count = f" {plural(running.tally.done, 'input')} complete in {place.out};" if running else ""
     return f"{what}.{count} the same command again goes on from there"
 
 

@@ -62,7 +62,7 @@ class Run:
                     self._settle(outcome)
         except FirstFailure as failure:
             combine.begin(self._place, self._report("stopped"))
-            return self._summary(f"{failure} {_plural(self.tally.done, 'input')} done.", 1)
+            return self._summary(f"{failure} {plural(self.tally.done, 'input')} done.", 1)
         for name in self._lost:
             self._change()
             self.journal.add(Record(name, "", GONE))
@@ -220,16 +220,16 @@ class Run:
 
     def _message(self, missing: int) -> str:
         tally, out = self.tally, self._place.out
-        counts = [f"{_plural(tally.done, 'input')} done"]
+        counts = [f"{plural(tally.done, 'input')} done"]
         if tally.skipped:
             counts.append(f"{tally.skipped} of them complete before")
         if tally.decided:
             counts.append(f"{tally.decided} decided again from kept scores")
         if tally.failed:
             counts.append(f"{tally.failed} failed")
-        text = f"{', '.join(counts)}; {_plural(tally.events, 'event')} in {out}"
+        text = f"{', '.join(counts)}; {plural(tally.events, 'event')} in {out}"
         if missing:
-            return f"{text}; {_plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
+            return f"{text}; {plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
         if tally.failed:
             return f"{text}; what failed, and why: {out / 'errors.csv'}"
         return text
@@ -249,5 +249,6 @@ class FirstFailure(Exception):
 _END = object()
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """``1 input``, ``3 inputs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
