@@ -22,12 +22,12 @@ CHANNELS = 2
 class Network(nn.Module):
     """Frames of features to frame logits, attention scores and embeddings.
 
-    The backbone sees two channels: the frames normalised by the data set's statistics, which carry loudness and its
-    course, and each frame minus its own mean over the bins, which carries the spectrum whatever the loudness. Both
-    depend on their frame alone, so they can be shared and streamed.
+    The backbone sees two channels: the frames normalised by the data set's statistics, which carry loudness
+    and its course, and each frame minus its own mean over the bins, which carries the spectrum whatever the
+    loudness. Both depend on their frame alone, so they can be shared and streamed.
 
-    The data set's mean and standard deviation per bin are buffers of the network, so that they travel with the
-    weights and into the exported graph: what was trained on and what is run on cannot drift apart.
+    The data set's mean and standard deviation per bin are buffers of the network, so that they travel with
+    the weights and into the exported graph: what was trained on and what is run on cannot drift apart.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Network(nn.Module):
         self, n_bins: int, n_classes: int, *, backbone: dict[str, Any], head: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "n_bins": n_bins,
             "n_classes": n_classes,
             "backbone": dict(backbone),
@@ -64,7 +64,7 @@ class Network(nn.Module):
         self.std.copy_(torch.as_tensor(std))
 
     def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(batch, time, n_bins) to frame logits, attention scores (batch, t, c) and embeddings (batch, t, dim)."""
+        """(batch, time, n_bins) to frame logits and attention (batch, t, c) and embeddings (batch, t, dim)."""
         level = (frames - self.mean) / self.std
         shape = (frames - frames.mean(dim=2, keepdim=True)) / SHAPE_DB
         embedding = self.backbone.forward_features(torch.stack([level, shape], dim=1))

@@ -1,7 +1,8 @@
 """Fitting a network on mixed windows with Lightning: AdamW, one cycle, averaged weights.
 
-One thread and ``channels_last`` on a CPU (half again as fast as the default layout); the weights that are kept are an
-exponential moving average over the run, which generalises better to unheard libraries than the last step's.
+One thread and ``channels_last`` on a CPU (half again as fast as the default layout); the weights that are
+kept are an exponential moving average over the run, which generalises better to unheard libraries than the
+last step's.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.utils.data import DataLoader, IterableDataset
 
 from sonoscope.data.powermix import PowerMix
@@ -93,7 +96,7 @@ class WindowTask(lightning.LightningModule):
     def on_train_batch_end(self, *_: object) -> None:
         self.averaged.update_parameters(self.network)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
@@ -142,7 +145,7 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     lightning.seed_everything(spec.seed, verbose=False)
-    network.to(memory_format=torch.channels_last)
+    cast(Any, network).to(memory_format=torch.channels_last)
     task = WindowTask(network, spec)
     checkpoints = ModelCheckpoint(
         folder, filename="last", every_n_train_steps=500, enable_version_counter=False
@@ -161,7 +164,7 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
     trainer.fit(
         task, DataLoader(Windows(mix, spec), batch_size=None), ckpt_path=str(last) if last.is_file() else None
     )
-    averaged = task.averaged.module.cpu().eval()
+    averaged = cast(Network, task.averaged.module.cpu().eval())
     torch.save(averaged.state_dict(), folder / "averaged.pt")
     return averaged
 

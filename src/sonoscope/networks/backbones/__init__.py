@@ -1,7 +1,7 @@
 """Backbones: frames of features to frames of embedding. One file and one line each.
 
-A backbone is an ``nn.Module`` with ``forward_features(x)``, ``dim``, ``groups()``, and, where it is valid in time,
-``stride`` and ``receptive_field`` in input frames.
+A backbone is an ``nn.Module`` with ``forward_features(x)``, ``dim``, ``groups()``, and, where it is valid in
+time, ``stride`` and ``receptive_field`` in input frames.
 """
 
 from sonoscope.networks.backbones import cnn

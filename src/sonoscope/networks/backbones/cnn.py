@@ -1,9 +1,9 @@
 """A small convolutional trunk, valid in time.
 
-Six convolutions with batch normalisation (folded at inference) and ReLU over ``(time, frequency)``. There is no
-padding in time, so a frame of output depends on its receptive field only and overlapped windows can share one run
-over the recording; frequency is padded, halved three times, and pooled at the end by mean and maximum side by side
-(the mean says how a timbre fills the spectrum, the maximum finds a partial wherever it lies).
+Six convolutions with batch normalisation (folded at inference) and ReLU over ``(time, frequency)``. There is
+no padding in time, so a frame of output depends on its receptive field only and overlapped windows can share
+one run over the recording; frequency is padded, halved three times, and pooled at the end by mean and maximum
+side by side (the mean says how a timbre fills the spectrum, the maximum finds a partial wherever it lies).
 
 With the defaults a frame of output sees 31 input frames and comes every 4.
 """
@@ -87,7 +87,8 @@ class ValidCNN(nn.Module):
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by depth, input side first: what layer-wise freezing and learning rates name."""
-        blocks = [self.convolutions[i : i + 3] for i in range(0, len(self.convolutions), 3)]
+        layers = list(self.convolutions)
+        blocks = [layers[i : i + 3] for i in range(0, len(layers), 3)]
         named: dict[str, list[nn.Parameter]] = {
             f"conv{k + 1}": [p for layer in block for p in layer.parameters()]
             for k, block in enumerate(blocks)
@@ -97,7 +98,7 @@ class ValidCNN(nn.Module):
 
 
 def build(n_bins: int, **parameters: Any) -> ValidCNN:
-    """A ``ValidCNN`` from plain (JSON, YAML) parameters; stages may be ``[channels, kernel, stride]`` lists."""
+    """A ``ValidCNN`` from plain (JSON, YAML) parameters; stages may be lists ``[channels, kernel, stride]``."""
     if "stages" in parameters:
         parameters["stages"] = tuple(
             stage if isinstance(stage, Stage) else Stage(stage[0], tuple(stage[1]), tuple(stage[2]))

@@ -1,9 +1,10 @@
 """Frame logits with per-class attention: weak labels in training, times in use.
 
-For embeddings ``h_t`` the head gives logits ``l_tc = w_c . h_t + b_c`` and attention scores ``a_tc``; a window's logit
-is ``sum_t softmax_t(a_tc) l_tc``: a decision-level attention (Kong et al. 2018, "Audio Set classification with
-attention model", eq. 7, with logits in the place of probabilities). Since both are per frame, the pool can be taken
-over any stretch of frames after the fact; ``pool`` here and ``models.pool`` (NumPy) are the same formula.
+For embeddings ``h_t`` the head gives logits ``l_tc = w_c . h_t + b_c`` and attention scores ``a_tc``; a
+window's logit is ``sum_t softmax_t(a_tc) l_tc``: a decision-level attention (Kong et al. 2018, "Audio Set
+classification with attention model", eq. 7, with logits in the place of probabilities). Since both are per
+frame, the pool can be taken over any stretch of frames after the fact; ``pool`` here and ``models.pool``
+(NumPy) are the same formula.
 """
 
 from __future__ import annotations
