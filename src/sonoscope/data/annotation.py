@@ -1,0 +1,264 @@
+"""Events and notes from the file that a row's ``annotation`` names, whatever program or data set wrote it.
+
+What a file is follows from its ending and its first line. Tables of events (Raven, Audacity, Sonic Visualiser,
+BirdNET, DCASE, JAMS, this package's own …) are read by :data:`sonoscope.outputs.READERS`. Notes are events with a
+``pitch``:
+
+- MIDI files: ends are those of the keys, or (``pedal``) last until the sustain pedal comes up or the note is struck
+  again, as publications on piano do; ``velocity`` is kept.
+- MAPS: ``OnsetTime<TAB>OffsetTime<TAB>MidiPitch``.
+- MusicNet: times in samples at 44,100 Hz; the label is the instrument.
+- GuitarSet: the ``note_midi`` annotations of a JAMS file, one for each string; pitches are fractional.
+
+A table of several recordings (buzzdetect-training's ``ident, start, end, label`` too) gives the events of the one that
+is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from sonoscope.data import cells, table
+from sonoscope.data.rows import BadManifest, Manifest, Row
+from sonoscope.data.table import Line
+from sonoscope.errors import UsageError
+from sonoscope.outputs import READERS, recognise
+from sonoscope.outputs.format import Format
+from sonoscope.values import Event, FileResult
+
+#: Endings of files that may be annotations of the recording they lie beside.
+SUFFIXES = (".txt", ".csv", ".tsv", ".jams", ".jsonl", ".events.parquet", ".mid", ".midi")
+
+#: The sustain pedal is down from this controller value on.
+PEDAL_DOWN = 64
+_SUSTAIN = 64
+_MUSICNET = ("start_time", "end_time", "instrument", "note")
+_IDENT = ("ident", "start", "end", "label")
+_MAPS = ("OnsetTime", "OffsetTime", "MidiPitch")
+
+
+def of(manifest: Manifest, row: Row, *, pedal: bool = False) -> tuple[Event, ...]:
+    """The events that ``row.annotation`` states for the row's file, from the start of the file, sorted.
+
+    Notes of a file with one label get that label; MedleyDB's confidences count from 0.5. Raises as :func:`read`.
+    """
+    if row.annotation.lower().endswith(".lab"):
+        from sonoscope.data.datasets import medleydb
+
+        return medleydb.activations(manifest.root / row.annotation, medleydb.stems_of(row))
+    label = row.labels[0] if len(row.labels) == 1 else "note"
+    return read(manifest.root / row.annotation, recording=row.path, label=label, pedal=pedal)
+
+
+def read(
+    path: str | Path, *, recording: str = "", label: str = "note", pedal: bool = False
+) -> tuple[Event, ...]:
+    """The events of an annotation file, sorted.
+
+    Parameters
+    ----------
+    path : path
+    recording : str
+        Which recording's events are wanted, where a file may hold several; its path or its name.
+    label : str
+        The label of notes where the file has none.
+    pedal : bool
+        Extend the notes of a MIDI file by the sustain pedal.
+
+    Raises
+    ------
+    BadManifest, UnreadableTable
+        If the file is missing, damaged, or of no known kind; file, line, value and remedy are named.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadManifest(f"{path}: there is no such file. Correct the column 'annotation', or fetch it.")
+    suffix = path.suffix.lower()
+    if suffix in (".mid", ".midi"):
+        return tuple(sorted(_midi(path, label, pedal)))
+    if suffix == ".jams" and (strings := _note_midi(path)):
+        return tuple(sorted(_guitarset(path, strings, label)))
+    if suffix in (".txt", ".csv", ".tsv"):
+        header = set(_header(path))
+        if header.issuperset(_MAPS):
+            return tuple(sorted(_maps(path, label)))
+        if header.issuperset(_MUSICNET):
+            return tuple(sorted(_musicnet(path)))
+        if header.issuperset(_IDENT):
+            return tuple(sorted(_idents(path, recording)))
+    form = _form(path)
+    if form.binary:
+        with open(path, "rb") as file:
+            results = form.read(file, name=str(path))
+    else:
+        results = form.read(io.StringIO(table.decoded(path), newline=""), name=str(path))
+    return _chosen(results, recording)
+
+
+def _header(path: Path) -> list[str]:
+    """The cells of the first line, by tab where there is one, else by comma."""
+    first = table.decoded(path).partition("\n")[0].strip("\r")
+    return [cell.strip().strip('"') for cell in first.split("\t" if "\t" in first else ",")]
+
+
+def _form(path: Path) -> Format:
+    """The format of events that a file is in: by its ending if that is clear, else by its first line."""
+    try:
+        if (found := recognise(path)) is not None and path.suffix.lower() != ".csv":
+            return found
+    except UsageError:
+        pass
+    header = _header(path)
+    columns = {cell.casefold() for cell in header}
+    if "begin time (s)" in columns:
+        return READERS["raven"]
+    if "start (s)" in columns:
+        return READERS["birdnet"]
+    if {"start", "end", "label"} <= columns:
+        return READERS["csv"]
+    if {"onset", "offset", "event_label"} <= columns:
+        return READERS["dcase"]
+    if path.suffix.lower() == ".csv" and ({"duration", "label"} <= columns or _is_number(header[0])):
+        return READERS["sonicvisualiser"]
+    if path.suffix.lower() == ".txt" and (header == [""] or (len(header) > 1 and _is_number(header[0]))):
+        return READERS["audacity"]
+    raise BadManifest(
+        f"{path}, line 1: {','.join(header)[:80]!r} begins no annotation that can be read. Known: Raven, Audacity, "
+        f"Sonic Visualiser, MIDI, MAPS, MusicNet and {', '.join(sorted(READERS))}. See `sonoscope data formats`."
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _chosen(results: list[FileResult], recording: str) -> tuple[Event, ...]:
+    """The events of one recording: the only one, or the one of that path, or else of that name."""
+    if len(results) <= 1 or not recording:
+        return tuple(sorted(event for result in results for event in result.events))
+    name = PurePosixPath(recording).name
+    for same in (lambda file: file == recording, lambda file: PurePosixPath(file).name == name):
+        found = [result for result in results if same(result.file)]
+        if found:
+            return tuple(sorted(event for result in found for event in result.events))
+    return ()
+
+
+# ---- notes -------------------------------------------------------------------------------------------------
+
+
+def _midi(path: Path, label: str, pedal: bool) -> Iterator[Event]:
+    """Notes of all tracks; a note that is never released ends with the file."""
+    import mido
+
+    try:
+        messages = list(mido.MidiFile(path))
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise BadManifest(f"{path}: not a MIDI file ({error}). Fetch it again.") from None
+    time_s = 0.0
+    keys: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    held: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    down: set[int] = set()
+    for message in messages:
+        time_s += message.time
+        if message.is_meta or not hasattr(message, "channel"):
+            continue
+        channel = message.channel
+        if message.type == "control_change" and message.control == _SUSTAIN:
+            if message.value >= PEDAL_DOWN:
+                down.add(channel)
+            else:
+                down.discard(channel)
+                yield from _ended(held, [key for key in held if key[0] == channel], time_s, label)
+        elif message.type in ("note_on", "note_off"):
+            key = (channel, message.note)
+            if message.type == "note_on" and message.velocity:
+                yield from _ended(held, [key], time_s, label)
+                keys.setdefault(key, []).append((time_s, message.velocity))
+            elif keys.get(key):
+                held.setdefault(key, []).append(keys[key].pop(0))
+                if not (pedal and channel in down):
+                    yield from _ended(held, [key], time_s, label)
+    for sounding in (held, keys):
+        yield from _ended(sounding, list(sounding), time_s, label)
+
+
+def _ended(
+    sounding: dict[tuple[int, int], list[tuple[float, int]]],
+    keys: list[tuple[int, int]],
+    end_s: float,
+    label: str,
+) -> Iterator[Event]:
+    for key in keys:
+        for start_s, velocity in sounding.pop(key, []):
+            yield _note(start_s, end_s, key[1], label, velocity)
+
+
+def _note(start_s: float, end_s: float, pitch: float, label: str, velocity: int | None = None) -> Event:
+    return Event(round(start_s, 6), round(end_s, 6), label, math.nan, pitch=pitch, velocity=velocity)
+
+
+def _maps(path: Path, label: str) -> Iterator[Event]:
+    for line in table.read(path).lines:
+        start_s, duration_s = cells.span(line, "OnsetTime", "", "OffsetTime")
+        yield _note(start_s, start_s + (duration_s or 0.0), _pitch(line, "MidiPitch"), label)
+
+
+def _musicnet(path: Path) -> Iterator[Event]:
+    from sonoscope.data.datasets import musicnet
+
+    for line in table.read(path).lines:
+        start, length = cells.span(line, "start_time", "", "end_time")
+        program = int(_pitch(line, "instrument"))
+        if program not in musicnet.INSTRUMENTS:
+            line.fail("instrument", "is no instrument of MusicNet", "Correct it, or remove the row.")
+        start_s, end_s = start / musicnet.SAMPLE_RATE, (start + (length or 0.0)) / musicnet.SAMPLE_RATE
+        yield _note(start_s, end_s, _pitch(line, "note"), musicnet.INSTRUMENTS[program])
+
+
+def _pitch(line: Line, column: str) -> float:
+    value = cells.number(line, column)
+    if value is None or value > 127:
+        line.fail(column, "is no MIDI number (0..127)", "Correct it, or remove the row.")
+    return value
+
+
+def _note_midi(path: Path) -> list[dict]:
+    """The ``note_midi`` annotations of a JAMS file; none if it holds something else, or is damaged."""
+    try:
+        content = json.loads(table.decoded(path))
+        return [found for found in content["annotations"] if found["namespace"] == "note_midi"]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def _guitarset(path: Path, strings: list[dict], label: str) -> Iterator[Event]:
+    try:
+        for string in strings:
+            data = string["data"]
+            if isinstance(data, dict):
+                data = [dict(zip(data, values, strict=True)) for values in zip(*data.values(), strict=True)]
+            for note in data:
+                start_s, pitch = float(note["time"]), float(note["value"])
+                yield _note(start_s, start_s + float(note["duration"]), pitch, label)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadManifest(
+            f"{path}: a note without time, duration or value ({error}). Fetch it again."
+        ) from None
+
+
+def _idents(path: Path, recording: str) -> Iterator[Event]:
+    """Events of one recording, whose path without suffix ends with the ident (of all, if none is asked for)."""
+    wanted = str(PurePosixPath(recording).with_suffix("")) if recording else ""
+    for line in table.read(path).lines:
+        ident = line.cells["ident"]
+        if not wanted or f"/{wanted}".endswith(f"/{ident}"):
+            start_s, duration_s = cells.span(line, "start", "", "end")
+            yield Event(start_s, round(start_s + (duration_s or 0.0), 6), line.cells["label"], math.nan)
