@@ -192,6 +192,18 @@ def test_logits_and_embeddings_equal_the_naive_recomputation(runtimes, name: str
     np.testing.assert_allclose(embeddings, vectors, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("hop", [WINDOW, 960, 80 * 7, 997])
+def test_long_recordings_too_and_in_blocks(runtimes, name: str, hop: int) -> None:
+    # 1,400 feature frames: more than the graph takes at a time.
+    samples = music(70 * WINDOW + 41)
+    expected, vectors = reference(CASES[name], samples, hop)
+    for block in (10**9, 7001):
+        logits, embeddings = score(runtimes[name], samples, hop, block, embeddings=True)
+        np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-5)
+        np.testing.assert_allclose(embeddings, vectors, rtol=1e-6, atol=1e-5)
+
+
 def test_the_logits_of_these_tests_are_not_all_the_same(runtimes) -> None:
     for name, runtime in runtimes.items():
         assert score(runtime, music(5 * WINDOW), 480)[0].std(axis=0).min() > 0.03, name
