@@ -122,8 +122,6 @@ def find(
     decision.check(scores.labels)
     known = {label.id: label for label in labels}
     starts, ends = cells(scores)
-    probabilities = _steps(scores.probabilities, SCORE_DECIMALS)
-    logits = _steps(scores.logits, LOGIT_DECIMALS)
     padded_before = np.concatenate(([0], np.cumsum(scores.padded)))
     gap = math.floor(decision.max_gap_s * scores.sample_rate + _STEP_NOISE)
     shortest = math.ceil(decision.min_duration_s * scores.sample_rate - _STEP_NOISE)
@@ -135,10 +133,12 @@ def find(
         if name not in decision.thresholds:
             raise UsageError(f"no threshold for the label {name!r}; give one, or set its kind to reject")
         high, low = decision.thresholds[name], decision.low_thresholds.get(name, decision.thresholds[name])
-        first, last = _runs(probabilities[:, column], _least(high), _least(low))
+        probabilities = scores.steps("probabilities", column)
+        first, last = _runs(probabilities, _least(high), _least(low))
         first, last = _joined(first, last, starts, ends, gap)
         long = ends[last] - starts[first] >= shortest
         first, last = first[long], last[long]
+        logits = scores.steps("logits", column)
         events += [
             Event(
                 start_s=float(starts[i] / scores.sample_rate),
@@ -151,13 +151,9 @@ def find(
                 high_hz=label.high_hz,
                 flags="padded" if padded_before[k + 1] > padded_before[i] else "",
             )
-            for i, k, score, logit in _peaks(probabilities[:, column], logits[:, column], first, last)
+            for i, k, score, logit in _peaks(probabilities, logits, first, last)
         ]
     return sorted(events)
-
-
-def _steps(values: np.ndarray, decimals: int) -> np.ndarray:
-    return np.rint(values * np.float64(10**decimals)).astype(np.int64)
 
 
 def _least(threshold: float) -> int:

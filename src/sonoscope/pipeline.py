@@ -30,6 +30,8 @@ SILENT_PEAK = 1.0 / 32768.0
 CLIPPED_SHARE = 1e-3
 #: Blocks that may wait between decoding and the model when they overlap.
 QUEUED_BLOCKS = 8
+#: Tables of few rows that are put together while a recording goes on.
+GATHERED_PARTS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,15 +142,20 @@ def score_blocks(
     if hop_s is not None:
         hop = in_samples(hop_s, bundle.sample_rate, bundle.window_samples)
     scorer = runtime.scorer(hop, embeddings=embeddings)
-    parts, n_samples = [], 0
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    gathered: list[tuple[np.ndarray, np.ndarray]] = []
+    n_samples = 0
     for block in blocks:
         parts.append(scorer.push(block))
         n_samples += block.size
+        if len(parts) == GATHERED_PARTS:
+            gathered.append(_gather(parts))
+            parts.clear()
         if progress is not None:
             progress(n_samples / bundle.sample_rate)
-    parts.append(scorer.close())
-    logits = np.concatenate([part[0] for part in parts])
-    vectors = np.concatenate([part[1] for part in parts])
+    gathered.append(_gather([*parts, scorer.close()]))
+    logits, vectors = (np.concatenate(column) for column in zip(*gathered, strict=True))
+    del parts, gathered
     if tail == "drop":
         grid = Grid(bundle.window_samples, hop)
         whole = grid.ends(n_samples) - grid.starts(n_samples) == grid.window
@@ -163,6 +170,12 @@ def score_blocks(
         n_samples=n_samples,
         embeddings=vectors if embeddings else None,
     )
+
+
+def _gather(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Many small tables as one, logits as they are kept: thousands of arrays cost more than what they hold."""
+    logits, vectors = zip(*parts, strict=True)
+    return score_tables.quantise(np.concatenate(logits)), np.concatenate(vectors)
 
 
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:

@@ -29,25 +29,40 @@ SCORES_PER_UNIT = 10**SCORE_DECIMALS
 
 LARGEST_LOGIT = 32_767  # in units of 1e-3; beyond it a sigmoid is 1 to 14 decimals
 KEPT_VERSION = 1  # of the kept form; another one is refused, not guessed at
-ROWS_AT_ONCE = 8_192  # of a table: a megabyte of text
+ROWS_AT_ONCE = 4_096  # of a table: half a megabyte of text
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def quantise(logits: np.ndarray) -> np.ndarray:
-    """Round logits to integers in units of 1e-3, int16, saturating at ±32767; the shape stays.
+    """Round logits to integers in units of 1e-3, int16, saturating at ±32767; the shape stays, and so do such integers.
 
     Raises
     ------
     ValueError
         If a logit is not a number: a network that returns NaN must not pass for a silent recording.
     """
-    logits = np.asarray(logits, dtype=np.float64)
-    if np.isnan(logits).any():
-        raise ValueError(
-            f"{int(np.isnan(logits).sum())} of {logits.size} logits are NaN; the model is damaged"
-        )
-    return np.clip(np.rint(logits * LOGITS_PER_UNIT), -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.int16)
+    logits = np.asarray(logits)
+    if logits.dtype == np.int16:
+        return logits
+    rounded = np.empty(logits.shape, dtype=np.int16)
+    for rows in _stretches(logits):
+        wide = logits[rows].astype(np.float64)
+        if np.isnan(wide).any():
+            raise ValueError(
+                f"{int(np.isnan(wide).sum())} of {wide.size} logits are NaN; the model is damaged"
+            )
+        rounded[rows] = np.clip(np.rint(wide * LOGITS_PER_UNIT), -LARGEST_LOGIT, LARGEST_LOGIT)
+    return rounded
+
+
+def _stretches(table: np.ndarray) -> Iterator[slice | tuple[()]]:
+    """Rows of a table a few thousand at a time: double precision for all of a long run would be most of its memory."""
+    if table.ndim < 2:
+        yield ()
+        return
+    for first in range(0, len(table), ROWS_AT_ONCE):
+        yield slice(first, first + ROWS_AT_ONCE)
 
 
 def calibrate(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:
@@ -70,16 +85,26 @@ def calibrate(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:
     ValueError
         If the shapes do not fit, or a logit is NaN.
     """
-    x = quantise(logits) / LOGITS_PER_UNIT
+    logits = np.asarray(logits)
     if calibration is not None:
         calibration = np.asarray(calibration, dtype=np.float64)
-        if calibration.shape != (x.shape[-1], 2):
+        if calibration.shape != (logits.shape[-1], 2):
             raise ValueError(
-                f"calibration has shape {calibration.shape}, {x.shape[-1]} classes need ({x.shape[-1]}, 2)"
+                f"calibration has shape {calibration.shape}, {logits.shape[-1]} classes need ({logits.shape[-1]}, 2)"
             )
-        x = calibration[:, 0] * x + calibration[:, 1]
-    probabilities = 0.5 + 0.5 * np.tanh(0.5 * x)  # the sigmoid, in the form that cannot overflow
-    return (np.rint(probabilities * SCORES_PER_UNIT) / SCORES_PER_UNIT).astype(np.float32)
+    return (_calibrated(quantise(logits), calibration) / SCORES_PER_UNIT).astype(np.float32)
+
+
+def _calibrated(steps: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:
+    """Probabilities in steps of 1e-4 from logits in steps of 1e-3, both int16."""
+    probabilities = np.empty(steps.shape, dtype=np.int16)
+    for rows in _stretches(steps):
+        x = steps[rows] / LOGITS_PER_UNIT
+        if calibration is not None:
+            x = calibration[:, 0] * x + calibration[:, 1]
+        # The sigmoid, in the form that cannot overflow.
+        probabilities[rows] = np.rint((0.5 + 0.5 * np.tanh(0.5 * x)) * SCORES_PER_UNIT)
+    return probabilities
 
 
 def assemble(
@@ -97,10 +122,11 @@ def assemble(
 
     Row ``i`` covers ``[i * hop, min(i * hop + window, n_samples))``.
     """
-    logits = np.asarray(logits)
+    if calibration is not None:
+        calibration = np.asarray(calibration, dtype=np.float64)
+    logits = quantise(logits)
     if logits.ndim != 2 or logits.shape[1] != len(labels):
         raise ValueError(f"logits have shape {logits.shape}, {len(labels)} labels need (n, {len(labels)})")
-    rounded = (quantise(logits) / LOGITS_PER_UNIT).astype(np.float32)
     starts = np.arange(len(logits), dtype=np.int64) * hop_samples
     return Scores(
         labels=tuple(labels),
@@ -109,8 +135,8 @@ def assemble(
         hop_samples=hop_samples,
         starts=starts,
         ends=np.minimum(starts + window_samples, n_samples),
-        logits=rounded,
-        probabilities=calibrate(rounded, calibration),
+        logits=logits,
+        probabilities=_calibrated(logits, calibration),
         n_samples=n_samples,
         embeddings=embeddings,
     )
@@ -142,7 +168,7 @@ def pack(scores: Scores, *, embeddings: bool = False) -> dict[str, np.ndarray]:
         scores.n_samples,
         len(scores) == whole,
     )
-    arrays = {"logits": quantise(scores.logits), "grid": np.array(grid, dtype=np.int64)}
+    arrays = {"logits": scores.held("logits"), "grid": np.array(grid, dtype=np.int64)}
     if embeddings and scores.embeddings is not None:
         arrays["embeddings"] = scores.embeddings.astype(np.float16)
     return arrays

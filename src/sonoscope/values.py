@@ -74,6 +74,45 @@ class Label:
     known_if: str = ""
 
 
+class _Steps:
+    """A table of a frozen record, held in 16-bit steps of its last decimal and given as float32.
+
+    Rounded values need no more, and a table of ten hours is 2 MB so. Each reading makes a new array: read once,
+    or a column at a time (``Scores.steps``). Set from int16, the steps are taken as they are.
+    """
+
+    def __init__(self, decimals: int) -> None:
+        self.units = 10**decimals
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.held = f"_{name}"
+
+    def __get__(self, record: object, owner: type) -> np.ndarray:
+        if record is None:
+            raise AttributeError(self.held)  # so that the dataclass knows of no default
+        steps = record.__dict__[self.held]
+        values = np.empty(steps.shape, dtype=np.float32)
+        for first in range(0, len(steps), _ROWS):
+            rows = slice(first, first + _ROWS)
+            values[rows] = steps[rows] / np.float64(self.units)
+        return values
+
+    def __set__(self, record: object, values: np.ndarray) -> None:
+        values = np.asarray(values)
+        if values.dtype == np.int16:  # steps already
+            record.__dict__[self.held] = values
+            return
+        steps = np.empty(values.shape, dtype=np.int16)
+        for first in range(0, len(values), _ROWS):
+            rows = slice(first, first + _ROWS)
+            steps[rows] = np.clip(np.rint(values[rows] * np.float64(self.units)), -_MOST, _MOST)
+        record.__dict__[self.held] = steps
+
+
+_ROWS = 4096  # converted at a time, in double precision
+_MOST = 32_767
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of one recording: a row per window in order of time, a column per label.
@@ -88,7 +127,7 @@ class Scores:
     starts, ends : np.ndarray, shape (n,), int64
         Samples; ``ends`` is cut to the audio, so no row ends after it.
     logits : np.ndarray, shape (n, c), float32
-        Raw network output, rounded to ``LOGIT_DECIMALS``.
+        Raw network output, rounded to ``LOGIT_DECIMALS``, within ±32.767.
     probabilities : np.ndarray, shape (n, c), float32
         Calibrated, rounded to ``SCORE_DECIMALS``.
     n_samples : int
@@ -102,10 +141,18 @@ class Scores:
     hop_samples: int
     starts: np.ndarray
     ends: np.ndarray
-    logits: np.ndarray
-    probabilities: np.ndarray
-    n_samples: int
+    logits: np.ndarray = _Steps(LOGIT_DECIMALS)  # type: ignore[assignment]
+    probabilities: np.ndarray = _Steps(SCORE_DECIMALS)  # type: ignore[assignment]
+    n_samples: int = 0
     embeddings: np.ndarray | None = None
+
+    def held(self, table: str) -> np.ndarray:
+        """``logits`` in steps of 1e-3, or ``probabilities`` in steps of 1e-4, as they are held: int16, shape (n, c)."""
+        return self.__dict__[f"_{table}"]
+
+    def steps(self, table: str, column: int) -> np.ndarray:
+        """A column of :meth:`held`, int64, shape (n,)."""
+        return self.held(table)[:, column].astype(np.int64)
 
     @property
     def start_s(self) -> np.ndarray:
