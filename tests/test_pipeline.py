@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,8 @@ def test_a_caller_that_gives_up_leaves_no_thread_behind(
     before = threading.active_count()
 
     def give_up(seconds: float) -> None:
+        # By now the other thread has decoded what it may, and waits for room.
+        time.sleep(0.1)
         raise Stop
 
     with pytest.raises(Stop):

@@ -108,6 +108,9 @@ def test_torch_gives_numpys_frames_and_a_gradient(feature) -> None:
     frames.sum().backward()
     assert torch.isfinite(samples.grad).all()
     assert samples.grad.abs().sum() > 0
+    # Nothing is brought back to the CPU on the way.
+    elsewhere = feature(torch.zeros(batch.shape, device="meta"))
+    assert (elsewhere.device.type, elsewhere.shape) == ("meta", frames.shape)
     doubles = feature(torch.from_numpy(batch.astype(np.float64)))
     assert doubles.dtype == torch.float64
     np.testing.assert_allclose(doubles.numpy(), feature(batch), atol=1e-3)
