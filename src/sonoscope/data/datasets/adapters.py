@@ -49,17 +49,22 @@ def dataset(library: str, name: str) -> Dataset:
         url="",
         layout=f"as {library} downloads it",
         source=library,
-        protocol="Labels and splits as far as the library states them.",
+        protocol="Labels and splits as far as the library states them; every track is a group of its own.",
         rows=partial(rows, library, name),
-        obtain=f"{library} fetches it: python -c \"import {library}; {library}.initialize('{name}', "
-        "data_home='ROOT').download()\"",
+        obtain=_how(library, name),
     )
 
 
 def rows(library: str, name: str, root: Path) -> Iterator[Row]:
     """A row for each track whose sound is there."""
-    loader = _package(library, name).initialize(name, data_home=str(root))
-    tracks: Mapping[str, Any] = getattr(loader, LIBRARIES[library])()
+    package = _package(library, name)
+    try:
+        loader = package.initialize(name, data_home=str(root))
+        tracks: Mapping[str, Any] = getattr(loader, LIBRARIES[library])()
+    except (ImportError, OSError) as error:
+        raise BadManifest(
+            f"{library}:{name} cannot be read: {' '.join(str(error).split())}. {_how(library, name)}"
+        ) from None
     for key, track in sorted(tracks.items()):
         path = _sound(key, track, f"{library}:{name}")
         labels = _labels(track)
@@ -71,6 +76,11 @@ def rows(library: str, name: str, root: Path) -> Iterator[Row]:
             split=_split(track),
             source=f"{library}:{name}",
         )
+
+
+def _how(library: str, name: str) -> str:
+    call = f"{library}.initialize('{name}', data_home='ROOT').download()"
+    return f'{library} fetches it: python -c "import {library}; {call}"'
 
 
 def _package(library: str, name: str) -> Any:
