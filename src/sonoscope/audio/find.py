@@ -37,6 +37,9 @@ SUFFIXES: frozenset[str] = frozenset(f".{suffix}" for suffix in _SUFFIXES.split(
 NEIGHBOURS = 5000
 SAY_PERMISSION = "Ask its owner, or change its permissions."
 
+#: What a folder is, however one gets there: its device and number.
+_Identity = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Unlisted:
@@ -179,10 +182,8 @@ def _is_hidden(name: str) -> bool:
 # ---- what they hold ----------------------------------------------------------------------------------------
 
 
-def _in_folder(
-    path: str, name: str, above: tuple[tuple[int, int], ...] = ()
-) -> Iterator[Recording | Unlisted]:
-    """Recordings in a folder and the folders in it. Links are followed, unless to a folder that is ``above``."""
+def _in_folder(path: str, name: str, above: tuple[_Identity, ...] = ()) -> Iterator[Recording | Unlisted]:
+    """Recordings in a folder and the folders in it. Links are followed, unless to one that is ``above``."""
     try:
         identity = _identity(path)
         entries = [] if identity in above else _sorted_entries(path)
@@ -197,7 +198,7 @@ def _in_folder(
             yield _recording(inner_path, inner_name)
 
 
-def _identity(folder: str) -> tuple[int, int]:
+def _identity(folder: str) -> _Identity:
     status = os.stat(folder)
     return status.st_dev, status.st_ino
 
