@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sonoscope.data.rows import BadManifest
@@ -93,10 +93,10 @@ def moment(line: Line, column: str) -> str:
     return text
 
 
-def check_disjoint(line: Line, columns: Sequence[str], lists: Sequence[tuple[str, ...]]) -> None:
+def check_disjoint(line: Line, lists: Mapping[str, Iterable[str]]) -> None:
     """No label may be said to sound and not to sound, or to be unknown too."""
     seen: dict[str, str] = {}
-    for column, names in zip(columns, lists, strict=True):
+    for column, names in lists.items():
         for name in names:
             if name in seen:
                 line.fail(

@@ -1,89 +1,100 @@
 """The tables that say what sounds in which file: ours, and those of the systems that this one grew from.
 
-===========  ==================================================================================================
-form         header
-===========  ==================================================================================================
-sonoscope    ``path,start_s,duration_s,labels,absent,unknown,…`` and any further columns
-===========  ==================================================================================================
+- ``sonoscope``: ``path,start_s,duration_s,labels,absent,unknown,…``, names of labels with ``;`` between them (``|``
+  is read too)
+- ``label``: ``filepath,label``, one name, or several as above
+- ``columns``: ``file,violin,piano,…``, each 1, 0, or nothing where nobody judged; ``is_violin_known`` 0 says the same
+- ``bits``: ``filepath,label_multi``, a 0 or 1 for each label of the map, such as ``0010``
+- ``mel``: ``mel_path,label_multi,orig_path,start_s,dur_s,n_frames``, the same; a row is about ``orig_path``
 
-Which form a table has follows from its header alone.
+Which form a table has follows from its header alone. The file may be in a column ``path``, ``file``, ``filepath``,
+``file_path`` or ``filename``. Every form may have the columns of the first that say no labels (``start_s``,
+``split``, …; a part may also state ``end_s`` or ``dur_s``), and columns of its own, which become ``extra``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from sonoscope.data import cells, paths
+from sonoscope.data import cells, formparts, marks
+from sonoscope.data.formparts import LISTS, NO_LABELS, Cells, Form, Reader
 from sonoscope.data.labelmap import Names
-from sonoscope.data.roots import ROOT_COLUMN
 from sonoscope.data.rows import COLUMNS, BadManifest, Manifest, Row
-from sonoscope.data.table import VERSION_COLUMN, Line, Table
-from sonoscope.errors import nearest
-from sonoscope.values import format_seconds
-
-#: Columns of a table that are no cells of a row: they are about the table.
-ABOUT = (ROOT_COLUMN, VERSION_COLUMN)
-_LISTS = ("labels", "absent", "unknown")
-_TEXTS = ("group", "split", "source", "licence", "site", "recorder")
-
-
-@dataclass(frozen=True)
-class Form:
-    """A form of table: ``read`` makes a row of a line (its paths as they stand), ``write`` the whole table."""
-
-    name: str
-    header: str
-    read: Callable[[Line, Names], Row]
-    write: Callable[[Manifest, str], tuple[Sequence[str], list[list[str]]]]
+from sonoscope.data.table import Line, Table
 
 
 def recognise(table: Table) -> Form:
-    """The form that the header shows."""
-    if "path" in table.columns:
+    """The form that the header shows.
+
+    Raises
+    ------
+    BadManifest
+        If it shows none.
+    """
+    columns = set(table.columns)
+    if marks.BITS in columns:
+        return FORMS["mel" if "mel_path" in columns else "bits"]
+    formparts.path_column(table)
+    if "labels" in columns:
         return FORMS["sonoscope"]
-    raise BadManifest(
-        f"{table.name}, line 1: no column 'path'.{nearest('path', table.columns)} "
-        f"Found: {', '.join(table.columns)}."
-    )
+    if "label" in columns:
+        return FORMS["label"]
+    return FORMS["columns" if columns - NO_LABELS else "sonoscope"]
 
 
-def _read_own(line: Line, names: Names) -> Row:
-    given = line.cells
-    start_s, duration_s = cells.span(line, "start_s", "duration_s", "end_s")
-    lists = tuple(names.translate(line, key, cells.labels(given.get(key, ""))) for key in _LISTS)
-    cells.check_disjoint(line, _LISTS, lists)
-    return Row(
-        given["path"],
-        start_s,
-        duration_s,
-        *lists,
-        *(given.get(key, "") for key in _TEXTS),
-        start_datetime=cells.moment(line, "start_datetime"),
-        annotation=paths.portable(given.get("annotation", "")),
-        extra={
-            key: given[key] for key in given if key not in COLUMNS and key not in ABOUT and key != "end_s"
-        },
-    )
+def path_column(table: Table) -> str:
+    """The column that names the file which a row is about."""
+    return "orig_path" if recognise(table).name == "mel" else formparts.path_column(table)
 
 
-def _write_own(manifest: Manifest, prefix: str) -> tuple[Sequence[str], list[list[str]]]:
-    further = dict.fromkeys(key for row in manifest.rows for key in row.extra)
-    return (*COLUMNS, *further), [
-        [
-            prefix + row.path,
-            format_seconds(row.start_s),
-            "" if row.duration_s is None else format_seconds(row.duration_s),
-            *(cells.joined(getattr(row, key)) for key in _LISTS),
-            *(getattr(row, key) for key in _TEXTS),
-            row.start_datetime,
-            row.annotation and prefix + row.annotation,
-            *(row.extra.get(key, "") for key in further),
-        ]
-        for row in manifest.rows
-    ]
+def _own_reader(table: Table, names: Names) -> Reader:
+    column = formparts.path_column(table)
+    return lambda line: formparts.row(line, column, formparts.lists(line, names))
 
 
+def _write_own(manifest: Manifest) -> Cells:
+    columns = (*COLUMNS, *dict.fromkeys(key for row in manifest.rows for key in row.extra))
+    rows = []
+    for row in manifest.rows:
+        lists = {key: cells.joined(getattr(row, key)) for key in LISTS}
+        given = {"path": row.path, **lists, **formparts.texts(row)}
+        rows.append([given.get(column, "") for column in columns])
+    return columns, rows
+
+
+def _label_reader(table: Table, names: Names) -> Reader:
+    column = formparts.path_column(table)
+
+    def read(line: Line) -> Row:
+        for name in cells.labels(line.cells["label"]):
+            if name.isdecimal() and names.ids and names.find(name) is None:
+                line.fail(
+                    "label",
+                    "is a number",
+                    "A number needs an order, which a table does not state: use names.",
+                )
+        return formparts.row(line, column, formparts.lists(line, names, "label"), ["label"])
+
+    return read
+
+
+def _write_label(manifest: Manifest) -> Cells:
+    for row in manifest.rows:
+        if row.unknown:
+            raise BadManifest(
+                f"{row.path}: {cells.joined(row.unknown)} is unknown, which the form label cannot say. "
+                "Choose the form sonoscope or columns."
+            )
+    said = [(row.path, cells.joined(row.labels)) for row in manifest.rows]
+    return formparts.with_texts(manifest, ("filepath", "label"), said)
+
+
+#: Every form by name, with the header that shows it.
 FORMS: dict[str, Form] = {
-    "sonoscope": Form("sonoscope", "path,start_s,duration_s,labels,…", _read_own, _write_own),
+    form.name: form
+    for form in (
+        Form("sonoscope", "path,start_s,duration_s,labels,absent,unknown,...", _own_reader, _write_own),
+        Form("label", "filepath,label", _label_reader, _write_label),
+        Form("columns", "file,LABEL,...,is_LABEL_known,...", marks.column_reader, marks.write_columns, True),
+        Form("bits", "filepath,label_multi", marks.bit_reader, marks.write_bits, True),
+        Form("mel", ",".join(marks.MEL), marks.mel_reader, marks.write_mel, True),
+    )
 }

@@ -45,7 +45,9 @@ def find(wish: str | Path | Sequence[str | Label] | None, folder: Path) -> tuple
     if wish is None:
         return read(folder / JSON_NAME) if (folder / JSON_NAME).is_file() else ()
     if isinstance(wish, str | Path):
-        is_path = isinstance(wish, Path) or wish not in LABEL_SETS and Path(wish).suffix in (".json", ".txt")
+        is_path = isinstance(wish, Path) or (
+            wish not in LABEL_SETS and Path(wish).suffix in (".json", ".txt")
+        )
         return read(Path(wish)) if is_path else label_set(str(wish))
     return _checked([label if isinstance(label, Label) else Label(str(label)) for label in wish], "labels")
 
@@ -136,6 +138,27 @@ def write(labels: Sequence[Label], folder: Path) -> Path:
     put(folder / TEXT_NAME, "".join(f"{label.id}\n" for label in labels).encode())
     put(folder / JSON_NAME, f'{{"schema": "{SCHEMA}", "labels": [\n{lines}\n]}}\n'.encode())
     return folder / JSON_NAME
+
+
+def keep(labels: Sequence[str | Label], folder: Path) -> None:
+    """See to it that a folder has this label map: write it, unless it is there.
+
+    Raises
+    ------
+    BadManifest
+        If another map is there.
+    """
+    wanted = _checked([label if isinstance(label, Label) else Label(label) for label in labels], str(folder))
+    path = folder / JSON_NAME
+    if not path.is_file():
+        write(wanted, folder)
+        return
+    there = [label.id for label in read(path)]
+    if there != [label.id for label in wanted]:
+        raise BadManifest(
+            f"{path} is another label map: it has {', '.join(there)}; {', '.join(label.id for label in wanted)} "
+            "is needed. Write to another folder, or name that map."
+        )
 
 
 class Names:

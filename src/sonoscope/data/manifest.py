@@ -13,6 +13,7 @@ schema is 1; a later one will say so in a column ``schema``, and is refused by t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,16 +22,21 @@ from sonoscope.data import forms, labelmap, paths, roots, table
 from sonoscope.data.labelmap import Names
 from sonoscope.data.roots import ROOT_COLUMN, Reference
 from sonoscope.data.rows import COLUMNS, BadManifest, Manifest, Row
-from sonoscope.data.survey import Problem, from_folder, survey
-from sonoscope.errors import lookup
+from sonoscope.data.survey import Problem, check, from_folder, survey
+from sonoscope.data.table import Line
+from sonoscope.errors import UsageError, lookup
 from sonoscope.values import Label
 
 __all__ = [
     "COLUMNS", "BadManifest", "Manifest", "Problem", "Row",
-    "append", "from_folder", "merge", "read", "survey", "write",
+    "append", "check", "copy_into", "from_folder", "merge", "moved", "read", "survey", "write",
 ]  # fmt: skip
 
-_NUMBERS = ("start_s", "duration_s")
+#: Columns that are numbers in Parquet.
+_NUMBERS = ("start_s", "duration_s", "dur_s")
+#: The copy of a training set's manifest in a model's folder.
+MODEL_COPY = "training-manifest.csv"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def read(
@@ -63,24 +69,40 @@ def read(
     path = Path(path)
     names = Names(labelmap.find(labels, path.parent))
     found = table.read(path)
-    form = forms.recognise(found)
-    rows = [form.read(line, names) for line in found.lines]
-    references = []
-    for line, row in zip(found.lines, rows, strict=True):
-        stated = paths.portable(line.cells.get(ROOT_COLUMN, ""))
-        for column, text in (("path", row.path), ("annotation", row.annotation)):
-            if text:
-                moved = paths.remap(paths.portable(text), remap)
-                references.append(Reference(line, column, moved, stated))
-            elif column == "path":
-                line.fail(column, "names no file", "Fill it in, or remove the row.")
+    reader = forms.recognise(found).reader(found, names)
+    rows = [reader(line) for line in found.lines]
+    named = forms.path_column(found)
+    references = [
+        Reference(
+            line,
+            column,
+            _portable(line, column, text, remap),
+            paths.portable(line.cells.get(ROOT_COLUMN, "")),
+        )
+        for line, row in zip(found.lines, rows, strict=True)
+        for column, text in _paths(line, row, named)
+    ]
     base, settled = roots.settle(references, path.parent, root)
     places = iter(settled)
-    rows = [
-        replace(row, path=next(places), annotation=next(places) if row.annotation else "") for row in rows
-    ]
+    rows = [row.with_paths({column: next(places) for column in row.paths()}) for row in rows]
     _check_repeats(rows, found)
     return Manifest(tuple(rows), base, names.ids)
+
+
+def _paths(line: Line, row: Row, named: str) -> list[tuple[str, str]]:
+    """The paths of a row, in the order of :meth:`Row.paths`, with the columns that they are in."""
+    if not row.path:
+        line.fail(named, "names no file", "Fill it in, or remove the row.")
+    return [(named if column == "path" else column, text) for column, text in row.paths().items()]
+
+
+def _portable(line: Line, column: str, text: str, remap: Sequence[tuple[str, str]]) -> str:
+    if _URL.match(text):
+        line.fail(column, "is an address, not a path", "Fetch the file, and name it by its path.")
+    found = paths.remap(paths.portable(text), remap)
+    if not found.strip("/."):
+        line.fail(column, "names no file", "Correct it, or remove the row.")
+    return found
 
 
 def _check_repeats(rows: Sequence[Row], found: table.Table) -> None:
@@ -110,18 +132,35 @@ def write(manifest: Manifest, path: str | Path, *, form: str = "sonoscope") -> N
         If the suffix is neither ``.csv`` nor ``.parquet``, or the form cannot say what a row says.
     """
     path = Path(path)
-    prefix, stated = roots.place(manifest.root, path.parent)
-    columns, rows = lookup(forms.FORMS, form, "form of manifest").write(manifest, prefix)
-    if stated:
-        columns, rows = (*columns, ROOT_COLUMN), [[*row, stated] for row in rows]
+    chosen = lookup(forms.FORMS, form, "form of manifest")
+    columns, rows = _placed(manifest, path.parent, chosen)
+    if chosen.needs_map:
+        labelmap.keep(manifest.labels(), path.parent)
     table.write(path, columns, rows, _NUMBERS)
+
+
+def _placed(manifest: Manifest, folder: Path, form: forms.Form) -> tuple[Sequence[str], list[list[str]]]:
+    """The table of a manifest as it lies in ``folder``."""
+    prefix, stated = roots.place(manifest.root, folder)
+    columns, rows = form.writer(_prefixed(manifest, prefix))
+    return ((*columns, ROOT_COLUMN), [[*row, stated] for row in rows]) if stated else (columns, rows)
+
+
+def _prefixed(manifest: Manifest, prefix: str) -> Manifest:
+    if not prefix:
+        return manifest
+    rows = (
+        row.with_paths({column: prefix + path for column, path in row.paths().items()})
+        for row in manifest.rows
+    )
+    return replace(manifest, rows=tuple(rows))
 
 
 def merge(old: Manifest, new: Manifest) -> Manifest:
     """``old`` with those rows of ``new`` whose part of a file it does not have; what it has stays as it is.
 
-    If the roots differ, the result's is the folder that they have in common. Labels that only ``new`` maps come
-    after those of ``old``.
+    If the roots differ, the result's is the folder that they have in common. If the label maps do, labels that only
+    ``new`` maps come after those of ``old``, and in the rows of the other one they are unknown.
 
     Raises
     ------
@@ -130,23 +169,48 @@ def merge(old: Manifest, new: Manifest) -> Manifest:
     """
     root = old.root
     if new.root != root:
-        root = Path(os.path.commonpath([old.root.absolute(), new.root.absolute()]))
-    old_rows, new_rows = moved(old, root).rows, moved(new, root).rows
-    known = {_key(row) for row in old_rows}
-    added = [row for row in new_rows if _key(row) not in known]
-    return Manifest((*old_rows, *added), root, tuple(dict.fromkeys((*old.label_map, *new.label_map))))
+        root = _common_root(old.root.absolute(), new.root.absolute())
+    old, new = moved(old, root), moved(new, root)
+    known = {_key(row) for row in old.rows}
+    added = replace(new, rows=tuple(row for row in new.rows if _key(row) not in known))
+    rows = (*_judged(old, new.label_map), *_judged(added, old.label_map))
+    return Manifest(rows, root, tuple(dict.fromkeys((*old.label_map, *new.label_map))))
+
+
+def missing(old: Manifest, new: Manifest) -> tuple[Row, ...]:
+    """The rows of ``new`` whose part of a file ``old`` does not have."""
+    root = _common_root(old.root.absolute(), new.root.absolute())
+    known = {_key(row) for row in moved(old, root).rows}
+    placed = moved(new, root).rows
+    return tuple(row for row, there in zip(new.rows, placed, strict=True) if _key(there) not in known)
+
+
+def _common_root(one: Path, other: Path) -> Path:
+    try:
+        return Path(os.path.commonpath([one, other]))
+    except ValueError:
+        raise UsageError(
+            f"{one} and {other} lie on two disks, and a manifest has one root. Keep two."
+        ) from None
+
+
+def _judged(manifest: Manifest, further: Sequence[str]) -> tuple[Row, ...]:
+    """Rows that stay true when ``further`` labels join the map: nobody has judged those here."""
+    if not manifest.label_map:
+        return manifest.rows
+    news = [label for label in further if label not in manifest.label_map]
+
+    def judged(row: Row) -> Row:
+        unsaid = tuple(label for label in news if not row.mentions(label))
+        return replace(row, unknown=(*row.unknown, *unsaid)) if unsaid else row
+
+    return tuple(map(judged, manifest.rows)) if news else manifest.rows
 
 
 def moved(manifest: Manifest, root: Path) -> Manifest:
     """The same manifest with paths relative to ``root``, which holds the old root."""
-    way = Path(os.path.relpath(manifest.root.absolute(), root)).as_posix()
-    if way == ".":
-        return replace(manifest, root=root)
-    rows = (
-        replace(row, path=f"{way}/{row.path}", annotation=row.annotation and f"{way}/{row.annotation}")
-        for row in manifest.rows
-    )
-    return replace(manifest, rows=tuple(rows), root=root)
+    way = manifest.root.absolute().relative_to(root.absolute()).as_posix()
+    return replace(_prefixed(manifest, "" if way == "." else f"{way}/"), root=root)
 
 
 def append(path: str | Path, new: Manifest) -> int:
@@ -177,11 +241,22 @@ def append(path: str | Path, new: Manifest) -> int:
         return len(new)
     if not new.rows:
         return 0
-    prefix, stated = roots.place(new.root, path.parent)
-    columns, rows = forms.FORMS["sonoscope"].write(new, prefix)
-    added = [dict(zip(columns, row, strict=True)) | {ROOT_COLUMN: stated} for row in rows]
+    columns, rows = _placed(new, path.parent, forms.FORMS["sonoscope"])
+    added = [dict(zip(columns, row, strict=True)) for row in rows]
     found = table.read(path)
     if forms.recognise(found).name != "sonoscope":
         raise BadManifest(f"{path} is a table of another form. Write a manifest to a new file first.")
     table.append(path, found, added, _NUMBERS)
     return len(added)
+
+
+def copy_into(manifest: Manifest, folder: str | Path, *, name: str = MODEL_COPY) -> Path:
+    """Write what a model was trained on into the model's folder, and return the file.
+
+    Paths stay relative to the root, and no path of this machine is told: read with ``root=`` it is the manifest
+    again.
+    """
+    path = Path(folder) / name
+    columns, rows = forms.FORMS["sonoscope"].writer(manifest)
+    table.write(path, columns, rows, _NUMBERS)
+    return path

@@ -92,15 +92,22 @@ def _without_root(
     """The folder that absolute paths have in common, if that is all there is to go by."""
     first = outside[0]
     folders = [reference.path.rpartition("/")[0] + "/" for reference in outside]
-    shared = os.path.commonprefix(folders).rpartition("/")[0] or "/"
+    shared = _shared(folders)
     if len(outside) == len(found) and given is None and os.path.isabs(shared) and shared != "//":  # noqa: PTH117
         return Path(shared), [paths.below(reference.path, shared) or "" for reference in found]
     old = shared if len(shared.strip("/")) > 2 else folders[0].rstrip("/")
-    first.line.fail(
+    return first.line.fail(
         first.column,
         f"is absolute and not below the root {paths.portable(base)}",
         f"Say what lies where: --remap {old}=FOLDER (relative to the root, or absolute).",
     )
+
+
+def _shared(folders: list[str]) -> str:
+    """The portable folder that holds all of these, which end in ``/``."""
+    first, last = min(folders), max(folders)
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:same].rpartition("/")[0] or "/"
 
 
 def _upwards(base: Path, names: list[str]) -> tuple[Path, list[str]]:

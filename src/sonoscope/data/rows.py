@@ -1,8 +1,9 @@
 """A manifest in memory: rows that say what a recording, or a part of one, holds, and where the files are.
 
-Labels are names. What a row says about one label is :meth:`Row.says`: it sounds, it does not, or nobody judged
-it. A label that a row does not mention does not sound, as with 0/1 columns; a row whose ``unknown`` holds ``*``
-is *partial* (OpenMIC's are): there, what is not mentioned was not judged.
+Labels are names. What a row says about one label is one of three: it sounds, it does not, or nobody judged it. A
+label that a row does not mention does not sound, since that is what lists of labels mean in nearly all data sets.
+There are two exceptions: a row whose ``unknown`` holds ``*`` is *partial* (OpenMIC's are), there what is not
+mentioned was not judged; and nobody judged what is not in the manifest's label map.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ COLUMNS = (
     "path", "start_s", "duration_s", "labels", "absent", "unknown", "group", "split", "source", "licence",
     "site", "recorder", "start_datetime", "annotation",
 )  # fmt: skip
+
+#: Further columns that hold paths, which are relative to the root too.
+EXTRA_PATHS = ("mel_path",)
 
 #: In ``unknown``: whatever the row does not mention was not judged.
 EVERYTHING_ELSE = "*"
@@ -86,6 +90,22 @@ class Row:
             return False
         return None if label in self.unknown or EVERYTHING_ELSE in self.unknown else False
 
+    def mentions(self, label: str) -> bool:
+        """Whether ``label`` itself is in one of the three lists."""
+        return label in self.labels or label in self.absent or label in self.unknown
+
+    def paths(self) -> dict[str, str]:
+        """Every path in the row that is not empty, by column."""
+        found = {"path": self.path, "annotation": self.annotation}
+        found |= {column: self.extra.get(column, "") for column in EXTRA_PATHS}
+        return {column: path for column, path in found.items() if path}
+
+    def with_paths(self, found: Mapping[str, str]) -> Row:
+        """The row with other paths: what :meth:`paths` gives, changed."""
+        further = {column: path for column, path in found.items() if column in EXTRA_PATHS}
+        extra = {**self.extra, **further} if further else self.extra
+        return replace(self, path=found["path"], annotation=found.get("annotation", ""), extra=extra)
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -134,6 +154,12 @@ class Manifest:
         )
         return replace(self, rows=tuple(kept))
 
+    def says(self, row: Row, label: str) -> bool | None:
+        """Whether ``label`` sounds in a row; None where nobody judged it, as nobody could what is not in the map."""
+        if self.label_map and label not in self.label_map and not row.mentions(label):
+            return None
+        return row.says(label)
+
     def path_of(self, row: Row) -> Path:
         """Where the row's file is; Unicode normalisation does not count. It need not exist.
 
@@ -164,7 +190,7 @@ class Manifest:
             False where nobody judged it.
         """
         columns = tuple(self.labels() if labels is None else labels)
-        said = [[row.says(label) for label in columns] for row in self.rows]
+        said = [[self.says(row, label) for label in columns] for row in self.rows]
         shape = (len(self.rows), len(columns))
         sounds = np.array([[value is True for value in line] for line in said], np.float32).reshape(shape)
         known = np.array([[value is not None for value in line] for line in said], bool).reshape(shape)

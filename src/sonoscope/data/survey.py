@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sonoscope.audio.decode import Decoder
@@ -20,6 +20,8 @@ from sonoscope.data.rows import Manifest, Row
 from sonoscope.errors import UnreadableAudio, UsageError
 from sonoscope.values import Recording
 
+#: A row may end this much after its file: codecs pad, and other programs round.
+SLACK_S = 0.1
 #: Where :func:`survey` may take labels from.
 LABEL_SOURCES = ("folder",)
 
@@ -133,3 +135,69 @@ def from_folder(
         elif on_problem is not None:
             on_problem(found)
     return Manifest(tuple(rows), Path(folder).absolute())
+
+
+def check(
+    manifest: Manifest, *, decode: bool = True, progress: Callable[[int], None] | None = None
+) -> tuple[Manifest, tuple[Problem, ...]]:
+    """The rows whose sound is there and whole, and what is wrong with the others, both in order.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    decode : bool
+        Decode every file, once, to find damage and rows that reach past the end; else only see whether files
+        (and annotations) are there.
+    progress : function (files so far), optional
+    """
+    lengths: dict[str, float | UnreadableAudio] = {}
+    good: list[Row] = []
+    problems: list[Problem] = []
+    for row in manifest.rows:
+        if row.path not in lengths:
+            lengths[row.path] = _length(manifest, row, decode)
+            if progress is not None:
+                progress(len(lengths))
+        wrong = _wrong(manifest, row, lengths[row.path])
+        if wrong is None:
+            good.append(row)
+        else:
+            problems.append(Problem(row.path, row.start_s, row.duration_s, *wrong))
+    return replace(manifest, rows=tuple(good)), tuple(problems)
+
+
+def _length(manifest: Manifest, row: Row, decode: bool) -> float | UnreadableAudio:
+    """Seconds in the row's file (infinite where it is not decoded), or why it cannot be used."""
+    try:
+        recording = manifest.recording_of(row)
+        if not Path(recording.path).exists():
+            near = manifest.tree.suggestion(row.path)
+            remedy = (
+                near.strip() or "Correct the path, name another root, or replace the beginning of the paths."
+            )
+            return UnreadableAudio(row.path, f"there is no such file below {manifest.root}", remedy)
+        return counted(recording) if decode else float("inf")
+    except UnreadableAudio as error:
+        return error
+
+
+def _wrong(manifest: Manifest, row: Row, length: float | UnreadableAudio) -> tuple[str, str] | None:
+    """Reason and remedy, or None where nothing is wrong."""
+    if isinstance(length, UnreadableAudio):
+        return length.reason, length.remedy
+    if row.start_s >= length:
+        return (
+            f"begins at {row.start_s:g} s, the file ends at {length:.3f} s",
+            "Correct the row, or remove it.",
+        )
+    if row.end_s is not None and row.end_s > length + SLACK_S:
+        return (
+            f"ends at {row.end_s:g} s, the file at {length:.3f} s",
+            "Correct the row, or copy the file again.",
+        )
+    try:
+        if row.annotation and not manifest.tree.locate(row.annotation).exists():
+            return f"there is no annotation {row.annotation!r}", "Put it there, or empty that cell."
+    except UnreadableAudio as error:
+        return f"the annotation {row.annotation!r} {error.reason}", error.remedy
+    return None

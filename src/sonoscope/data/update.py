@@ -1,44 +1,48 @@
-"""A manifest kept up to date with a folder: what is new is added, and nothing else is touched."""
+"""A manifest kept up to date: what is new is added, and nothing else is touched."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sonoscope.data import badrows, labelmap, paths
-from sonoscope.data.manifest import append, read
+from sonoscope.data import badrows, labelmap, manifest, paths
 from sonoscope.data.rows import Manifest, Row
-from sonoscope.data.survey import Problem, survey
+from sonoscope.data.survey import Problem, check, survey
 from sonoscope.errors import UsageError, nearest
+from sonoscope.values import Label
 
 #: Rows found are written at least this often, so that whoever interrupts loses no more than this.
 PUBLISH_S = 30.0
 
+LabelWish = str | Path | Sequence[str | Label] | None
+
 
 @dataclass(frozen=True)
 class Updated:
-    """How many rows were added and were there before, and what was left out."""
+    """Rows that were added and that were there before, what cannot be used, and what may surprise elsewhere."""
 
     added: int
     kept: int
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def update(
+def add_folder(
     path: str | Path,
     folder: str | Path,
     *,
     labels_from: str | None = None,
     durations: bool = True,
+    labels: LabelWish = None,
     progress: Callable[[int], None] | None = None,
 ) -> Updated:
     """Add the recordings of ``folder`` that the manifest ``path`` does not have; begin it if there is none.
 
-    A recording is there if any row is about it, whatever part of it. What cannot be used is listed in
-    ``bad_rows.csv`` beside the manifest; that file is removed where there is nothing to tell.
+    A recording is there if any row is about it, whatever part of it. What is found is written every
+    half a minute, so the same call goes on where an interrupted one was.
 
     Parameters
     ----------
@@ -47,7 +51,9 @@ def update(
     folder : path
     labels_from, durations
         See :func:`~sonoscope.data.survey.survey`.
-    progress : function (recordings so far)
+    labels : str, path or sequence, optional
+        The label map, which is put beside the manifest; default: the one that is there.
+    progress : function (recordings so far), optional
 
     Raises
     ------
@@ -57,61 +63,157 @@ def update(
         If ``folder`` is no folder, or its name as a label is not in the label map.
     """
     path, root = Path(path), Path(folder).resolve()
-    old = read(path) if path.exists() else Manifest((), root)
-    top = paths.portable(str(root))
-    theirs = (paths.below(paths.portable(os.path.join(old.root, row.path)), top) for row in old.rows)  # noqa: PTH118
-    known = {paths.same_name(name) for name in theirs if name is not None}
-    check = _label_check(path.parent)
+    wanted = labelmap.find(labels, path.parent)
+    old = manifest.read(path, labels=wanted or None) if path.exists() else Manifest((), root)
+    known = _Known(old, root)
+    fits = _label_check(wanted)
     pending: list[Row] = []
     problems: list[Problem] = []
     added, published = 0, time.monotonic()
 
     def publish() -> None:
         nonlocal added, published
-        added += append(path, Manifest(tuple(pending), root))
+        added += manifest.append(path, Manifest(tuple(pending), root))
         pending.clear()
         published = time.monotonic()
 
     try:
-        for found in survey(folder, labels_from=labels_from, durations=durations, known=known):
-            if isinstance(found, Problem):
-                problems.append(found)
+        for found in survey(folder, labels_from=labels_from, durations=durations, known=known.names):
+            clash = known.clash(found.path) if isinstance(found, Row) else None
+            if isinstance(found, Problem) or clash is not None:
+                problems.append(clash or found)  # type: ignore[arg-type]
             else:
-                pending.append(check(found))
+                pending.append(fits(found))
             if progress is not None:
-                progress(added + len(pending))
+                progress(added + len(pending) + len(problems))
             if time.monotonic() - published > PUBLISH_S:
                 publish()
     finally:
         if pending or not path.exists():
             publish()
-    _tell(problems, badrows.beside(path))
-    return Updated(added, len(old), tuple(problems))
+    if labels is not None:
+        labelmap.keep(wanted, path.parent)
+    return Updated(added, len(old), tuple(problems), known.warnings())
 
 
-def _label_check(folder: Path) -> Callable[[Row], Row]:
-    """Turns the names of folders into ids, or refuses them, if the manifest has a label map."""
-    names = labelmap.Names(labelmap.find(None, folder))
+class _Known:
+    """The recordings below ``root`` that a manifest has, and names that cannot be told apart everywhere."""
+
+    def __init__(self, old: Manifest, root: Path) -> None:
+        top = paths.portable(str(root))
+        there = (paths.below(paths.portable(os.path.join(old.root, row.path)), top) for row in old.rows)  # noqa: PTH118
+        #: Names to pass over, and the name that has each key.
+        self.names = {paths.same_name(name) for name in there if name is not None}
+        self._by_key = {paths.same_name_anywhere(name): name for name in self.names}
+        self._root = root
+        self._colliding: list[str] = []
+        self._refused: list[str] = []
+
+    def clash(self, name: str) -> Problem | None:
+        """Why a new name is not new: the manifest has it in other case, and no second file has that name."""
+        first = self._by_key.setdefault(paths.same_name_anywhere(name), name)
+        if reason := paths.unportable(name):
+            self._refused.append(f"{name!r} ({reason})")
+        if first == name:
+            return None
+        other = self._root / first
+        if other.exists() and not other.samefile(self._root / name):
+            self._colliding.append(f"{name!r} and {first!r}")
+            return None
+        return Problem(
+            name,
+            0.0,
+            None,
+            f"the manifest has it as {first!r}, and the case of letters counts",
+            "Correct the path in the manifest, or rename the file.",
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """What will not survive on other systems, in words."""
+        told = []
+        if self._refused:
+            told.append(f"{len(self._refused)} of the names cannot be files on Windows: {self._refused[0]}")
+        if self._colliding:
+            told.append(
+                f"{len(self._colliding)} of the names differ from another in case only, and are one file on Windows "
+                f"and macOS: {self._colliding[0]}"
+            )
+        return tuple(told)
+
+
+def _label_check(labels: Sequence[Label]) -> Callable[[Row], Row]:
+    """Turns the names of folders into ids, or refuses them, if there is a label map."""
+    names = labelmap.Names(labels)
 
     def ids(row: Row, given: tuple[str, ...]) -> tuple[str, ...]:
         for name in given:
             if names.find(name) is None:
                 raise UsageError(
-                    f"{row.path}: the folder's name {name!r} is not in {folder / labelmap.JSON_NAME}."
-                    f"{nearest(name, names.ids)} Rename the folder, or add the label."
+                    f"{row.path}: the folder's name {name!r} is not in the label map.{nearest(name, names.ids)} "
+                    "Rename the folder, or add the label."
                 )
         return tuple(dict.fromkeys(names.find(name) or name for name in given))
 
-    def check(row: Row) -> Row:
-        if not names.ids:
-            return row
-        return replace(row, labels=ids(row, row.labels), absent=ids(row, row.absent))
+    def fits(row: Row) -> Row:
+        return replace(row, labels=ids(row, row.labels), absent=ids(row, row.absent)) if labels else row
 
-    return check
+    return fits
 
 
-def _tell(problems: list[Problem], path: Path) -> None:
-    if problems:
-        badrows.write(problems, path)
+def add_rows(
+    path: str | Path,
+    new: Manifest,
+    *,
+    form: str = "sonoscope",
+    decode: bool = True,
+    look: bool = True,
+    labels: LabelWish = None,
+    progress: Callable[[int], None] | None = None,
+) -> Updated:
+    """Add those rows of ``new`` that the manifest ``path`` does not have; begin it if there is none.
+
+    Parameters
+    ----------
+    path : path
+        ``.csv`` or ``.parquet``.
+    new : Manifest
+    form : str
+        What is written (:data:`sonoscope.data.forms.FORMS`); only ``sonoscope`` can be added to.
+    decode, look : bool
+        Decode the files of new rows, or at least see whether they are there
+        (:func:`~sonoscope.data.survey.check`); rows about what is not good are left out.
+    labels : str, path or sequence, optional
+        The label map, which is put beside the manifest.
+    progress : function (files so far), optional
+
+    Raises
+    ------
+    UsageError
+        If the file is there and is, or is to be, of another form than ``sonoscope``.
+    """
+    path = Path(path)
+    is_there = path.exists()
+    if is_there and form != "sonoscope":
+        raise UsageError(
+            f"{path} exists, and rows can be added to the form sonoscope only. Write to a new file."
+        )
+    old = manifest.read(path, labels=labels) if is_there else Manifest((), new.root)
+    news = replace(new, rows=manifest.missing(old, new)) if is_there else new
+    good, problems = check(news, decode=decode, progress=progress) if look else (news, ())
+    if is_there:
+        manifest.append(path, good)
     else:
-        path.unlink(missing_ok=True)
+        manifest.write(good, path, form=form)
+    if labels is not None:
+        labelmap.keep(labelmap.find(labels, path.parent), path.parent)
+    return Updated(len(good), len(old), problems)
+
+
+def tell(path: str | Path, problems: Sequence[Problem]) -> Path | None:
+    """Keep the ``bad_rows.csv`` of a manifest: written if there are any, removed if there are none."""
+    beside = badrows.beside(path)
+    if problems:
+        badrows.write(problems, beside)
+        return beside
+    beside.unlink(missing_ok=True)
+    return None

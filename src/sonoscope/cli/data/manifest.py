@@ -1,16 +1,32 @@
-"""``sonoscope data manifest``: the recordings of a folder as a table to which labels can be added."""
+"""``sonoscope data manifest``: recordings, or the tables of other systems, as a manifest."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonoscope.errors import UsageError
 
-Source = Annotated[str, typer.Argument(metavar="FOLDER", show_default=False, help="A folder of recordings.")]
+if TYPE_CHECKING:
+    from sonoscope.data.update import Updated
+
+#: How often progress is told where it cannot be rewritten in place.
+TOLD_EVERY_S = 30.0
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        show_default=False,
+        help="Folders of recordings; manifests and tables of other systems (.csv, .parquet); "
+        "data sets (irmas:FOLDER); lists of those (.txt).",
+    ),
+]
 Out = Annotated[
     Path,
     typer.Option(
@@ -18,7 +34,7 @@ Out = Annotated[
         "--out",
         metavar="MANIFEST",
         show_default=False,
-        help="A .csv or .parquet file. If it exists, only new recordings are added.",
+        help="A .csv or .parquet file. If it is there, only new rows are added to it.",
     ),
 ]
 LabelsFrom = Annotated[
@@ -26,27 +42,137 @@ LabelsFrom = Annotated[
     typer.Option(
         metavar="folder",
         show_default=False,
-        help="Label each file with the name of its folder (A,B: both; -A: known to be absent).",
+        help="Label each file with the name of its folder (A,B: both sound; -A: known not to sound).",
     ),
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SET|FILE",
+        show_default=False,
+        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="What paths in a table are relative to (default: its folder).",
+    ),
+]
+Remap = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OLD=NEW",
+        show_default=False,
+        help="Replace the beginning of paths in a table; may be repeated.",
+    ),
+]
+FormName = Annotated[
+    str, typer.Option("--form", metavar="NAME", help="What to write: sonoscope, label, columns, bits or mel.")
+]
 NoDurations = Annotated[
-    bool, typer.Option("--no-durations", help="Do not decode the files to count their lengths.")
+    bool,
+    typer.Option(
+        "--no-durations", help="Do not decode the files: lengths stay open and damage is not found."
+    ),
+]
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help="For tables: do not even see whether the files are there.")
 ]
 
 
 def manifest_command(
-    source: Source, out: Out, labels_from: LabelsFrom = None, no_durations: NoDurations = False
+    sources: Sources,
+    out: Out,
+    labels_from: LabelsFrom = None,
+    labels: Labels = None,
+    root: Root = None,
+    remap: Remap = None,
+    form: FormName = "sonoscope",
+    no_durations: NoDurations = False,
+    no_check: NoCheck = False,
 ) -> int:
-    """List the recordings of a folder in a manifest: a row for each, paths relative.
+    """List recordings in a manifest: a row for each, paths relative. A second run adds what is new.
 
-    Every file is decoded to count its length; those that cannot be go to MANIFEST.bad_rows.csv with the reason.
+    Every new file is decoded to count its length. Those that are missing, cut short or damaged are left out and
+    listed, with the reason, in MANIFEST's .bad_rows.csv; the exit code is then 1.
     """
     from sonoscope.cli.display import count
-    from sonoscope.data.update import update
+    from sonoscope.data import paths, update
+    from sonoscope.data import sources as words
 
-    if not Path(source).is_dir():
-        raise UsageError(f"{source!r} is no folder")
-    done = update(out, source, labels_from=labels_from, durations=not no_durations)
+    folders = [source for source in sources if Path(source).is_dir()]
+    tables = [source for source in sources if source not in folders]
+    if folders and form != "sonoscope":
+        raise UsageError(
+            f"--form {form} is for tables; a folder's recordings have no labels to write in that form"
+        )
+    if tables and labels_from:
+        raise UsageError(f"--labels-from is for folders; {tables[0]!r} has labels of its own")
+    done: list[Updated] = []
+    for folder in folders:
+        done.append(
+            update.add_folder(
+                out,
+                folder,
+                labels_from=labels_from,
+                durations=not no_durations,
+                labels=labels,
+                progress=_progress(),
+            )
+        )
+    if tables:
+        found = words.load(tables, labels=labels, root=root, remap=paths.parse_remaps(remap or ()))
+        done.append(
+            update.add_rows(
+                out,
+                found,
+                form=form,
+                decode=not no_durations,
+                look=not no_check,
+                labels=labels,
+                progress=_progress(),
+            )
+        )
+    problems = [problem for each in done for problem in each.problems]
+    bad = update.tell(out, problems)
     print(out)
-    print(f"{count(done.added, 'row')} added, {count(done.kept, 'row')} kept", file=sys.stderr)
-    return 0
+    _say(f"{count(sum(each.added for each in done), 'row')} added, {count(done[0].kept, 'row')} kept")
+    for warning in (warning for each in done for warning in each.warnings):
+        _say(f"note: {warning}")
+    if bad is not None:
+        first = problems[0]
+        _say(
+            f"{count(len(problems), 'row')} left out, listed in {bad}; the first: {first.path}: {first.reason}"
+        )
+    return 1 if problems else 0
+
+
+def _say(text: str) -> None:
+    from sonoscope.cli.display import printable
+
+    print(printable(text), file=sys.stderr)
+
+
+def _progress() -> Callable[[int], None]:
+    """Say on stderr how many files are done and how fast: rewritten on a terminal, now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    begun = told = time.monotonic()
+
+    def report(done: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < (0.2 if terminal else TOLD_EVERY_S):
+            return
+        told = now
+        rate = f"{done:,} files, {done / (now - begun):,.0f} a second"
+        print(
+            f"\r{rate}\033[K\r" if terminal else rate,
+            end="" if terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return report
