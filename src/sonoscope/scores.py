@@ -181,8 +181,7 @@ def unpack(
     keys = ("sample_rate", "window_samples", "hop_samples", "n_samples")
     grid = dict(zip(keys, arrays["grid"].tolist(), strict=False))
     embeddings = arrays["embeddings"].astype(np.float32) if "embeddings" in arrays else None
-    logits = arrays["logits"] / LOGITS_PER_UNIT
-    return assemble(logits, calibration, labels=labels, embeddings=embeddings, **grid)
+    return assemble(arrays["logits"], calibration, labels=labels, embeddings=embeddings, **grid)
 
 
 def save(
@@ -200,9 +199,11 @@ def save(
             # A fixed date and system: the archive must not know when or where it was written.
             entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH)
             entry.create_system, entry.external_attr = 3, 0o644 << 16
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            archive.writestr(entry, buffer.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=6)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w") as member:
+                np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
+                for rows in _stretches(array):
+                    member.write(np.ascontiguousarray(array[rows]).tobytes())
 
 
 def load(file: str | Path | BinaryIO, calibration: np.ndarray | None = None) -> tuple[Scores, dict[str, Any]]:

@@ -37,7 +37,7 @@ class EightExamples:
         # Wrong on purpose and not judged: to be ignored.
         self.judged[0, 0] = 0.0
 
-    def batches(self, seed: int, size: int) -> Iterator[tuple[np.ndarray, ...]]:
+    def batches(self, seed: int, size: int, *, first: int = 0) -> Iterator[tuple[np.ndarray, ...]]:
         while self.limit is None or self.drawn < self.limit:
             self.drawn += 1
             yield self.frames[:size], self.targets[:size], self.judged[:size]

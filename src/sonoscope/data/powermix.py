@@ -11,6 +11,7 @@ only if its part is audible in the window.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonoscope.data.bank import Bank
+from sonoscope.errors import UnknownName
 
 #: A part that stays this far below its own loudness everywhere in the window is a rest, not an instrument.
 AUDIBLE_DB = -28.0
@@ -120,6 +122,11 @@ class PowerMix:
         for index, row in enumerate(bank.rows):
             if keep(row):
                 for label in row["labels"] or ("",):
+                    if label and label not in self._column:
+                        raise UnknownName(
+                            f"{bank.folder}: {row['key']} is labelled {label!r}, which is not among the labels "
+                            f"{', '.join(self.labels)}"
+                        )
                     by_label[label].append(index)
         self._sources = {
             label: _Sources(bank, rows, by_name=label in ("other", "drums", ""))
@@ -163,10 +170,12 @@ class PowerMix:
         self._spoil(rng, power)
         return _TO_DB * np.log(np.maximum(power, self._floor)), target, judged
 
-    def batches(self, seed: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Endless batches of ``size`` windows; equal seeds give equal batches."""
-        rng = np.random.default_rng(seed)
-        while True:
+    def batches(
+        self, seed: int, size: int, *, first: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Endless batches of ``size`` windows from number ``first`` on; each depends on seed and number only."""
+        for number in itertools.count(first):
+            rng = np.random.default_rng([seed, number])
             drawn = [self.draw(rng) for _ in range(size)]
             yield tuple(np.stack(column) for column in zip(*drawn, strict=True))  # type: ignore[misc]
 

@@ -230,8 +230,7 @@ class Desk:
                 job.recording, bundle, self._runtime(bundle), hop_s=spec.hop_s, channel=spec.channel,
                 overlap=job.overlap, progress=progress,
             )  # fmt: skip
-            kept = score_tables.pack(analysis.scores)
-            tables.append(score_tables.unpack(kept, analysis.scores.labels, bundle.calibration))
+            tables.append(analysis.scores)
             notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
         facts = replace(
             blank(job.recording),

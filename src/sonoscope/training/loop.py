@@ -64,15 +64,15 @@ def _moving_average(
 
 
 class Windows(IterableDataset):
-    """The batches of a ``PowerMix`` as tensors; each loader worker draws its own."""
+    """The batches of a ``PowerMix`` as tensors from the ``first`` on; each loader worker draws its own."""
 
-    def __init__(self, mix: PowerMix, spec: TrainSpec) -> None:
-        self.mix, self.spec = mix, spec
+    def __init__(self, mix: PowerMix, spec: TrainSpec, first: int = 0) -> None:
+        self.mix, self.spec, self.first = mix, spec, first
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         worker = torch.utils.data.get_worker_info()
         seed = self.spec.seed * 1009 + (worker.id if worker else 0)
-        for batch in self.mix.batches(seed, self.spec.batch_size):
+        for batch in self.mix.batches(seed, self.spec.batch_size, first=self.first):
             yield tuple(torch.from_numpy(array) for array in batch)
 
 
@@ -93,7 +93,9 @@ class WindowTask(lightning.LightningModule):
         self.log("loss", loss, prog_bar=False)
         return loss
 
-    def on_train_batch_end(self, *_: object) -> None:
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        """Step, then average: at once, so that no checkpoint has one without the other."""
+        super().optimizer_step(*arguments, **named)
         self.averaged.update_parameters(self.network)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -120,8 +122,9 @@ class History(Callback):
         self.losses: list[float] = []
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        if trainer.global_step == 0:
-            self.path.write_text("step,loss,learning_rate,cpu_s\n")
+        rows = self.path.read_text().splitlines()[1:] if trainer.global_step and self.path.is_file() else []
+        kept = [row for row in rows if int(row.split(",")[0]) <= trainer.global_step]
+        self.path.write_text("\n".join(["step,loss,learning_rate,cpu_s", *kept, ""]))
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module, outputs, batch, batch_idx) -> None:
         self.losses.append(float(outputs["loss"]))
@@ -144,7 +147,10 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
-    lightning.seed_everything(spec.seed, verbose=False)
+    last = folder / "last.ckpt"
+    # Batches and dropout go on where they were, they do not begin again.
+    first = torch.load(last, weights_only=True)["global_step"] if last.is_file() else 0
+    lightning.seed_everything(spec.seed + first, verbose=False)
     cast(Any, network).to(memory_format=torch.channels_last)
     task = WindowTask(network, spec)
     checkpoints = ModelCheckpoint(
@@ -160,10 +166,9 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
         enable_model_summary=False,
         gradient_clip_val=5.0,
     )
-    last = folder / "last.ckpt"
-    trainer.fit(
-        task, DataLoader(Windows(mix, spec), batch_size=None), ckpt_path=str(last) if last.is_file() else None
-    )
+    loader = DataLoader(Windows(mix, spec, first), batch_size=None)
+    trainer.fit(task, loader, ckpt_path=str(last) if first else None)
+    trainer.save_checkpoint(last)
     averaged = cast(Network, task.averaged.module.cpu().eval())
     torch.save(averaged.state_dict(), folder / "averaged.pt")
     return averaged
