@@ -53,13 +53,16 @@ class Fetched:
     unpacked: int
 
 
-def plan(dataset: Dataset, root: Path, parts: Iterable[str] = (), *, again: bool = False) -> tuple[Item, ...]:
+def plan(
+    dataset: Dataset, root: Path | None, parts: Iterable[str] = (), *, again: bool = False
+) -> tuple[Item, ...]:
     """What there is to fetch into ``root``, and how far it is. Asks no server and changes nothing.
 
     Parameters
     ----------
     dataset : Dataset
-    root : Path
+    root : Path or None
+        None: nowhere yet, so nothing of it is there.
     parts : iterable of str
         Only these; default: all.
     again : bool
@@ -78,8 +81,11 @@ def plan(dataset: Dataset, root: Path, parts: Iterable[str] = (), *, again: bool
         raise UsageError(
             f"{dataset.name} has no part {part!r}.{nearest(part, dataset.parts)} Known: {known}."
         )
+    files = [file for file in dataset.files if not wanted or file.part in wanted]
+    if root is None:
+        return tuple(Item(file, Path(file.name), "missing", 0, file.bytes) for file in files)
     record = {} if again else _read_record(root)
-    return tuple(_item(file, root, record) for file in dataset.files if not wanted or file.part in wanted)
+    return tuple(_item(file, root, record) for file in files)
 
 
 def _item(file: Remote, root: Path, record: dict[str, Any]) -> Item:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import typer
 
+from sonoscope.cli.data.fetch import fetch_command, formats_command
 from sonoscope.cli.data.init import init_command
 from sonoscope.cli.data.manifest import manifest_command
 from sonoscope.cli.data.render import render_command
@@ -17,6 +18,8 @@ from sonoscope.cli.data.render import render_command
 #: The verbs in the order of help.
 VERBS: dict[str, Callable[..., int | None]] = {
     "init": init_command,
+    "fetch": fetch_command,
+    "formats": formats_command,
     "manifest": manifest_command,
     "render": render_command,
 }

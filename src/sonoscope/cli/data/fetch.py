@@ -70,7 +70,7 @@ def fetch_command(
         return 0
     dataset = datasets.find(name)
     parts = _words(part)
-    items = fetch.plan(dataset, out or Path(), parts, again=again or out is None)
+    items = fetch.plan(dataset, out, parts, again=again)
     if list_only:
         _show(dataset, items, out)
         return 0
@@ -83,6 +83,7 @@ def fetch_command(
         _say(f"{len(done.downloaded)} downloaded, {done.unpacked:,} files unpacked")
     else:
         _say("all of it is there already")
+    _say(f"list what it holds: sonoscope data manifest {name}:{out} -o manifest.csv")
     return 0
 
 
@@ -177,9 +178,8 @@ def _show(dataset: Dataset, items: Sequence[Item], root: Path | None) -> None:
         print(f"  {item.file.url}")
     left = sum(item.left_bytes for item in items)
     unknown = any(item.size is None and item.state != "done" for item in items)
-    print(
-        f"\nto fetch: {'at least ' if unknown else ''}{gigabytes(left)} (archives need as much again, unpacked)"
-    )
+    known = f"at least {gigabytes(left)}" if left else "unknown until the servers are asked"
+    print(f"\nto fetch: {known if unknown else gigabytes(left)}; archives need as much again to be unpacked")
     if root:
         print(f"target: {root.absolute()}\nfree there: {gigabytes(free_bytes(root))}", flush=True)
 

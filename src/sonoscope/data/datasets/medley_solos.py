@@ -53,7 +53,7 @@ _RECORD = "https://zenodo.org/record/3464194/files"
 DATASET = Dataset(
     name="medley-solos",
     title="Medley-solos-DB",
-    what="21,571 clips of 3 s (22,050 Hz) of eight instruments in solo recordings",
+    what="about 21,570 clips of 3 s (22,050 Hz) of eight instruments in solo recordings",
     licence="CC BY 4.0",
     citation="Lostanlen, Cella: Deep Convolutional Networks on the Pitch Spiral for Musical Instrument Recognition. "
     "ISMIR 2016. doi:10.5281/zenodo.3464194",
