@@ -197,6 +197,8 @@ def _set_offsets(content: zipfile.ZipFile, file: IO[bytes]) -> None:
 
 def _unpack_tar(archive: Path, into: Path) -> None:
     """One pass: a compressed tar has no directory, so members are checked as they come, before each is written."""
+    if not hasattr(tarfile, "data_filter"):
+        raise BadArchive(f"{archive}: Python 3.11.4 or later is needed to unpack this safely. Update Python.")
     try:
         with tarfile.open(archive, "r|*") as content:
             for member in content:

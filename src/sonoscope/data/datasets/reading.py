@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from sonoscope.data import table as tables
 from sonoscope.data.rows import BadManifest
 from sonoscope.data.table import Line
 from sonoscope.errors import nearest
+
+#: Names of a folder among which the nearest to a missing one is looked for.
+NEIGHBOURS = 5000
 
 
 def home(root: Path, *markers: str) -> Path:
@@ -57,7 +61,7 @@ def present(
     if path.is_file():
         return path
     try:
-        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        near = nearest(path.name, (entry.name for entry in islice(path.parent.iterdir(), NEIGHBOURS)))
     except OSError:
         near = f" There is no folder {path.parent}."
     raise BadManifest(f"{told_by}: {path} does not exist.{near} {remedy}")
@@ -110,7 +114,7 @@ def document(path: Path, told_by: str = "") -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
