@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,6 +165,30 @@ def test_reader_that_closes_the_pipe_is_no_error(organ_wav: Path):
         shell=True, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.stderr == "" and ran.stdout.startswith("Usage")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze", "organ.wav"],
+        ["analyze", "organ.wav", "organ2.wav", "-o", "out", "--workers", "2"],
+        ["doctor"],
+    ],
+    ids=["screen", "workers", "doctor"],
+)
+def test_nothing_is_written_into_the_home_folder(words: list[str], organ_wav: Path, tmp_path: Path):
+    """ONNX Runtime's telemetry would leave an identifier there, and send it."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    for name in ("organ.wav", "organ2.wav"):
+        shutil.copy(organ_wav, work / name)
+    kept = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    ran = subprocess.run(
+        [*COMMAND, *words], cwd=work, env=kept | {"HOME": str(home)}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert list(home.rglob("*")) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

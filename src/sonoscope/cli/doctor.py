@@ -92,7 +92,8 @@ def libraries() -> Iterator[Line]:
     """Versions of Python, of this package, and of what it cannot do without; each is really imported."""
     from importlib import import_module
 
-    from sonoscope import __version__
+    # models: before onnxruntime, which it silences.
+    from sonoscope import __version__, models  # noqa: F401
 
     yield Line(OK, "sonoscope", f"{__version__} in {Path(__file__).parents[1]}")
     state = OK if sys.version_info >= (3, 11) else BAD

@@ -1,4 +1,9 @@
-"""Models: bundles by name, and running them without torch."""
+"""Models: bundles by name, and running them without torch.
+
+Importing this package keeps ONNX Runtime from reporting to its makers: its official builds write an identifier
+into the home folder and send events as soon as they are imported, unless ``ORT_DISABLE_TELEMETRY`` is set
+before. Whatever imports onnxruntime imports this package first.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,8 @@ from pathlib import Path
 
 from sonoscope.errors import UnknownName, nearest
 from sonoscope.models.bundle import Bundle, open_bundle
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 #: Where the bundles that come with the package lie.
 SHIPPED = Path(__file__).parents[1] / "bundles"
