@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -38,6 +39,8 @@ from sonoscope.training.loop import TrainSpec, fit, statistics
 from sonoscope.values import Recording
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+DOCUMENT = HERE.parents[1] / "docs" / "models.md"
 FOLDS = ("A", "B", "C", "D")
 IDS = tuple(label.id for label in INSTRUMENTS)
 ELEVEN = tuple(label.id for label in IRMAS)
@@ -168,7 +171,7 @@ def trained(recipe: Recipe, folder: Path) -> Network:
 def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
     """Calibration and decisions per label from the unheard windows of the ``folds`` that have the label."""
     tables = [unheard(recipe, fold) for fold in folds]
-    ratio, beta = recipe.settings["decision"]["low_ratio"], recipe.settings["decision"]["beta"]
+    ratio, beta, lowest = (recipe.settings["decision"][key] for key in ("low_ratio", "beta", "lowest"))
     scaling, decisions = {}, {}
     for k, label in enumerate(IDS):
         rows = [
@@ -179,11 +182,12 @@ def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
         slope, offset = calibration.fit_platt(logits, truth)
         scaling[label] = {"slope": round(slope, 5), "offset": round(offset, 5)}
         probabilities = 1.0 / (1.0 + np.exp(-(slope * logits + offset)))
-        threshold = calibration.best_threshold(probabilities, truth, beta=beta)
+        # Where even the best threshold is poor, saying nothing is better than saying anything.
+        threshold = max(calibration.best_threshold(probabilities, truth, beta=beta), lowest)
         decisions[label] = {
             "threshold": threshold,
             "low_threshold": round(threshold * ratio, 3),
-            "origin": f"best F{beta:g} on windows of recordings from left-out origins, folds {''.join(folds)}",
+            "origin": f"best F{beta:g}, at least {lowest:g}, on windows of recordings from left-out origins, folds {''.join(folds)}",
             "ece": round(calibration.expected_calibration_error(probabilities, truth), 4),
             "operating_points": calibration.operating_points(probabilities, truth),
         }
@@ -237,13 +241,18 @@ def run_bench(recipe: Recipe) -> dict:
                 origins.append(clip.origin)
                 folds.append(fold)
                 rows.append([clip.key, clip.label, clip.name, clip.origin, fold, *(f"{p:.4f}" for p in mean)])
-    with open(recipe.work / "bench.csv", "w", newline="", encoding="utf-8") as file:
+    RESULTS.mkdir(exist_ok=True)
+    with open(RESULTS / "bench.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "name", "origin", "fold", *IDS])
         writer.writerows(rows)
     result = bench.summary(bench.BenchScores(np.array(scores), np.array(truth), origins, folds, ELEVEN))
-    (recipe.work / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(card.bench_table(result))
+    (RESULTS / "bench.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    tables = f"{card.bench_table(result)}\n\n{card.confusion_table(result)}"
+    text = DOCUMENT.read_text(encoding="utf-8")
+    marked = re.sub(r"(<!-- bench -->\n).*?(<!-- /bench -->)", rf"\1\n{tables}\n\n\2", text, flags=re.DOTALL)
+    DOCUMENT.write_text(marked, encoding="utf-8")
+    print(tables)
     return result
 
 
@@ -253,7 +262,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
     if not (folder / "averaged.pt").is_file():
         train(recipe, folder, trainable(recipe), recipe.train_spec(**recipe.settings["final"]))
     scaling, decisions = calibrate(recipe, FOLDS)
-    metrics = {"bench": json.loads((recipe.work / "bench.json").read_text())}
+    metrics = {"bench": json.loads((RESULTS / "bench.json").read_text())}
     allowed = trainable(recipe)
     used = [row for row in recipe.bank.rows if allowed(row) and row["variant"] == "0"]
     frame_s = recipe.feature.hop_samples / recipe.feature.sample_rate

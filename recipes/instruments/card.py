@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def _percent(value: float) -> str:
-    return "–" if value != value else f"{value:.2f}"
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def bench_table(result: dict[str, Any]) -> str:

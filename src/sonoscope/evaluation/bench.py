@@ -118,18 +118,23 @@ def summary(bench: BenchScores, *, draws: int = 1000) -> dict:
         "map": round(plain, 4),
         "map_with_negatives": round(harder, 4),
         "interval_95": interval(bench, draws=draws),
-        "recall": {k: round(v, 4) for k, v in recalls.items()},
+        "recall": _rounded(recalls),
         "recall_by_origin": {
             name: {
                 origin: [round(float(np.mean(h)), 4), len(h)] for origin, h in sorted(_hits(bench)[k].items())
             }
             for k, name in enumerate(bench.classes)
         },
-        "average_precision": {k: round(v, 4) for k, v in precisions.items()},
-        "average_precision_with_negatives": {k: round(v, 4) for k, v in harder_precisions.items()},
+        "average_precision": _rounded(precisions),
+        "average_precision_with_negatives": _rounded(harder_precisions),
         "classes": list(bench.classes),
         "confusion": table.tolist(),
     }
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float | None]:
+    """Four decimals; what could not be measured is null, since JSON knows no NaN."""
+    return {name: None if np.isnan(value) else round(value, 4) for name, value in figures.items()}
 
 
 def _hits(bench: BenchScores) -> list[dict[str, np.ndarray]]:
