@@ -187,7 +187,7 @@ def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
         decisions[label] = {
             "threshold": threshold,
             "low_threshold": round(threshold * ratio, 3),
-            "origin": f"best F{beta:g}, at least {lowest:g}, on windows of recordings from left-out origins, folds {''.join(folds)}",
+            "origin": f"best F{beta:g}, at least {lowest:g}: windows of left-out origins, folds {''.join(folds)}",
             "ece": round(calibration.expected_calibration_error(probabilities, truth), 4),
             "operating_points": calibration.operating_points(probabilities, truth),
         }
