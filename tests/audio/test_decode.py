@@ -125,6 +125,16 @@ def test_plain_samples_are_those_of_libsndfile(tmp_path, rng, write_sound, hear,
     assert heard.decoder.info.container == "wav"
 
 
+def test_peak_and_clipping_are_those_of_the_channel_that_is_heard(tmp_path, write_sound, hear):
+    loud = np.full(44_100, 0.9999, np.float32)
+    loud[5] = np.nan
+    file = write_sound(tmp_path / "a.wav", np.stack([loud, 0.25 * loud, 0 * loud]), 44_100, subtype="FLOAT")
+    first, second, third = (hear(file, channel=channel).decoder for channel in (1, 2, 3))
+    assert (first.peak, first.clipped_share) == (pytest.approx(0.9999), pytest.approx(1, abs=1e-4))
+    assert (second.peak, second.clipped_share) == (pytest.approx(0.25, abs=1e-4), 0.0)
+    assert (third.peak, third.problem) == (0.0, "1 sample was not finite and taken as 0")
+
+
 def test_peak_and_clipping_are_those_of_all_channels(tmp_path, write_sound, hear):
     samples = np.zeros((2, 1000))
     samples[0, 10], samples[1, 10], samples[1, 20:30] = -0.9995, 0.5, 0.9999

@@ -71,9 +71,9 @@ class Decoder:
     duration_s : float
         The same in seconds: after exhaustion the true length.
     peak : float
-        Largest absolute sample of any channel so far, before averaging.
+        Largest absolute sample so far of any channel that is heard, before averaging.
     clipped_share : float
-        Share of all samples of all channels so far with an absolute value of at least 0.999.
+        Share of the samples so far of all channels that are heard with an absolute value of at least 0.999.
     problem : str
         After exhaustion: what was wrong (damage, less sound than the header states, samples that are no
         numbers), or empty.
@@ -149,6 +149,9 @@ class Decoder:
             resampler = soxr.ResampleStream(rate, self._sample_rate, 1, dtype="float32", quality="HQ")
         try:
             for frames in self._frames():
+                if self._channel is not None:
+                    place = min(self._channel, frames.shape[1])
+                    frames = frames[:, place - 1 : place]
                 self._look_at(frames)
                 mono = self._mono(frames)
                 self.n_decoded += len(mono)
@@ -259,15 +262,15 @@ class Decoder:
             self._n_clipped += int(np.count_nonzero(np.abs(frames) >= FULL_SCALE))
 
     def _mono(self, frames: np.ndarray) -> np.ndarray:
-        """One channel, or the mean of all: added one by one, so that no block size changes the rounding."""
+        """The mean of all channels: added one by one, so that no block size changes the rounding."""
         n, channels = frames.shape
-        if channels == 1:
+        if channels == 1 and frames.flags.c_contiguous:
             return frames[:, 0]
         if self._mixed.size < n:
             self._mixed = np.empty(max(n, self._block_samples), np.float32)
         mono = self._mixed[:n]
-        if self._channel is not None:
-            np.copyto(mono, frames[:, min(self._channel, channels) - 1])
+        if channels == 1:
+            np.copyto(mono, frames[:, 0])
             return mono
         np.add(frames[:, 0], frames[:, 1], out=mono)
         for channel in range(2, channels):
