@@ -222,12 +222,7 @@ class Result:
     @property
     def unknown_windows(self) -> int:
         """Windows in which no reported label reaches its threshold: silence, or a reject class only."""
-        columns = [i for i, label in enumerate(self.bundle.labels) if label.kind == "event"]
-        limits = np.array([self.decision.thresholds[self.bundle.labels[i].id] for i in columns])
-        # Scores have 4 decimals but are float32; a hundredth of a step keeps 0.7 from missing a threshold of
-        # 0.7.
-        sounding = self.scores.probabilities[:, columns] >= limits - 1e-6
-        return int(np.count_nonzero(~sounding.any(axis=1)))
+        return event_rules.unknown_windows(self.scores, self.decision, self.bundle.labels)
 
     def clip(self, how: str = "mean") -> dict[str, float]:
         """One probability for each label over the whole recording: ``mean``, ``max``, ``s1`` or ``s2``.

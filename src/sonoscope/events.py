@@ -190,3 +190,12 @@ def _peaks(
     highest = np.maximum.reduceat(both, np.column_stack((first, last + 1)).ravel())[::2]
     logit = (highest & (1 << 17) - 1) - (1 << 16)
     return zip(first.tolist(), last.tolist(), (highest >> 17).tolist(), logit.tolist(), strict=True)
+
+
+def unknown_windows(scores: Scores, decision: Decision, labels: Sequence[Label]) -> int:
+    """How many windows have no reported label at its threshold: silence, or what the model does not know."""
+    columns = [i for i, label in enumerate(labels) if label.kind == "event"]
+    limits = np.array([decision.thresholds[labels[i].id] for i in columns])
+    # Scores have 4 decimals but are float32: a hundredth of a step keeps 0.7 from missing a threshold of 0.7.
+    sounding = scores.probabilities[:, columns] >= limits - _STEP_NOISE * 10.0**-SCORE_DECIMALS
+    return int(np.count_nonzero(~sounding.any(axis=1)))

@@ -83,6 +83,27 @@ def test_options_not_given_are_those_of_the_earlier_run(make, run, tmp_path):
     assert (tmp_path / "out/a.wav.selections.txt").exists()
 
 
+def test_settings_that_return_to_the_defaults_are_named(make, run, tmp_path):
+    folder = make("a.wav")
+    run(folder, threshold=None)
+    runs.decide(tmp_path / "out", {"threshold": "0.6", "min_duration_s": 1.25})
+    spec = runs.RunSpec((str(folder),), str(tmp_path / "out"), workers=1)
+    own = f"{models.load('instruments').min_duration_s:g} s"
+    changes = f"threshold: 0.6 -> the model's own; min-duration: 1.25 s -> {own}"
+    assert f"1 to decide again from kept scores ({changes})" in str(runs.plan(spec))
+    again = runs.run(spec)
+    assert f"1 decided again from kept scores ({changes})" in again.message
+    assert "->" not in runs.run(spec).message
+
+
+def test_the_models_own_thresholds_can_be_asked_for(make, run, tmp_path, contents):
+    run(make("a.wav", "b.wav"), threshold=None, out="own")
+    run(tmp_path / "recordings", threshold="0.6")
+    runs.decide(tmp_path / "out", {"threshold": "model"})
+    assert contents(tmp_path / "out") == contents(tmp_path / "own")
+    assert runs.RunSpec.from_run_json(tmp_path / "out/run.json").threshold is None
+
+
 def test_what_needs_the_recordings_is_refused(make, run, tmp_path):
     run(make("a.wav"))
     with pytest.raises(RunRefused, match=r"cannot give this: hop: .* -> 1\.0\. Analyse again"):

@@ -235,3 +235,26 @@ def test_an_interruption_in_this_process_is_told_and_leaves_no_lock(make, run, t
     with pytest.raises(Stopped, match=r"interrupted\. 1 inputs? .*complete"):
         run(make("a.wav", "b.wav"), report=Interrupting())
     assert leftovers(tmp_path / "out") == []
+
+
+def test_recordings_that_are_no_longer_there_are_counted(make, run, tmp_path):
+    folder = make("a.wav", "b.wav", "c.wav")
+    (folder / "bad.wav").write_text("no sound")
+    assert run(folder).remarks == ()
+    (folder / "a.wav").unlink()
+    (folder / "bad.wav").unlink()
+    (said,) = run(folder).remarks
+    assert said == "1 earlier recording is no longer among the inputs; its results stay"
+    assert "a.wav" in (tmp_path / "out/files.csv").read_text()
+    (folder / "b.wav").unlink()
+    (said,) = run(folder).remarks
+    assert said == "2 earlier recordings are no longer among the inputs; their results stay"
+
+
+def test_a_part_counts_only_what_was_its_own(make, run):
+    folder = make(*(f"{letter}.wav" for letter in "abcdef"), seconds=1)
+    for part in ((1, 2), (2, 2)):
+        assert run(folder, shard=part).remarks == ()
+    (folder / "a.wav").unlink()
+    said = [run(folder, shard=part).remarks for part in ((1, 2), (2, 2))]
+    assert sorted(map(len, said)) == [0, 1]

@@ -430,3 +430,17 @@ def test_a_dry_run_counts_and_writes_nothing(make, run, tmp_path):
     with pytest.raises(RunRefused, match="hop: "):
         runs.plan(runs.RunSpec.from_json(spec.to_json() | {"hop_s": 1.0}))
     assert runs.plan(runs.RunSpec.from_json(spec.to_json() | {"hop_s": 1.0, "overwrite": True})).analyse == 3
+
+
+def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeypatch):
+    folder = make("a.wav", "b.wav")
+    soundfile.write(folder / "silent.wav", np.zeros(44_100), 22_050)
+    assert run(folder, threshold="0").remarks == ()
+    (said,) = run(folder, threshold="1").remarks
+    assert said.startswith("2 recordings are mostly unknown to the model instruments; no other model comes")
+    other = shutil.copytree(models.load("instruments").path, tmp_path / "models" / "bees")
+    described = json.loads((other / "bundle.json").read_text())
+    (other / "bundle.json").write_text(json.dumps(described | {"name": "bees"}))
+    monkeypatch.setenv("SONOSCOPE_MODELS", str(tmp_path / "models"))
+    (said,) = run(folder, threshold="1").remarks
+    assert said.endswith("others: bees (-m NAME; sonoscope models list)")

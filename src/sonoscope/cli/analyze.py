@@ -70,8 +70,8 @@ Threshold = Annotated[
     _option(
         "--threshold",
         metavar="WISH",
-        help="0.5, or violin=0.4,cello=0.6, or precision=0.95, or fpr=0.005, or a file (default: the model's "
-        "own, one for each label).",
+        help="0.5, or violin=0.4,cello=0.6, or precision=0.95, or fpr=0.005, or a file, or model (default: the "
+        "model's own, one for each label).",
     ),
 ]
 Hop = Annotated[
@@ -115,7 +115,13 @@ WindowScores = Annotated[
         "--scores", metavar="[csv|parquet|tsv]", help="Also write the scores of every window; alone: csv."
     ),
 ]
-Raw = Annotated[bool, _option("--raw", help="Also write logits.")]
+Raw = Annotated[
+    bool,
+    _option(
+        "--raw",
+        help="Logits: a column more in tables of events; in tables of --scores instead of probabilities.",
+    ),
+]
 NoScores = Annotated[
     bool,
     _option(

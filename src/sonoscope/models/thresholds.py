@@ -19,8 +19,11 @@ from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.labels import index
 from sonoscope.values import SCORE_DECIMALS, Label
 
+#: The wish for the model's own thresholds, in words: where an earlier wish is to be taken back.
+OWN = "model"
 FORMS = (
-    "a number (0.5), labels (violin=0.4,cello=0.6), precision=0.95, fpr=0.005, or a file (.json, .yaml, .csv)"
+    "a number (0.5), labels (violin=0.4,cello=0.6), precision=0.95, fpr=0.005, a file (.json, .yaml, .csv), or "
+    "model (the model's own)"
 )
 _FILES = (".json", ".yaml", ".yml", ".csv")
 
@@ -44,11 +47,11 @@ def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dic
     Parameters
     ----------
     wish : str, optional
-        ``None``: the bundle's own. ``0.5``: the same for all labels. ``violin=0.4,cello=0.6``: for these (by
-        id, code or synonym), the bundle's own for the others. ``precision=0.95``, ``fpr=0.005``: for each
-        label that is reported, the lowest threshold at which the measured precision (false-positive rate) was
-        at least (at most) that, so that recall is as high as can be. A path: a JSON or YAML mapping of label
-        to threshold, or a CSV table with the columns ``label`` and ``threshold``.
+        ``None`` or ``model``: the bundle's own. ``0.5``: the same for all labels. ``violin=0.4,cello=0.6``:
+        for these (by id, code or synonym), the bundle's own for the others. ``precision=0.95``,
+        ``fpr=0.005``: for each label that is reported, the lowest threshold at which the measured precision
+        (false-positive rate) was at least (at most) that, so that recall is as high as can be. A path: a JSON
+        or YAML mapping of label to threshold, or a CSV table with the columns ``label`` and ``threshold``.
 
     Raises
     ------
@@ -70,15 +73,19 @@ def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dic
 
 def inline(wish: str | None, bundle: Calibrated) -> str | None:
     """``wish`` in a form that needs no file: a file's content as ``label=threshold,…``, everything else as it
-    is.
+    is. The bundle's own are ``None``.
     """
-    if wish is None or not Path(wish.strip()).is_file():
+    if wish is None or wish.strip() == OWN:
+        return None
+    if not Path(wish.strip()).is_file():
         return wish
     return ",".join(f"{label}={value!r}" for label, value in _wished(wish.strip(), bundle).items())
 
 
 def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
     """The labels that ``wish`` changes, and their new thresholds."""
+    if wish == OWN:
+        return {}
     file = Path(wish)
     if wish and file.is_file():
         return _of_labels(_read(file), bundle, where=f"{wish}: ")

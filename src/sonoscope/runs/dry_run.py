@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sonoscope.audio.find import Unlisted
-from sonoscope.runs import folder
+from sonoscope.runs import folder, remarks
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Task
@@ -23,6 +23,7 @@ from sonoscope.runs.standing import standing
 class Plan:
     """Counts of inputs by what would happen to them; ``size_bytes`` is of those that would be read.
 
+    ``changes`` are the decision settings that are not those of the run before.
     ``str(plan)`` says it in a few lines.
     """
 
@@ -35,13 +36,15 @@ class Plan:
     complete: int
     unreadable: int
     size_bytes: int
+    changes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         total = self.analyse + self.decide + self.complete + self.unreadable
+        because = f" ({'; '.join(self.changes)})" if self.decide and self.changes else ""
         lines = [
             f"{total:,} inputs into {self.out}",
             f"  {self.analyse:,} to analyse ({self.size_bytes / 1e6:,.1f} MB)",
-            f"  {self.decide:,} to decide again from kept scores",
+            f"  {self.decide:,} to decide again from kept scores{because}",
             f"  {self.complete:,} complete",
             f"  {self.unreadable:,} that cannot be read",
             f"models: {', '.join(self.models)}; formats: {', '.join(self.formats)}",
@@ -63,6 +66,7 @@ def plan(spec: RunSpec) -> Plan:
     place = Folder(spec.out, spec.shard)
     place.check(setup.settings, overwrite=spec.overwrite)
     counts, size_bytes = _counts(setup, place)
+    before = remarks.earlier(place.out)
     return Plan(
         out=spec.out,
         models=tuple(f"{bundle.name} {bundle.version}" for bundle in setup.bundles),
@@ -73,6 +77,7 @@ def plan(spec: RunSpec) -> Plan:
         complete=counts["complete"],
         unreadable=counts["unreadable"],
         size_bytes=size_bytes,
+        changes=tuple(remarks.changes(before, setup.effective())) if before else (),
     )
 
 

@@ -26,9 +26,10 @@ from sonoscope.runs.job import Task
 from sonoscope.runs.journal import Journal
 from sonoscope.runs.listing import Listing, entries
 from sonoscope.runs.progress import Reporter, Silent
+from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
-from sonoscope.runs.underway import Jobs, Run, plural
+from sonoscope.runs.underway import Jobs, Run
 
 log = logging.getLogger("sonoscope")
 

@@ -253,6 +253,7 @@ class Desk:
     ) -> Record:
         """Decide, and write every result of one input; ``keep`` says that its scores are new."""
         task, spec, results = self._task, self._task.spec, []
+        unknown = "silent" not in facts.note
         kept_sizes = {}
         for bundle, decision, scores in zip(task.bundles, task.decisions, tables, strict=True):
             place = folder.kept_scores(job.recording.name, task.model(bundle))
@@ -269,6 +270,8 @@ class Desk:
             result = file_result(job.recording, bundle, decision, counted, facts, channel=spec.channel)
             self._write_result(result, task.model(bundle), written)
             results.append(result)
+            missed = event_rules.unknown_windows(scores, decision, bundle.labels)
+            unknown = unknown and 2 * missed > len(scores)
         if task.merges:
             with written.open(folder.kept_events(job.recording.name), binary=False) as file:
                 write_merged(results, file, raw=spec.raw)
@@ -278,6 +281,7 @@ class Desk:
             decision=task.decision,
             analysed_s=analysed_s(counted, facts.duration_s, tail=spec.tail),
             events=sum(len(result.events) for result in results),
+            unknown=unknown,
             outputs={**kept_sizes, **written.sizes},
         )
 

@@ -54,6 +54,8 @@ class Record:
         Counted length, and how much of it has scores that count.
     sample_rate, channels : int
         The recording's own; 0 where unknown.
+    unknown : bool
+        No model knew most of it, and it was not silent.
     outputs : dict of str to int
         Every file that belongs to this input, relative to the folder of the run, with its size in bytes.
     at : float
@@ -72,6 +74,7 @@ class Record:
     channels: int = 0
     events: int = 0
     note: str = ""
+    unknown: bool = False
     reason: str = ""
     remedy: str = ""
     outputs: dict[str, int] = field(default_factory=dict)

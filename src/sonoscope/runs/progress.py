@@ -137,8 +137,10 @@ class Terminal:
 
     def finish(self, summary: RunSummary) -> None:
         self._clear()
-        if self._verbosity > 0 and summary.message:
-            self._line(summary.message)
+        if self._verbosity > 0:
+            for text in (*summary.remarks, summary.message):
+                if text:
+                    self._line(text)
 
     def text(self, now: float | None = None) -> str:
         """The line of progress as it stands, without what the terminal adds to it."""

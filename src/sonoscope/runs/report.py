@@ -34,6 +34,7 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     decided: int = 0
+    unknown: int = 0
     events: int = 0
     audio_s: float = 0.0
     worker_cpu_s: float = 0.0

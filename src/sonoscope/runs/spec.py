@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.models import thresholds
 
 TAILS = ("keep", "drop")
 SCORE_KINDS = ("csv", "parquet", "tsv")
@@ -39,7 +40,8 @@ class RunSpec:
     models, formats : tuple of str
         Names of bundles (or bundle folders) and of output formats.
     threshold : str, optional
-        ``0.5``, ``violin=0.4,...``, ``precision=0.95``, ``fpr=0.005`` or a file; None: the model's own.
+        ``0.5``, ``violin=0.4,...``, ``precision=0.95``, ``fpr=0.005`` or a file; None or ``model``: the
+        model's own.
     hop_s, min_duration_s, max_gap_s : float, optional
         Seconds; None: the model's own.
     tail : {"keep", "drop"}
@@ -166,7 +168,7 @@ class RunSpec:
             inputs=tuple(place(text) for text in self.inputs),
             out=place(self.out),
             threshold=place(self.threshold)
-            if self.threshold and Path(self.threshold).is_file()
+            if self.threshold not in (None, thresholds.OWN) and Path(self.threshold).is_file()
             else self.threshold,
         )
 
@@ -177,7 +179,8 @@ class RunSummary:
 
     ``done`` and ``failed`` count all inputs of this run (this shard), ``events`` those of the inputs done. Of
     those done, ``skipped`` were complete before and ``decided`` got new decisions from kept scores.
-    ``exit_code`` is 0, or 1 when some failed.
+    ``exit_code`` is 0, or 1 when some failed. ``message`` sums it up in a line; ``remarks`` are what else
+    the user should know.
     """
 
     out: str
@@ -190,6 +193,7 @@ class RunSummary:
     elapsed_s: float = 0.0
     exit_code: int = 0
     message: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
+from sonoscope import models
 from sonoscope.audio.find import Unlisted
-from sonoscope.runs import combine, folder, report, workers
+from sonoscope.runs import combine, folder, remarks, report, workers
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Outcome, Task, failed, is_about_the_name, unwritable
@@ -53,6 +54,7 @@ class Run:
         OSError
             For what no other input would escape, such as a full disk.
         """
+        earlier = remarks.earlier(self._place.out)
         combine.begin(self._place, self._report("running"))
         self._reporter.start(None, out=str(self._place.out), workers=self._workers)
         self.journal.begin(self._task.decision)
@@ -62,16 +64,32 @@ class Run:
                     self._settle(outcome)
         except FirstFailure as failure:
             combine.begin(self._place, self._report("stopped"))
-            return self._summary(f"{failure} {plural(self.tally.done, 'input')} done.", 1)
+            return self._summary(f"{failure} {remarks.plural(self.tally.done, 'input')} done.", 1)
         for name in self._lost:
             self._change()
             self.journal.add(Record(name, "", GONE))
         self.journal.sync()
         mine = self._report("done")
         missing = combine.finish(self._place, self._task, self.journal, mine, changed=self._changed)
-        text = self._message(missing)
-        log.info("finished: %s", text)
-        return self._summary(text, 1 if self.tally.failed else 0)
+        changes = remarks.changes(earlier, self._setup.effective()) if earlier else []
+        text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing)
+        said = (*remarks.about_absent(self._absent()), *remarks.about_unknown(self.tally, self._models()))
+        log.info("finished: %s", "; ".join((text, *said)))
+        return self._summary(text, 1 if self.tally.failed else 0, said)
+
+    def _absent(self) -> int:
+        """How many recordings were analysed earlier and are not among the inputs any more."""
+        tally = self.tally
+        if len(self.journal) == tally.done + tally.failed:
+            return 0
+        mine = belongs_to(self._setup.spec.shard)
+        done = sum(record.status == DONE and mine(record.name) for record in self.journal.records())
+        return done - tally.done
+
+    def _models(self) -> tuple[list[str], list[str]]:
+        """The names of the models that ran, and of the others there are."""
+        mine = [bundle.name for bundle in self._setup.bundles]
+        return mine, sorted(set(models.names()).difference(mine))
 
     def stopped(self) -> None:
         """Note in ``run.json`` that the run was stopped, if that can still be written."""
@@ -197,6 +215,7 @@ class Run:
             tally.events += record.events
             tally.audio_s += record.duration_s
             tally.decided += status == "decided"
+            tally.unknown += record.unknown
         self._reporter.file_done(
             FileDone(
                 record.name, status, record.duration_s, record.size_bytes, record.events,
@@ -218,27 +237,11 @@ class Run:
         )
         return about | {"part": self._place.part}
 
-    def _message(self, missing: int) -> str:
-        tally, out = self.tally, self._place.out
-        counts = [f"{plural(tally.done, 'input')} done"]
-        if tally.skipped:
-            counts.append(f"{tally.skipped} of them complete before")
-        if tally.decided:
-            counts.append(f"{tally.decided} decided again from kept scores")
-        if tally.failed:
-            counts.append(f"{tally.failed} failed")
-        text = f"{', '.join(counts)}; {plural(tally.events, 'event')} in {out}"
-        if missing:
-            return f"{text}; {plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
-        if tally.failed:
-            return f"{text}; what failed, and why: {out / 'errors.csv'}"
-        return text
-
-    def _summary(self, message: str, exit_code: int) -> RunSummary:
+    def _summary(self, message: str, exit_code: int, said: tuple[str, ...] = ()) -> RunSummary:
         tally = self.tally
         return RunSummary(
             str(self._place.out), tally.done, tally.failed, tally.events, tally.skipped, tally.decided,
-            tally.audio_s, tally.elapsed_s, exit_code, message,
+            tally.audio_s, tally.elapsed_s, exit_code, message, said,
         )  # fmt: skip
 
 
@@ -247,8 +250,3 @@ class FirstFailure(Exception):
 
 
 _END = object()
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 input``, ``3 inputs``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

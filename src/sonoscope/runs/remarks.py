@@ -1,0 +1,109 @@
+"""What is said at the end of a run: one line that sums it up, and what else the user should know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sonoscope.errors import SonoscopeError
+from sonoscope.runs.report import Tally
+from sonoscope.runs.spec import RunSpec
+
+#: The decision settings by field of :class:`RunSpec`: how the command calls each, and what ``None`` means there.
+_DECISIONS = {
+    "threshold": ("threshold", "the model's own"),
+    "min_duration_s": ("min-duration", "the model's own"),
+    "max_gap_s": ("max-gap", "the model's own"),
+    "tail": ("tail", ""),
+    "formats": ("format", ""),
+    "scores": ("scores", "none"),
+    "raw": ("raw", ""),
+}
+
+
+def message(tally: Tally, out: Path, *, changes: list[str], missing: int) -> str:
+    """One line: how many inputs, what became of them, and where it is.
+
+    Parameters
+    ----------
+    changes : list of str
+        The decision settings that are not those of the run before.
+    missing : int
+        Parts of the run that are not finished.
+    """
+    counts = [f"{plural(tally.done, 'input')} done"]
+    if tally.skipped:
+        counts.append(f"{tally.skipped} of them complete before")
+    if tally.decided:
+        because = f" ({'; '.join(changes)})" if changes else ""
+        counts.append(f"{tally.decided} decided again from kept scores{because}")
+    if tally.failed:
+        counts.append(f"{tally.failed} failed")
+    text = f"{', '.join(counts)}; {plural(tally.events, 'event')} in {out}"
+    if missing:
+        return f"{text}; {plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
+    if tally.failed:
+        return f"{text}; what failed, and why: {out / 'errors.csv'}"
+    return text
+
+
+def earlier(out: Path) -> RunSpec | None:
+    """What the run before was asked, from its ``run.json``; None if there was none, or it cannot be read."""
+    try:
+        return RunSpec.from_run_json(out / "run.json")
+    except SonoscopeError:
+        return None
+
+
+def changes(before: RunSpec, after: RunSpec) -> list[str]:
+    """The decision settings that differ, each as ``threshold: 0.6 -> the model's own``."""
+    found = []
+    for field, (option, own) in _DECISIONS.items():
+        was, now = getattr(before, field), getattr(after, field)
+        if (sorted(was) != sorted(now)) if field == "formats" else was != now:
+            found.append(f"{option}: {_in_words(was, own)} -> {_in_words(now, own)}")
+    return found
+
+
+def _in_words(value: Any, own: str) -> str:
+    if value is None:
+        return own
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g} s" if isinstance(value, float) else str(value)
+
+
+def about_absent(count: int) -> list[str]:
+    """That recordings of earlier runs are no longer among the inputs, if so."""
+    if not count:
+        return []
+    if count == 1:
+        return ["1 earlier recording is no longer among the inputs; its results stay"]
+    return [f"{count} earlier recordings are no longer among the inputs; their results stay"]
+
+
+def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str]:
+    """That most of some recordings is nothing that the models know, and which others there are.
+
+    Parameters
+    ----------
+    models : (list of str, list of str)
+        Those that ran, and the others that can be named.
+    """
+    if not tally.unknown:
+        return []
+    ran, others = models
+    known_to = f"the model {ran[0]}" if len(ran) == 1 else f"the models {', '.join(ran)}"
+    if others:
+        rest = f"others: {', '.join(others)} (-m NAME; sonoscope models list)"
+    else:
+        rest = "no other model comes with sonoscope (-m FOLDER takes one from elsewhere)"
+    verb = "is" if tally.unknown == 1 else "are"
+    return [f"{plural(tally.unknown, 'recording')} {verb} mostly unknown to {known_to}; {rest}"]
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 input``, ``3 inputs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
