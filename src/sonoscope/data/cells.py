@@ -20,6 +20,8 @@ def labels(text: str) -> tuple[str, ...]:
     >>> labels("violin; cello|violin;")
     ('violin', 'cello')
     """
+    if not text:
+        return ()
     return tuple(dict.fromkeys(word.strip() for word in _SEPARATORS.split(text) if word.strip()))
 
 
@@ -32,6 +34,8 @@ def joined(names: Iterable[str]) -> str:
         If a label could not be read back.
     """
     names = tuple(names)
+    if not names:
+        return ""
     for name in names:
         if labels(name) != (name,):
             raise BadManifest(

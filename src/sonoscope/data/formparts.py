@@ -78,36 +78,45 @@ def path_column(table: Table) -> str:
     )
 
 
-def row(line: Line, column: str, lists: Lists, used: Sequence[str] = ()) -> Row:
-    """The row of a line: the file is in ``column``; what is neither known nor ``used`` becomes ``extra``."""
-    given = line.cells
-    duration = OTHER_DURATION if OTHER_DURATION in given else "duration_s"
-    start_s, duration_s = cells.span(line, "start_s", duration, END)
+def row_maker(table: Table, column: str, used: Sequence[str] = ()) -> Callable[[Line, Lists], Row]:
+    """A function that makes the row of a line and its labels.
+
+    The file is in ``column``; what is neither known nor ``used`` becomes ``extra``.
+    """
+    duration = OTHER_DURATION if OTHER_DURATION in table.columns else "duration_s"
     known = {*COLUMNS, *ABOUT, END, duration, column, *used}
-    return Row(
-        given[column],
-        start_s,
-        duration_s,
-        lists.labels,
-        lists.absent,
-        lists.unknown,
-        group=given.get("group", ""),
-        split=given.get("split", ""),
-        source=given.get("source", ""),
-        licence=given.get("licence", ""),
-        site=given.get("site", ""),
-        recorder=given.get("recorder", ""),
-        start_datetime=cells.moment(line, "start_datetime"),
-        annotation=given.get("annotation", ""),
-        extra={key: given[key] for key in given if key not in known},
-    )
+    further = [key for key in table.columns if key not in known]
+
+    def make(line: Line, lists: Lists) -> Row:
+        given = line.cells
+        start_s, duration_s = cells.span(line, "start_s", duration, END)
+        return Row(
+            given[column],
+            start_s,
+            duration_s,
+            lists.labels,
+            lists.absent,
+            lists.unknown,
+            group=given.get("group", ""),
+            split=given.get("split", ""),
+            source=given.get("source", ""),
+            licence=given.get("licence", ""),
+            site=given.get("site", ""),
+            recorder=given.get("recorder", ""),
+            start_datetime=cells.moment(line, "start_datetime"),
+            annotation=given.get("annotation", ""),
+            extra={key: given[key] for key in further},
+        )
+
+    return make
 
 
 def lists(line: Line, names: Names, column: str = "labels") -> Lists:
     """The columns with lists of labels, those that sound in ``column``."""
     columns = (column, *LISTS[1:])
     found = Lists(*(names.translate(line, key, cells.labels(line.cells.get(key, ""))) for key in columns))
-    cells.check_disjoint(line, dict(zip(columns, found, strict=True)))
+    if sum(map(bool, found)) > 1:
+        cells.check_disjoint(line, dict(zip(columns, found, strict=True)))
     return found
 
 

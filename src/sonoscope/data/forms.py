@@ -31,7 +31,8 @@ def recognise(table: Table) -> Form:
     """
     columns = set(table.columns)
     if marks.BITS in columns:
-        return FORMS["mel" if "mel_path" in columns else "bits"]
+        is_mel = columns & {"mel_path", "orig_path"} and columns.isdisjoint(formparts.PATHS)
+        return FORMS["mel" if is_mel else "bits"]
     formparts.path_column(table)
     if "labels" in columns:
         return FORMS["sonoscope"]
@@ -46,8 +47,8 @@ def path_column(table: Table) -> str:
 
 
 def _own_reader(table: Table, names: Names) -> Reader:
-    column = formparts.path_column(table)
-    return lambda line: formparts.row(line, column, formparts.lists(line, names))
+    make = formparts.row_maker(table, formparts.path_column(table))
+    return lambda line: make(line, formparts.lists(line, names))
 
 
 def _write_own(manifest: Manifest) -> Cells:
@@ -61,7 +62,7 @@ def _write_own(manifest: Manifest) -> Cells:
 
 
 def _label_reader(table: Table, names: Names) -> Reader:
-    column = formparts.path_column(table)
+    make = formparts.row_maker(table, formparts.path_column(table), ["label"])
 
     def read(line: Line) -> Row:
         for name in cells.labels(line.cells["label"]):
@@ -71,7 +72,7 @@ def _label_reader(table: Table, names: Names) -> Reader:
                     "is a number",
                     "A number needs an order, which a table does not state: use names.",
                 )
-        return formparts.row(line, column, formparts.lists(line, names, "label"), ["label"])
+        return make(line, formparts.lists(line, names, "label"))
 
     return read
 

@@ -42,10 +42,11 @@ README = """\
 
 From here on, in this folder:
 
-    sonoscope data manifest clips -o clips/manifest.csv --labels-from folder
+    sonoscope data manifest clips -o manifest.csv --labels-from folder
     sonoscope analyze recordings -o results/first
 
-All paths in manifests are relative, so the whole folder can be moved or copied.
+The manifest checks its labels against labels.json, which lies beside it. All paths in it are relative, so the whole
+folder can be moved or copied.
 """
 
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sonoscope.data import forms, labelmap, paths, roots, table
+from sonoscope.data.formparts import OTHER_DURATION
 from sonoscope.data.labelmap import Names
 from sonoscope.data.roots import ROOT_COLUMN, Reference
 from sonoscope.data.rows import COLUMNS, BadManifest, Manifest, Row
@@ -33,7 +34,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Columns that are numbers in Parquet.
-_NUMBERS = ("start_s", "duration_s", "dur_s")
+_NUMBERS = ("start_s", "duration_s", OTHER_DURATION)
 #: The copy of a training set's manifest in a model's folder.
 MODEL_COPY = "training-manifest.csv"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -84,7 +85,7 @@ def read(
     ]
     base, settled = roots.settle(references, path.parent, root)
     places = iter(settled)
-    rows = [row.with_paths({column: next(places) for column in row.paths()}) for row in rows]
+    rows = [_with_paths(row, places) for row in rows]
     _check_repeats(rows, found)
     return Manifest(tuple(rows), base, names.ids)
 
@@ -94,6 +95,12 @@ def _paths(line: Line, row: Row, named: str) -> list[tuple[str, str]]:
     if not row.path:
         line.fail(named, "names no file", "Fill it in, or remove the row.")
     return [(named if column == "path" else column, text) for column, text in row.paths().items()]
+
+
+def _with_paths(row: Row, places: Iterator[str]) -> Row:
+    before = row.paths()
+    after = {column: next(places) for column in before}
+    return row if after == before else row.with_paths(after)
 
 
 def _portable(line: Line, column: str, text: str, remap: Sequence[tuple[str, str]]) -> str:
@@ -241,13 +248,19 @@ def append(path: str | Path, new: Manifest) -> int:
         return len(new)
     if not new.rows:
         return 0
-    columns, rows = _placed(new, path.parent, forms.FORMS["sonoscope"])
-    added = [dict(zip(columns, row, strict=True)) for row in rows]
-    found = table.read(path)
+    found = table.header(path)
     if forms.recognise(found).name != "sonoscope":
         raise BadManifest(f"{path} is a table of another form. Write a manifest to a new file first.")
-    table.append(path, found, added, _NUMBERS)
-    return len(added)
+    columns, rows = _placed(new, path.parent, forms.FORMS["sonoscope"])
+    theirs = {"path": forms.path_column(found)}
+    if OTHER_DURATION in found.columns:
+        theirs["duration_s"] = OTHER_DURATION
+    columns = [theirs.get(column, column) for column in columns]
+    added = [dict(zip(columns, row, strict=True)) for row in rows]
+    if "start_s" not in found.columns and not any(row.start_s for row in new.rows):
+        added = [{**row, "start_s": ""} for row in added]
+    table.append(path, added, _NUMBERS)
+    return len(rows)
 
 
 def copy_into(manifest: Manifest, folder: str | Path, *, name: str = MODEL_COPY) -> Path:

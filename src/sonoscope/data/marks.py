@@ -41,6 +41,7 @@ def column_reader(table: Table, names: Names) -> Reader:
     columns = _labels_of_columns(table, names)
     judged = {column: label for column in table.columns if (label := _judged_by(column, columns))}
     elsewhere = tuple(label for label in names.ids if label not in columns)
+    make = formparts.row_maker(table, path, [*columns.values(), *judged])
 
     def read(line: Line) -> Row:
         said = {label: _mark(line, column, bool(names.ids)) for label, column in columns.items()}
@@ -53,7 +54,7 @@ def column_reader(table: Table, names: Names) -> Reader:
                 said[label] = None
         lists = Lists(*(tuple(k for k, v in said.items() if v is value) for value in (True, False, None)))
         lists = lists._replace(unknown=(*lists.unknown, *elsewhere))
-        return formparts.row(line, path, lists, [*columns.values(), *judged])
+        return make(line, lists)
 
     return read
 
@@ -132,9 +133,9 @@ def write_columns(manifest: Manifest) -> Cells:
 
 def bit_reader(table: Table, names: Names) -> Reader:
     """``label_multi`` with the file in any column for it."""
-    column = formparts.path_column(table)
+    make = formparts.row_maker(table, formparts.path_column(table), [BITS])
     _need_map(table, names)
-    return lambda line: formparts.row(line, column, _bits(line, names), [BITS])
+    return lambda line: make(line, _bits(line, names))
 
 
 def mel_reader(table: Table, names: Names) -> Reader:
@@ -146,12 +147,13 @@ def mel_reader(table: Table, names: Names) -> Reader:
                 f"{table.name}, line 1: no column {column!r}.{nearest(column, table.columns)} "
                 f"A table of spectrograms has {', '.join(MEL)}."
             )
+    make = formparts.row_maker(table, "orig_path", [BITS])
 
     def read(line: Line) -> Row:
         frames = line.cells["n_frames"]
         if not (frames.isdecimal() and int(frames)):
             line.fail("n_frames", "is not a number of frames", "It is a whole number, 1 or more.")
-        return formparts.row(line, "orig_path", _bits(line, names), [BITS])
+        return make(line, _bits(line, names))
 
     return read
 
@@ -175,7 +177,7 @@ def _bits(line: Line, names: Names) -> Lists:
 
 def _refuse_bits(line: Line, text: str, names: Names) -> NoReturn:
     wanted = f"{len(names.ids)} characters 0 or 1, one for each label of the map"
-    if len(text.partition(".")[0]) < len(names.ids) and _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and (len(text) < len(names.ids) or not text.isdecimal()):
         line.fail(
             BITS,
             f"has lost its leading zeros, or is of another label map: {wanted} are needed",

@@ -25,6 +25,8 @@ from sonoscope.errors import UnreadableAudio, UsageError, nearest
 
 #: ``C:\\`` or ``C:/``; a lone ``C:`` before a name is no drive, since ``a:b.wav`` is a name on Linux and macOS.
 _DRIVE = re.compile(r"[A-Za-z]:(?=/|$)")
+#: Nothing to be done: parts without a dot in front, and no colon.
+_PLAIN = re.compile(r"(?:[^./\\:][^/\\:]*(?:/[^./\\:][^/\\:]*)*)?")
 #: The prefixes by which Windows turns off its limit of 260 characters.
 _LONG_SHARE, _LONG = "//?/UNC/", "//?/"
 #: What Windows allows in no name, and the names it keeps for devices.
@@ -40,6 +42,8 @@ def portable(text: str) -> str:
     >>> portable("\\\\\\\\server\\\\share\\\\x.wav")
     '//server/share/x.wav'
     """
+    if _PLAIN.fullmatch(text):
+        return text
     text = text.replace("\\", "/")
     if text.startswith(_LONG_SHARE):
         text = "//" + text[len(_LONG_SHARE) :]

@@ -133,24 +133,26 @@ class Manifest:
     def where(self, test: Callable[[Row], bool] | None = None, /, **values: str | Iterable[str]) -> Manifest:
         """The rows for which ``test`` holds and every column has the value, or one of the values, given.
 
-        ``m.where(split="train")``, ``m.where(split=("train", "val"), site="A")``,
-        ``m.where(lambda row: "violin" in row.labels)``; columns of ``extra`` count too.
+        ``m.where(split=("train", "val"), site="A")``, ``m.where(labels="violin")`` (among others),
+        ``m.where(lambda row: row.start_s < 60)``; columns of ``extra`` count too.
 
         Raises
         ------
         UsageError
-            If no row has such a column.
+            If no row has such a column of text.
         """
         wanted = {key: {value} if isinstance(value, str) else set(value) for key, value in values.items()}
-        known = {*COLUMNS, *(key for row in self.rows for key in row.extra)}
+        known = {*COLUMNS, *(key for row in self.rows for key in row.extra)} - {"start_s", "duration_s"}
         for key in wanted:
             if key not in known:
-                raise UsageError(f"no column {key!r} in this manifest. Known: {', '.join(sorted(known))}.")
+                raise UsageError(
+                    f"no column {key!r} of text in this manifest. Known: {', '.join(sorted(known))}."
+                )
         kept = (
             row
             for row in self.rows
             if (test is None or test(row))
-            and all(_value(row, key) in any_of for key, any_of in wanted.items())
+            and all(not any_of.isdisjoint(_values(row, key)) for key, any_of in wanted.items())
         )
         return replace(self, rows=tuple(kept))
 
@@ -197,8 +199,7 @@ class Manifest:
         return sounds, known
 
 
-def _value(row: Row, column: str) -> str:
-    if column not in COLUMNS:
-        return row.extra.get(column, "")
-    value = getattr(row, column)
-    return ";".join(value) if isinstance(value, tuple) else value
+def _values(row: Row, column: str) -> tuple[str, ...]:
+    """What a column of text, or of labels, holds."""
+    value = getattr(row, column) if column in COLUMNS else row.extra.get(column, "")
+    return value if isinstance(value, tuple) else (value,)

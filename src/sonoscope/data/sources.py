@@ -10,7 +10,8 @@
 
 The types of Lumen are understood as well: ``csv:FILE``, ``inference:PATH`` (recordings without labels),
 ``irmastrain:FOLDER``, ``irmastest:FOLDER`` and ``openmic:FOLDER``. A drive of Windows (``C:\\sounds``) is no type: a
-type has at least two letters.
+type has at least two letters. ``mirdata:NAME:FOLDER`` and ``soundata:NAME:FOLDER`` are data sets that those libraries
+read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from sonoscope.data import manifest
 from sonoscope.data.rows import BadManifest, Manifest
@@ -54,11 +55,11 @@ class Source:
         return f"{text}/{self.split}" if self.split else text
 
 
-def _datasets() -> dict[str, Any]:
-    """Data sets by name; their readers are imported when the first is asked for."""
-    from sonoscope.data.datasets import DATASETS
+def _datasets() -> ModuleType:
+    """The data sets; their readers are imported when the first is asked for."""
+    from sonoscope.data import datasets
 
-    return DATASETS
+    return datasets
 
 
 def parse(text: str) -> Source:
@@ -69,7 +70,7 @@ def parse(text: str) -> Source:
     UnknownName
         If it begins with a type that does not exist.
     UsageError
-        If a data set comes without a folder.
+        If a data set comes without a folder, or a library that reads it is not installed.
     """
     typed = _TYPED.fullmatch(text)
     if typed is None or os.path.lexists(text):
@@ -79,22 +80,25 @@ def parse(text: str) -> Source:
         return Source(kind, path)
     datasets = _datasets()
     name, split = ALIASES.get(kind, (kind, ""))
-    if name not in datasets:
-        known = (*datasets, *ALIASES, TABLE, UNLABELLED)
+    if kind in datasets.adapters.LIBRARIES:
+        inner, _, path = path.partition(":")
+        name = f"{kind}:{inner}"
+    elif name not in datasets.DATASETS:
+        known = (*datasets.DATASETS, *datasets.adapters.LIBRARIES, *ALIASES, TABLE, UNLABELLED)
         raise UnknownName(
             f"{text!r}: unknown data set {kind!r}.{nearest(kind, known)} Known: {', '.join(sorted(known))}."
         )
     above, _, last = path.replace("\\", "/").rpartition("/")
-    if not split and last in datasets[name].splits:
+    if not split and last in datasets.find(name).splits:
         path, split = path[: len(above)], last
     if not path:
-        raise UsageError(f"{text!r} does not say where the data set is: {kind}:FOLDER")
+        raise UsageError(f"{text!r} does not say where the data set is: {name}:FOLDER")
     return Source(name, path, split)
 
 
 def _untyped(text: str) -> Source:
     name, _, split = text.partition("/")
-    if not os.path.lexists(text) and (name in ALIASES or name in _datasets()):
+    if not os.path.lexists(text) and (name in ALIASES or name in _datasets().DATASETS):
         raise UsageError(
             f"{text!r} does not say where the data set is: {name}:FOLDER{'/' + split if split else ''}"
         )
@@ -186,8 +190,10 @@ def _load(
         return manifest.read(path / OWN_MANIFEST, labels=labels, root=root, remap=remap)
     if not path.is_dir():
         raise UsageError(f"{source}: {source.path!r} is no folder")
-    dataset = _datasets()[source.type or "folder"]
-    rows = tuple(row for row in dataset.rows(path) if not source.split or row.split == source.split)
+    found: Manifest = _datasets().read(source.type or "folder", path)
+    if not source.split:
+        return found
+    rows = tuple(row for row in found.rows if row.split == source.split)
     if not rows:
         raise UsageError(f"{source}: no recordings of the split {source.split!r} in {source.path!r}")
-    return Manifest(rows, path.absolute(), tuple(dataset.labels))
+    return replace(found, rows=rows)

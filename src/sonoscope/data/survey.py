@@ -75,13 +75,10 @@ def _surveyed(
     for found in find([folder]):
         if isinstance(found, Unlisted):
             yield Problem(found.name, 0.0, None, found.reason, found.remedy)
-        elif "\\" in found.name:
+        elif paths.portable(found.name) != found.name or paths.is_absolute(found.name):
+            reason = "its name has a back-slash, bytes that are no text, or begins like a drive of Windows"
             yield Problem(
-                found.name,
-                0.0,
-                None,
-                "a name with a back-slash, or with bytes that are no text, cannot be told from a path of Windows",
-                "Rename the file.",
+                found.name, 0.0, None, f"{reason}: elsewhere it would mean another file", "Rename it."
             )
         elif paths.same_name(found.name) not in known:
             yield _row(found, labels_from, durations)

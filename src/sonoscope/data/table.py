@@ -29,7 +29,7 @@ VERSION = 1
 _SPECIAL = re.compile(r'["\r\n]')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
     """One row as text: cells by column name, and where it stands."""
 
@@ -78,6 +78,23 @@ def read(path: str | Path) -> Table:
     return table
 
 
+def header(path: Path) -> Table:
+    """The table without its lines, which are not looked at.
+
+    Raises
+    ------
+    BadManifest
+        As :func:`read`.
+    """
+    if path.suffix.lower() == ".parquet":
+        return Table(str(path), tuple(_parquet_file(path).schema_arrow.names), ())
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        reader = csv.reader(file, delimiter=_delimiter(first, path), strict=True)
+        return Table(str(path), _header(next(reader, []), path), ())
+
+
 def _check_version(line: Line) -> None:
     """A later schema says so in a column; its columns may mean something else."""
     stated = line.cells.get(VERSION_COLUMN, "").strip()
@@ -90,15 +107,21 @@ def _check_version(line: Line) -> None:
 
 def _read_csv(path: Path) -> Table:
     text = decoded(path)
-    header_text = text.partition("\n")[0]
-    delimiter = "\t" if "\t" in header_text else ","
-    if delimiter == "," and ";" in header_text and "," not in header_text:
+    delimiter = _delimiter(text, path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    return Table(str(path), *_cells(reader, path))
+
+
+def _delimiter(text: str, path: Path) -> str:
+    """A comma, or a tab where the header has tabs and no comma."""
+    header = text.partition("\n")[0]
+    if "," in header:
+        return ","
+    if ";" in header:
         raise BadManifest(
             f"{path}, line 1: cells are separated by ';'. Save it with commas: ';' stands between labels."
         )
-    return Table(
-        str(path), *_cells(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), path)
-    )
+    return "\t" if "\t" in header else ","
 
 
 def decoded(path: Path) -> str:
@@ -164,22 +187,25 @@ _PURPOSE = "a manifest in Parquet"
 
 
 def _read_parquet(path: Path) -> Table:
-    arrow, parquet = optional("pyarrow", "tables", _PURPOSE), optional("pyarrow.parquet", "tables", _PURPOSE)
-    try:
-        table = parquet.read_table(path)
-    except (arrow.ArrowException, OSError) as error:
-        raise BadManifest(f"{path}: not a Parquet file ({error})") from None
-    stated = (table.schema.metadata or {}).get(PARQUET_KEY, b"1").decode()
-    columns = tuple(table.column_names)
-    lines = (
-        Line(str(path), number, {key: _text(value) for key, value in row.items()}, "row")
-        for number, row in enumerate(table.to_pylist(), start=1)
-    )
+    file = _parquet_file(path)
+    stated = (file.schema_arrow.metadata or {}).get(PARQUET_KEY, b"1").decode()
     if stated != str(VERSION):
         raise BadManifest(
             f"{path}: schema {stated}, not {VERSION}, which this sonoscope knows. Update sonoscope."
         )
-    return Table(str(path), columns, tuple(lines))
+    lines = (
+        Line(str(path), number, {key: _text(value) for key, value in row.items()}, "row")
+        for number, row in enumerate(file.read().to_pylist(), start=1)
+    )
+    return Table(str(path), tuple(file.schema_arrow.names), tuple(lines))
+
+
+def _parquet_file(path: Path) -> Any:
+    arrow, parquet = optional("pyarrow", "tables", _PURPOSE), optional("pyarrow.parquet", "tables", _PURPOSE)
+    try:
+        return parquet.ParquetFile(path)
+    except (arrow.ArrowException, OSError) as error:
+        raise BadManifest(f"{path}: not a Parquet file ({error})") from None
 
 
 def _text(value: Any) -> str:
@@ -258,22 +284,23 @@ def put(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def append(path: Path, table: Table, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:
+def append(path: Path, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:
     """Add rows to the file of a table; what a CSV holds stays byte for byte.
 
     Values that have no column get one, at the end of every line.
     """
-    further = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in table.columns]
+    known = header(path).columns
+    further = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in known]
     further = [key for key in further if any(row.get(key) for row in rows)]
-    columns = (*table.columns, *further)
+    columns = (*known, *further)
     lines = [[row.get(column, "") for column in columns] for row in rows]
     if path.suffix.lower() == ".parquet" or further:
-        kept = [[line.cells.get(column, "") for column in columns] for line in table.lines]
+        kept = [[line.cells.get(column, "") for column in columns] for line in read(path).lines]
         write(path, columns, [*kept, *lines], numbers)
         return
     content = path.read_bytes()
-    header = content.partition(b"\n")[0]
-    end = "\r\n" if header.endswith(b"\r") else "\n"
+    first = content.partition(b"\n")[0].decode("utf-8", "replace")
+    end = "\r\n" if first.endswith("\r") else "\n"
     if not content.endswith(b"\n"):
         content += end.encode()
-    put(path, content + csv_text(lines, "\t" if b"\t" in header else ",", end).encode())
+    put(path, content + csv_text(lines, _delimiter(first, path), end).encode())

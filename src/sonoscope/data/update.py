@@ -14,8 +14,8 @@ from sonoscope.data.survey import Problem, check, survey
 from sonoscope.errors import UsageError, nearest
 from sonoscope.values import Label
 
-#: Rows found are written at least this often, so that whoever interrupts loses no more than this.
-PUBLISH_S = 30.0
+#: Rows found are written at least this often, so that whoever interrupts loses little, and memory holds few.
+PUBLISH_S, PUBLISH_ROWS = 30.0, 10_000
 
 LabelWish = str | Path | Sequence[str | Label] | None
 
@@ -86,7 +86,7 @@ def add_folder(
                 pending.append(fits(found))
             if progress is not None:
                 progress(added + len(pending) + len(problems))
-            if time.monotonic() - published > PUBLISH_S:
+            if len(pending) >= PUBLISH_ROWS or time.monotonic() - published > PUBLISH_S:
                 publish()
     finally:
         if pending or not path.exists():
