@@ -19,8 +19,11 @@ from av.error import FFmpegError
 
 from sonoscope.audio.reader import AudioInfo, NotDecodable
 
-#: Containers whose stated length is a statement, not an estimate from bit rates.
-STATED = frozenset({"mov", "asf", "avi", "caf", "flac", "wav", "w64", "aiff", "matroska"})
+#: Containers whose length FFmpeg takes from the header, not from the size of the file or its last packet.
+STATED = frozenset({"mov", "caf", "flac", "wav", "w64", "aiff", "matroska"})
+
+#: How files begin that FFmpeg would open if their header were whole.
+KNOWN = (b"OggS", b"\x1aE\xdf\xa3", b"RIFF", b"FORM", b"fLaC", b".snd", b"caff", b"\x30\x26\xb2\x75")
 
 CONVERT = "Convert it with ffmpeg to FLAC or WAV, or copy it again from where it came."
 
@@ -209,7 +212,7 @@ def _unopened(file: BinaryIO, error: Exception) -> str:
     head = file.read(16)
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free", b"skip"):
         return "its index (the moov atom) is missing: the recording was cut off before it was finished"
-    if head[:4] in (b"OggS", b"\x1aE\xdf\xa3", b"RIFF", b"FORM", b"fLaC", b"\x30\x26\xb2\x75"):
+    if head[:4] in KNOWN:
         return "its header is damaged or cut off"
     detail = getattr(error, "strerror", None) or str(error)
     return f"is in no format of sound that FFmpeg knows ({detail}; it begins with {head.hex(' ')})"

@@ -14,6 +14,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -78,7 +79,7 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> Iterator[Recording | Unlis
     if not inputs:
         raise UsageError("no input given: name a file, a folder, a pattern or an archive")
     given = _without_repeats([entry for text in inputs for entry in _expanded(os.fspath(text))])
-    return _listed(given, names(given))
+    return _listed(given, names(given, _is_listed))
 
 
 def _listed(given: list[Input], names: list[str]) -> Iterator[Recording | Unlisted]:
@@ -101,15 +102,26 @@ def _expanded(text: str) -> Iterator[Input]:
         return
     if not glob.has_magic(text):
         raise UsageError(_missing(text))
-    found = False
+    fixed, found = _n_parts(_fixed_part(text)), False
     for path in sorted(glob.glob(text, recursive=True)):
         kind = _kind(path)
         # "*.dat" asks for that kind of file; "site*" asks for what is sound.
         if kind != "file" or _is_sound(path) or _suffix(text).strip("*?"):
             found = True
-            yield Input(path, kind)
+            yield Input(path, kind, max(_n_parts(path) - fixed, 0))
     if not found:
         raise UsageError(f"no file matches {text!r}. In a shell, quote patterns that sonoscope is to expand.")
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folders that a pattern begins with, up to the first that has a wildcard."""
+    while glob.has_magic(pattern):
+        pattern = os.path.dirname(pattern)
+    return pattern
+
+
+def _n_parts(path: str) -> int:
+    return len(Path(os.path.abspath(path)).parts)
 
 
 def _kind(path: str) -> str:
@@ -167,6 +179,14 @@ def _is_within(path: str, kind: str, folders: set[str]) -> bool:
     return False
 
 
+def _is_listed(folder: str, name: str) -> bool:
+    """Whether listing ``folder`` gives a recording ``name``, or may give some below it."""
+    path = os.path.join(folder, name)
+    if any(map(_is_hidden, name.split("/"))):
+        return False
+    return os.path.isdir(path) or (_is_sound(name) and os.path.lexists(path))
+
+
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
@@ -210,9 +230,12 @@ def _sorted_entries(folder: str) -> list[tuple[str, bool]]:
         for entry in entries:
             if _is_hidden(entry.name):
                 continue
-            if entry.is_dir():
-                found.append((entry.name, True))
-            elif _is_sound(entry.name) and (entry.is_file() or entry.is_symlink()):
+            # A link to itself is an error of the system's, and so is one to a place that may not be entered.
+            with suppress(OSError):
+                if entry.is_dir():
+                    found.append((entry.name, True))
+                    continue
+            if _is_sound(entry.name) and (entry.is_symlink() or entry.is_file()):
                 found.append((entry.name, False))
     found.sort()
     return found
