@@ -640,6 +640,34 @@ def test_add_rows_takes_new_and_good_rows_only(tmp_path: Path) -> None:
         update.add_rows(path, new, form="label")
 
 
+def test_rows_of_a_narrower_map_say_what_nobody_judged(tmp_path: Path) -> None:
+    labels = [Label("violin", code="vio"), Label("drums")]
+    new = Manifest((Row("a.wav", labels=("vio",)), Row("b.wav", unknown=("*",))), tmp_path, ("vio",))
+    done = update.add_rows(tmp_path / "m.csv", new, look=False, labels=labels)
+    assert done == update.Updated(2, 0)
+    found = manifest.read(tmp_path / "m.csv")
+    assert found.label_map == ("violin", "drums"), "the map lies beside it"
+    assert found.rows[0] == Row("a.wav", labels=("violin",), unknown=("drums",))
+    assert found.rows[1].unknown == ("*",)
+    before = (tmp_path / "m.csv").read_bytes()
+    with pytest.raises(
+        UsageError, match=r"c\.wav: the label 'drum' is not in the label map\. Did you mean 'drums'"
+    ):
+        update.add_rows(tmp_path / "m.csv", Manifest((Row("c.wav", labels=("drum",)),), tmp_path), look=False)
+    with pytest.raises(BadManifest, match="is another label map"):
+        update.add_rows(tmp_path / "m.csv", new, look=False, labels="irmas")
+    assert (tmp_path / "m.csv").read_bytes() == before
+
+
+def test_labels_of_one_side_only_are_told_where_there_is_no_map(tmp_path: Path) -> None:
+    update.add_rows(tmp_path / "m.csv", Manifest((Row("a.wav", labels=("bee",)),), tmp_path), look=False)
+    new = Manifest((Row("b.wav", labels=("fly",)),), tmp_path)
+    (warning,) = update.add_rows(tmp_path / "m.csv", new, look=False).warnings
+    assert "or only the new ones: bee, fly. The other rows count as not having them" in warning
+    again = Manifest((Row("c.wav", labels=("fly", "bee")),), tmp_path)
+    assert update.add_rows(tmp_path / "m.csv", again, look=False).warnings == ()
+
+
 def test_the_copy_for_a_model_tells_no_path_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     found = Manifest(

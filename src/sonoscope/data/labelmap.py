@@ -140,6 +140,26 @@ def write(labels: Sequence[Label], folder: Path) -> Path:
     return folder / JSON_NAME
 
 
+def is_kept(labels: Sequence[Label], folder: Path) -> bool:
+    """Whether a folder has this label map; False if it has none.
+
+    Raises
+    ------
+    BadManifest
+        If another map is there.
+    """
+    path = folder / JSON_NAME
+    if not path.is_file():
+        return False
+    there, wanted = ([label.id for label in each] for each in (read(path), labels))
+    if there != wanted:
+        raise BadManifest(
+            f"{path} is another label map: it has {', '.join(there)}; {', '.join(wanted)} is needed. "
+            "Write to another folder, or name that map."
+        )
+    return True
+
+
 def keep(labels: Sequence[str | Label], folder: Path) -> None:
     """See to it that a folder has this label map: write it, unless it is there.
 
@@ -148,17 +168,11 @@ def keep(labels: Sequence[str | Label], folder: Path) -> None:
     BadManifest
         If another map is there.
     """
-    wanted = _checked([label if isinstance(label, Label) else Label(label) for label in labels], str(folder))
-    path = folder / JSON_NAME
-    if not path.is_file():
+    wanted = _checked(
+        [label if isinstance(label, Label) else Label(label) for label in labels], str(folder / JSON_NAME)
+    )
+    if not is_kept(wanted, folder):
         write(wanted, folder)
-        return
-    there = [label.id for label in read(path)]
-    if there != [label.id for label in wanted]:
-        raise BadManifest(
-            f"{path} is another label map: it has {', '.join(there)}; {', '.join(label.id for label in wanted)} "
-            "is needed. Write to another folder, or name that map."
-        )
 
 
 class Names:

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sonoscope.data import badrows, labelmap, manifest, paths
-from sonoscope.data.rows import Manifest, Row
+from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
 from sonoscope.data.survey import Problem, check, survey
 from sonoscope.errors import UsageError, nearest
 from sonoscope.values import Label
 
 #: Rows found are written at least this often, so that whoever interrupts loses little, and memory holds few.
 PUBLISH_S, PUBLISH_ROWS = 30.0, 10_000
+
+#: Labels that a warning names.
+SHOWN = 5
 
 LabelWish = str | Path | Sequence[str | Label] | None
 
@@ -36,7 +39,10 @@ def add_folder(
     *,
     labels_from: str | None = None,
     durations: bool = True,
-    labels: LabelWish = None,
+    labels: #: Labels that a warning names.
+SHOWN = 5
+
+LabelWish = None,
     progress: Callable[[int], None] | None = None,
 ) -> Updated:
     """Add the recordings of ``folder`` that the manifest ``path`` does not have; begin it if there is none.
@@ -64,9 +70,10 @@ def add_folder(
     """
     path, root = Path(path), Path(folder).resolve()
     wanted = labelmap.find(labels, path.parent)
+    labelmap.is_kept(wanted, path.parent)
     old = manifest.read(path, labels=wanted or None) if path.exists() else Manifest((), root)
     known = _Known(old, root)
-    fits = _label_check(wanted)
+    fits = _fitting(wanted, "the folder's name")
     pending: list[Row] = []
     problems: list[Problem] = []
     added, published = 0, time.monotonic()
@@ -141,21 +148,24 @@ class _Known:
         return tuple(told)
 
 
-def _label_check(labels: Sequence[Label]) -> Callable[[Row], Row]:
-    """Turns the names of folders into ids, or refuses them, if there is a label map."""
+def _fitting(labels: Sequence[Label], what: str) -> Callable[[Row], Row]:
+    """Turns what rows name into ids, or refuses it, if there is a label map; ``what`` is where names are from."""
     names = labelmap.Names(labels)
 
     def ids(row: Row, given: tuple[str, ...]) -> tuple[str, ...]:
         for name in given:
-            if names.find(name) is None:
+            if names.find(name) is None and name != EVERYTHING_ELSE:
                 raise UsageError(
-                    f"{row.path}: the folder's name {name!r} is not in the label map.{nearest(name, names.ids)} "
-                    "Rename the folder, or add the label."
+                    f"{row.path}: {what} {name!r} is not in the label map.{nearest(name, names.ids)} "
+                    "Correct it, or add it to the map."
                 )
         return tuple(dict.fromkeys(names.find(name) or name for name in given))
 
     def fits(row: Row) -> Row:
-        return replace(row, labels=ids(row, row.labels), absent=ids(row, row.absent)) if labels else row
+        if not labels:
+            return row
+        lists = (ids(row, given) for given in (row.labels, row.absent, row.unknown))
+        return replace(row, **dict(zip(("labels", "absent", "unknown"), lists, strict=True)))  # type: ignore[arg-type]
 
     return fits
 
@@ -167,7 +177,10 @@ def add_rows(
     form: str = "sonoscope",
     decode: bool = True,
     look: bool = True,
-    labels: LabelWish = None,
+    labels: #: Labels that a warning names.
+SHOWN = 5
+
+LabelWish = None,
     progress: Callable[[int], None] | None = None,
 ) -> Updated:
     """Add those rows of ``new`` that the manifest ``path`` does not have; begin it if there is none.
@@ -197,16 +210,49 @@ def add_rows(
         raise UsageError(
             f"{path} exists, and rows can be added to the form sonoscope only. Write to a new file."
         )
-    old = manifest.read(path, labels=labels) if is_there else Manifest((), new.root)
+    wanted = labelmap.find(labels, path.parent)
+    labelmap.is_kept(wanted, path.parent)
+    old = manifest.read(path, labels=wanted or None) if is_there else Manifest((), new.root)
     news = replace(new, rows=manifest.missing(old, new)) if is_there else new
+    if wanted:
+        news = _within(news, wanted)
     good, problems = check(news, decode=decode, progress=progress) if look else (news, ())
     if is_there:
         manifest.append(path, good)
     else:
         manifest.write(good, path, form=form)
     if labels is not None:
-        labelmap.keep(labelmap.find(labels, path.parent), path.parent)
-    return Updated(len(good), len(old), problems)
+        labelmap.keep(wanted, path.parent)
+    return Updated(len(good), len(old), problems, () if wanted else _unjudged(old, good))
+
+
+def _within(new: Manifest, labels: Sequence[Label]) -> Manifest:
+    """Rows that say the same under another label map: what theirs lacks, nobody judged."""
+    fits = _fitting(labels, "the label")
+    fitted = tuple(map(fits, new.rows))
+    names = labelmap.Names(labels)
+    theirs = {names.find(name) for name in new.label_map}
+    unjudged = [name for name in names.ids if name not in theirs] if new.label_map else []
+
+    def judged(row: Row) -> Row:
+        unsaid = tuple(name for name in unjudged if not row.mentions(name))
+        is_partial = EVERYTHING_ELSE in row.unknown
+        return replace(row, unknown=(*row.unknown, *unsaid)) if unsaid and not is_partial else row
+
+    return replace(new, rows=tuple(map(judged, fitted)), label_map=names.ids)
+
+
+def _unjudged(old: Manifest, new: Manifest) -> tuple[str, ...]:
+    """That rows of either side say nothing about labels of the other, which counts as not sounding."""
+    one, other = set(old.labels()), set(new.labels())
+    if not old.rows or not new.rows or one == other:
+        return ()
+    strange = sorted(one ^ other)
+    shown = ", ".join(strange[:SHOWN]) + (", ..." if len(strange) > SHOWN else "")
+    return (
+        f"labels that only the rows that were there have, or only the new ones: {shown}. The other rows count as not "
+        "having them; a label map (--labels) and the column unknown can say otherwise.",
+    )
 
 
 def tell(path: str | Path, problems: Sequence[Problem]) -> Path | None:

@@ -21,7 +21,7 @@ TOLD_EVERY_S = 30.0
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT...",
+        metavar="INPUT",
         show_default=False,
         help="Folders of recordings; manifests and tables of other systems (.csv, .parquet); "
         "data sets (irmas:FOLDER); lists of those (.txt).",
