@@ -39,10 +39,7 @@ def add_folder(
     *,
     labels_from: str | None = None,
     durations: bool = True,
-    labels: #: Labels that a warning names.
-SHOWN = 5
-
-LabelWish = None,
+    labels: LabelWish = None,
     progress: Callable[[int], None] | None = None,
 ) -> Updated:
     """Add the recordings of ``folder`` that the manifest ``path`` does not have; begin it if there is none.
@@ -177,10 +174,7 @@ def add_rows(
     form: str = "sonoscope",
     decode: bool = True,
     look: bool = True,
-    labels: #: Labels that a warning names.
-SHOWN = 5
-
-LabelWish = None,
+    labels: LabelWish = None,
     progress: Callable[[int], None] | None = None,
 ) -> Updated:
     """Add those rows of ``new`` that the manifest ``path`` does not have; begin it if there is none.
