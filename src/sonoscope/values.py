@@ -187,7 +187,7 @@ class Scores:
         return len(self.starts)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)  # a night of insects is tens of thousands of them
 class Event:
     """Something that sounds from ``start_s`` to ``end_s``. ``score`` is a calibrated probability, ``raw`` a logit.
 
