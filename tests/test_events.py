@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sonoscope import scores as score_rules
 from sonoscope.errors import UnknownName, UsageError
 from sonoscope.events import Decision, cells, find
-from sonoscope.values import Label, Scores
+from sonoscope.values import FileResult, Label, Scores
 
 RATE = 100
 A = Label("a", low_hz=50.0, high_hz=900.0)
@@ -228,6 +228,20 @@ def test_rejects_and_background_are_no_events_unless_asked_for():
 def test_nothing_in_nothing_out():
     assert spans(scored({"a": []}), Decision({"a": 0.5})) == []
     assert spans(scored({"a": [0.0, 0.0]}), Decision({"a": 0.5}, min_duration_s=1, max_gap_s=1)) == []
+
+
+@given(tables(), decisions())
+def test_events_behave_as_the_list_of_them(scores, decision):
+    events = find(scores, decision, LABELS)
+    listed = list(events)
+    assert listed == sorted(listed) == [events[i] for i in range(len(events))]
+    assert events == listed
+    assert events[1:] == listed[1:]
+    assert events[-2:] == listed[-2:]
+    assert (events != [*listed, None]) and (events == [] or events != [])
+    result = FileResult("x", "x", "m", LABELS, 1.0, RATE, 1, events)
+    assert list(result.in_order()) == listed
+    assert list(replace(result, events=tuple(listed[::-1])).in_order()) == listed
 
 
 def test_deciding_again_from_kept_scores_gives_the_same_events(tmp_path, rng):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 
@@ -84,6 +85,79 @@ def cells(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
     return edges[:-1], edges[1:]
 
 
+#: An event as it is held: times in seconds, the column of its label, score in 1e-4 and logit in 1e-3.
+_HELD = np.dtype(
+    [("start_s", "f8"), ("end_s", "f8"), ("label", "i4"), ("score", "i2"), ("raw", "i2"), ("padded", "?")]
+)
+_ROWS = 4096  # turned into events at a time
+
+
+class Events(Sequence[Event]):
+    """The events of one recording, sorted by (start, end, label); each is made when it is asked for.
+
+    A night of insects is tens of thousands of events: 25 bytes each here, over 300 as a list.
+
+    Parameters
+    ----------
+    held : np.ndarray of ``_HELD``
+        In any order.
+    labels : sequence of Label
+        What ``held["label"]`` counts.
+    channel : int, optional
+        Written into every event.
+    """
+
+    #: Said to those who would sort (:meth:`sonoscope.values.FileResult.in_order`).
+    is_sorted = True
+
+    def __init__(self, held: np.ndarray, labels: Sequence[Label], channel: int | None = None) -> None:
+        names = sorted(label.id for label in labels)
+        rank = np.array([names.index(label.id) for label in labels], dtype=np.int64)
+        self._held = held[np.lexsort((rank[held["label"]], held["end_s"], held["start_s"]))]
+        self._labels, self._channel = tuple(labels), channel
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Event]:
+        for first in range(0, len(self._held), _ROWS):
+            yield from map(self._event, self._held[first : first + _ROWS].tolist())
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        if isinstance(index, slice):
+            return [self._event(row) for row in self._held[index].tolist()]
+        return self._event(self._held[index].item())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Events({list(self)!r})"
+
+    def _event(self, row: tuple[float, float, int, int, int, bool]) -> Event:
+        start_s, end_s, column, score, raw, padded = row
+        label = self._labels[column]
+        return Event(
+            start_s=start_s,
+            end_s=end_s,
+            label=label.id,
+            score=score / 10**SCORE_DECIMALS,
+            raw=raw / 10**LOGIT_DECIMALS,
+            channel=self._channel,
+            low_hz=label.low_hz,
+            high_hz=label.high_hz,
+            flags="padded" if padded else "",
+        )
+
+
 def find(
     scores: Scores,
     decision: Decision,
@@ -92,7 +166,7 @@ def find(
     include_reject: bool = False,
     duration_s: float = math.inf,
     channel: int | None = None,
-) -> list[Event]:
+) -> Events:
     """The events in ``scores``, sorted by (start, end, label).
 
     Parameters
@@ -108,7 +182,7 @@ def find(
 
     Returns
     -------
-    list of Event
+    Events
         ``score`` is the highest probability of an event's cells, ``raw`` the logit it came from. The flag
         ``padded`` says that one of its windows was filled with zeros past the end of the recording.
 
@@ -125,7 +199,7 @@ def find(
     padded_before = np.concatenate(([0], np.cumsum(scores.padded)))
     gap = math.floor(decision.max_gap_s * scores.sample_rate + _STEP_NOISE)
     shortest = math.ceil(decision.min_duration_s * scores.sample_rate - _STEP_NOISE)
-    events = []
+    held = []
     for column, name in enumerate(scores.labels):
         label = lookup(known, name, "label")
         if label.kind != "event" and not include_reject:
@@ -138,22 +212,18 @@ def find(
         first, last = _joined(first, last, starts, ends, gap)
         long = ends[last] - starts[first] >= shortest
         first, last = first[long], last[long]
-        logits = scores.steps("logits", column)
-        events += [
-            Event(
-                start_s=float(starts[i] / scores.sample_rate),
-                end_s=min(float(ends[k] / scores.sample_rate), duration_s),
-                label=name,
-                score=score / 10**SCORE_DECIMALS,
-                raw=logit / 10**LOGIT_DECIMALS,
-                channel=channel,
-                low_hz=label.low_hz,
-                high_hz=label.high_hz,
-                flags="padded" if padded_before[k + 1] > padded_before[i] else "",
-            )
-            for i, k, score, logit in _peaks(probabilities, logits, first, last)
-        ]
-    return sorted(events)
+        found = np.empty(len(first), dtype=_HELD)
+        found["start_s"] = starts[first] / scores.sample_rate
+        found["end_s"] = np.minimum(ends[last] / scores.sample_rate, duration_s)
+        found["label"] = column
+        found["score"], found["raw"] = _peaks(probabilities, scores.steps("logits", column), first, last)
+        found["padded"] = padded_before[last + 1] > padded_before[first]
+        held.append(found)
+    return Events(
+        np.concatenate(held) if held else np.empty(0, dtype=_HELD),
+        [lookup(known, name, "label") for name in scores.labels],
+        channel,
+    )
 
 
 def _least(threshold: float) -> int:
@@ -181,21 +251,20 @@ def _joined(
 
 def _peaks(
     steps: np.ndarray, logits: np.ndarray, first: np.ndarray, last: np.ndarray
-) -> Iterator[tuple[int, int, int, int]]:
-    """First and last cell of each run, its highest score, and the largest logit with that (rounded) score."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The highest score of each run, and the largest logit with that (rounded) score."""
     if not len(first):
-        return iter(())
+        return first, last
     # One integer orders by score, then logit; the extra cell lets the last run end at the last cell.
     both = np.append((steps << 17) + logits + (1 << 16), 0)
     highest = np.maximum.reduceat(both, np.column_stack((first, last + 1)).ravel())[::2]
-    logit = (highest & (1 << 17) - 1) - (1 << 16)
-    return zip(first.tolist(), last.tolist(), (highest >> 17).tolist(), logit.tolist(), strict=True)
+    return highest >> 17, (highest & (1 << 17) - 1) - (1 << 16)
 
 
 def unknown_windows(scores: Scores, decision: Decision, labels: Sequence[Label]) -> int:
     """How many windows have no reported label at its threshold: silence, or what the model does not know."""
-    columns = [i for i, label in enumerate(labels) if label.kind == "event"]
-    limits = np.array([decision.thresholds[labels[i].id] for i in columns])
-    # Scores have 4 decimals but are float32: a hundredth of a step keeps 0.7 from missing a threshold of 0.7.
-    sounding = scores.probabilities[:, columns] >= limits - _STEP_NOISE * 10.0**-SCORE_DECIMALS
-    return int(np.count_nonzero(~sounding.any(axis=1)))
+    silent = np.ones(len(scores), dtype=bool)
+    for column, label in enumerate(labels):
+        if label.kind == "event":
+            silent &= scores.held("probabilities")[:, column] < _least(decision.thresholds[label.id])
+    return int(np.count_nonzero(silent))

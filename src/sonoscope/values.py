@@ -7,6 +7,7 @@ into seconds only where it is written. Arrays state shape and dtype; ``n`` count
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -224,9 +225,13 @@ class FileResult:
     duration_s: float
     sample_rate: int
     channels: int
-    events: tuple[Event, ...]
+    events: Sequence[Event]
     scores: Scores | None = None
     start_datetime: str = ""
     site: str = ""
     recorder: str = ""
     note: str = ""
+
+    def in_order(self) -> Iterable[Event]:
+        """The events sorted by (start, end, label); those of a decision are, and are not all made at once."""
+        return self.events if getattr(self.events, "is_sorted", False) else sorted(self.events)

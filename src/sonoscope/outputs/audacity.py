@@ -37,7 +37,7 @@ _BAND = {"\\": 0, "low": 1, "high": 2}
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
     """A line per event, and its range where that is asked for and known."""
     for result in results:
-        for event in sorted(result.events):
+        for event in result.in_order():
             label = event.label if math.isnan(event.score) else f"{event.label} {event.score:.2f}"
             file.write(tab_line((f"{event.start_s:.6f}", f"{event.end_s:.6f}", label)))
             if options.frequencies and not (event.low_hz is None and event.high_hz is None):

@@ -21,7 +21,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
     """Header, then a line per event; ``File`` is the recording's name relative to the folder analysed."""
     file.write(comma_line(COLUMNS))
     for result in results:
-        for event in sorted(result.events):
+        for event in result.in_order():
             times = format_seconds(event.start_s), format_seconds(event.end_s)
             file.write(comma_line((*times, event.label, event.label, score_text(event.score), result.file)))
 

@@ -26,7 +26,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
     """Header, then a line per event."""
     file.write(tab_line(COLUMNS))
     for result in results:
-        for event in sorted(result.events):
+        for event in result.in_order():
             times = format_seconds(event.start_s), format_seconds(event.end_s)
             file.write(tab_line((result.file, *times, event.label)))
 

@@ -17,7 +17,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
     """Header, then a line per event."""
     file.write(HEADER)
     for result in results:
-        for event in sorted(result.events):
+        for event in result.in_order():
             file.write(line(result, event, raw=options.raw))
 
 

@@ -46,7 +46,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
 
 
 def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
-    rows = [record(result, event, raw=options.raw) for event in sorted(result.events)]
+    rows = [record(result, event, raw=options.raw) for event in result.in_order()]
     duration = round(max(result.duration_s, max((row["end"] for row in rows), default=0.0)), 6)
     names = {key: text(getattr(result, key)) for key in ("file", "site", "recorder", "note", "model")}
     about = {"file": names["file"], "start_datetime": result.start_datetime, "site": names["site"],

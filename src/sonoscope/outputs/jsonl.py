@@ -32,7 +32,7 @@ def score_objects(scores: Scores, file: str = "") -> Iterator[dict[str, Any]]:
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
     """A line per event, UTF-8 as it is."""
     for result in results:
-        for event in sorted(result.events):
+        for event in result.in_order():
             file.write(json.dumps(event_object(result, event, raw=options.raw), ensure_ascii=False) + "\n")
 
 

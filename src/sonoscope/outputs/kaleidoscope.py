@@ -37,7 +37,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
     for result in results:
         folder, _, name = result.file.rpartition("/")
         root = _root(result)
-        for event in sorted(result.events):
+        for event in result.in_order():
             file.write(
                 comma_line(
                     (

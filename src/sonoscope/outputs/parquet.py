@@ -28,7 +28,7 @@ def write(results: Iterable[FileResult], file: IO[bytes], options: WriteOptions)
     arrow, parquet = optional("pyarrow", "tables", _PURPOSE), optional("pyarrow.parquet", "tables", _PURPOSE)
     with parquet.ParquetWriter(file, schema) as writer:
         for result in results:
-            rows = [record(result, event, raw=options.raw) for event in sorted(result.events)]
+            rows = [record(result, event, raw=options.raw) for event in result.in_order()]
             writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
 
 

@@ -57,7 +57,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
                 f"the length of {unknown!r} is unknown, so in a combined Raven table the times of "
                 f"{result.file!r} are too; give a folder as output for a table each"
             )
-        for event in sorted(result.events):
+        for event in result.in_order():
             selection += 1
             file.write(_line(selection, result, event, passed_s))
         passed_s += result.duration_s

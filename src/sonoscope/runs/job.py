@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
+import itertools
 import os
 import shutil
 import sys
@@ -322,7 +324,7 @@ def file_result(
         duration_s=facts.duration_s,
         sample_rate=facts.sample_rate,
         channels=facts.channels,
-        events=tuple(found),
+        events=found,
         scores=scores,
         note=facts.note,
     )
@@ -331,8 +333,8 @@ def file_result(
 def write_merged(results: Sequence[FileResult], file: IO[str], *, raw: bool) -> None:
     """The events that several models found in one recording as one table, in order of (start, end, label)."""
     file.write(events_csv.HEADER)
-    pairs = [(event, result) for result in results for event in result.events]
-    for event, result in sorted(pairs, key=lambda pair: pair[0]):
+    streams = [zip(result.in_order(), itertools.repeat(result)) for result in results]
+    for event, result in heapq.merge(*streams, key=lambda pair: pair[0]):
         file.write(events_csv.line(result, event, raw=raw))
 
 
