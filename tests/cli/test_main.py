@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -189,6 +190,23 @@ def test_nothing_is_written_into_the_home_folder(words: list[str], organ_wav: Pa
     )
     assert ran.returncode == 0, ran.stderr
     assert list(home.rglob("*")) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_one_worker_is_one_thread(tmp_path: Path):
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.random.default_rng(0).normal(0, 0.1, 1200 * 22_050), 22_050)
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    words = ["analyze", str(long), "-o", str(tmp_path / "out"), "--workers", "1", "-q"]
+    process = subprocess.Popen([*COMMAND, *words], env=environment)
+    threads = []
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            threads.append(len(list(Path(f"/proc/{process.pid}/task").iterdir())))
+        time.sleep(0.02)
+    assert process.returncode == 0
+    # A second thread lists the inputs, and ends when there are no more.
+    assert max(threads) <= 2 and sorted(threads)[len(threads) // 2] == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

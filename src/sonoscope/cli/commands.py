@@ -7,6 +7,7 @@ would cost a third of a second and its boxes do not survive a pipe.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib import import_module
@@ -35,6 +36,10 @@ VERBS: dict[str, Verb] = {
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),
 }
+
+#: Verbs whose work is shared out to processes, or is small: no library gets threads of its own in them.
+ONE_THREAD = {"analyze", "demo", "doctor"}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 THREE_USERS = """\
 recordings in the field   sonoscope analyze recordings/ -o results --scores
@@ -135,6 +140,10 @@ class Root(Group):
 def load(name: str) -> Any:
     """Import the verb ``name`` and return it as a click command."""
     verb = VERBS[name]
+    if name in ONE_THREAD:
+        # Libraries take their number of threads when they are loaded, NumPy's with NumPy.
+        for variable in _THREADS:
+            os.environ.setdefault(variable, "1")
     found = getattr(import_module(verb.module), verb.attribute)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
