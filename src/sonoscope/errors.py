@@ -103,5 +103,6 @@ def optional(module: str, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         package = (missing.name or module).partition(".")[0]
         raise UsageError(
-            f"{purpose} needs the package {package}, which is not installed: pip install 'sonoscope[{extra}]'"
+            f"{purpose} needs the package {package}, which is not installed: pip install 'sonoscope[{extra}]' "
+            f"(from a clone: pip install '.[{extra}]')"
         ) from None

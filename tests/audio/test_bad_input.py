@@ -33,7 +33,7 @@ from sonoscope.values import Recording
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "a Git LFS pointer"),
         (b"#EXTM3U\nhttp://example.org/a.mp3\n", "a playlist"),
         (b'{"error": "not found"}', "text (JSON)"),
-        (bytes(8000), "nothing but zeros in its first 4096 bytes"),
+        (bytes(8000), "is no recording but a row of zeros (its first 4096 bytes)"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG picture"),
         (b"MThd\0\0\0\6\0\1\0\1\0\x60", "a MIDI file: it holds notes, not sound"),
         (b"PK\x03\x04" + bytes(50), "a zip archive"),

@@ -218,39 +218,48 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "-m", "instrumens"), "unknown model 'instrumens'. Did you mean 'instruments'?"),
         (("a.wav", "--threshold", "violn=0.4"), "unknown label 'violn'. Did you mean 'violin'?"),
         (("a.wav", "--threshold", "1.5"), "1.5"),
-        (("a.wav", "--format", "csv"), "--format is about files that are written: give -o OUT as well"),
-        (("a.wav", "--scores"), "--scores is about files that are written"),
-        (("a.wav", "--raw"), "--raw is about files that are written"),
-        (("a.wav", "--no-scores"), "--no-scores is about files that are written"),
-        (("a.wav", "--workers", "2"), "--workers is about files that are written"),
-        (("a.wav", "--shard", "1/2"), "--shard is about files that are written"),
-        (("a.wav", "--overwrite"), "--overwrite is about files that are written"),
-        (("a.wav", "--dry-run"), "--dry-run says what -o OUT would get"),
+        (("a.wav", "--format", "csv"), "--format needs a place for files: add -o OUT"),
+        (("a.wav", "--scores"), "--scores needs a place for files: add -o OUT"),
+        (("a.wav", "--raw"), "--raw needs a place for files: add -o OUT"),
+        (("a.wav", "--no-scores"), "--no-scores needs a place for files: add -o OUT"),
+        (("a.wav", "--workers", "2"), "--workers needs a place for files: add -o OUT"),
+        (("a.wav", "--shard", "1/2"), "--shard needs a place for files: add -o OUT"),
+        (("a.wav", "--overwrite"), "--overwrite needs a place for files: add -o OUT"),
+        (("a.wav", "--dry-run"), "--dry-run says what would be written: add -o OUT"),
         (
             ("a.wav", "-o", "x.csv", "--scores"),
             "--scores needs a folder for its files, and -o x.csv is one file",
         ),
         (("a.wav", "-o", "x.csv", "--format", "csv,raven"), "-o x.csv is one file, and --format names 2"),
         (("a.wav", "-o", "x.csv", "-m", "instruments,notes"), "holds the events of one model, not of 2"),
-        (("a.wav", "-o", "x.txt"), "could be several formats"),
+        (("a.wav", "-o", "x.txt"), "could be several formats; end it with .selections.txt (raven)"),
+        (("a.wav", "-o", "x.txt"), "or name one (analyze: --format, convert: --from or --to)"),
+        (("a.wav", "-o", "x.zip"), "files with the ending .zip are not written. Nearest: .csv (csv)"),
+        (("a.wav", "-o", "x.MP3"), "files with the ending .mp3 are not written"),
+        (("a.wav", "-o", "x.xlsx", "--format", "raven"), "Nearest: .csv (csv), .parquet (parquet)"),
+        (("a.wav", "--channel", "0"), "channel=0 must be 1 or more"),
+        (("a.wav", "-o", "x", "--channel", "-1"), "channel=-1 must be 1 or more"),
         (("a.wav", "-o", "x", "--format", "ravn"), "unknown format 'ravn'. Did you mean 'raven'?"),
         (("a.wav", "-o", "x", "--scores", "parqet"), "unknown scores 'parqet'. Did you mean 'parquet'?"),
-        (("a.wav", "-o", "x", "--top-k", "3"), "--top-k is about what the screen shows: leave out -o"),
-        (("a.wav", "-o", "x", "--aggregate", "max"), "--aggregate is about what the screen shows"),
+        (
+            ("a.wav", "-o", "x", "--top-k", "3"),
+            "--top-k changes what is shown on the screen only: leave out -o",
+        ),
+        (("a.wav", "-o", "x", "--aggregate", "max"), "--aggregate changes what is shown on the screen only"),
         (("a.wav", "--aggregate", "median"), "unknown aggregate 'median'. Did you mean 'mean'?"),
         (("a.wav", "--top-k", "0"), "--top-k 0 must be 1 or more"),
         (("a.wav", "--hop", "0"), "hop=0 must be more than 0"),
         (("a.wav", "--min-duration", "-1"), "min-duration=-1 must be 0 or more"),
         (("a.wav", "--max-gap", "nan"), "max-gap=nan must be 0 or more"),
         (("a.wav", "--tail", "kep"), "unknown tail 'kep'. Did you mean 'keep'?"),
-        (("a.wav", "--on", "cuda"), "unknown on 'cuda'"),
+        (("a.wav", "--on", "cuda"), "--on cuda is not available in this version, only cpu"),
         (("a.wav", "-o", "x", "--workers", "0"), "workers=0 must be at least 1"),
         (("a.wav", "-o", "x", "--shard", "5/3"), "shard='5/3': the part must lie in 1..3"),
         (("a.wav", "-v", "-q"), "-v and -q contradict each other"),
         (("a.wav", "--config", "absent.json"), "absent.json"),
         (("a.wav", "--from-scores", "x"), "--from-scores x needs no inputs: leave out a.wav"),
         (("--from-scores", "x", "--config", "y"), "--config and --from-scores both name an earlier run"),
-        (("--from-scores", "x", "--dry-run"), "--dry-run is about recordings"),
+        (("--from-scores", "x", "--dry-run"), "--dry-run cannot be used with --from-scores"),
         (("a.wav", "--log", "/dev/null/x"), "--log /dev/null/x cannot be written"),
     ],
 )
@@ -347,8 +356,10 @@ def test_what_out_names(out: str, wanted: tuple[str, ...], name: str | None):
 
 
 def test_a_folder_stays_a_folder_whatever_its_name(tmp_path: Path):
-    (tmp_path / "old.csv").mkdir()
-    assert single.file_format(str(tmp_path / "old.csv"), ()) is None
+    for name in ("old.csv", "old.zip"):
+        (tmp_path / name).mkdir()
+        assert single.file_format(str(tmp_path / name), ()) is None
+    assert single.file_format("new.zip/", ()) is None
 
 
 def test_log_keeps_what_failed(sonoscope: Sonoscope, broken: Path, tmp_path: Path):

@@ -54,7 +54,8 @@ def test_doctor_says_why_so_many_workers(monkeypatch):
 def test_doctor_names_what_an_extra_lacks(monkeypatch):
     monkeypatch.setattr(doctor, "EXTRAS", {"none": ("nothing", ("no_such_module",))})
     [line] = doctor.extras()
-    assert line == ("--", "[none]", "nothing: lacks no_such_module; pip install 'sonoscope[none]'")
+    how = "pip install 'sonoscope[none]' adds no_such_module"
+    assert line == ("--", "[none]", f"not installed (optional): nothing; {how}")
 
 
 def test_doctor_names_a_library_that_cannot_be_imported(monkeypatch):

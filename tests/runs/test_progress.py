@@ -50,7 +50,7 @@ def test_the_line_says_files_hours_speed_and_time_left(clock):
 def test_until_all_is_listed_there_is_no_time_left(clock):
     reporter = Terminal(io.StringIO())
     reporter.start(None, out="out", workers=1)
-    assert reporter.text() == "0/? files, 0.00 h of audio"
+    assert reporter.text() == "0/? files, 0.0 min of audio"
     reporter.listed(40, 100, complete=False)
     assert reporter.text() == "0/40+ files, 0.00 h of audio"
 

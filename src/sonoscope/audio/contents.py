@@ -129,7 +129,7 @@ def _refusal(head: bytes) -> str:
         if head.startswith(signature):
             return what
     if not any(head):
-        return f"nothing but zeros in its first {len(head)} bytes, as a failing memory card leaves behind"
+        return f"a row of zeros (its first {len(head)} bytes), as a failing memory card leaves behind"
     return _text(head)
 
 

@@ -262,9 +262,9 @@ def _to_screen(
 
     for option, field in _NEEDS_OUT.items():
         if field in given:
-            raise UsageError(f"{option} is about files that are written: give -o OUT as well")
+            raise UsageError(f"{option} needs a place for files: add -o OUT")
     if dry_run:
-        raise UsageError("--dry-run says what -o OUT would get: give -o OUT as well")
+        raise UsageError("--dry-run says what would be written: add -o OUT")
     return single.to_screen(replace(spec, out="-").checked(), quiet=verbosity == 0, **show)
 
 
@@ -280,7 +280,9 @@ def _decide_again(
     if "inputs" in given:
         raise UsageError(f"--from-scores {folder} needs no inputs: leave out {given['inputs'][0]}")
     if dry_run:
-        raise UsageError("--dry-run is about recordings; --from-scores takes seconds and touches none")
+        raise UsageError(
+            "--dry-run cannot be used with --from-scores, which takes seconds and reads no recording"
+        )
     return runs.decide(folder, given, report=Progress(verbosity=verbosity)).exit_code
 
 
@@ -316,7 +318,7 @@ def _checked_show(aggregate: str | None, top_k: int | None, *, to_files: bool) -
     """How the screen sums up a recording; refused where nothing is shown."""
     if to_files and (aggregate is not None or top_k is not None):
         option = "--aggregate" if aggregate is not None else "--top-k"
-        raise UsageError(f"{option} is about what the screen shows: leave out -o")
+        raise UsageError(f"{option} changes what is shown on the screen only: leave out -o")
     if top_k is not None and top_k < 1:
         raise UsageError(f"--top-k {top_k} must be 1 or more")
     return {

@@ -111,8 +111,9 @@ def extras() -> Iterator[Line]:
     for extra, (purpose, modules) in EXTRAS.items():
         absent = [module for module in modules if find_spec(module) is None]
         if absent:
+            how = f"pip install 'sonoscope[{extra}]'"
             yield Line(
-                FACT, f"[{extra}]", f"{purpose}: lacks {', '.join(absent)}; pip install 'sonoscope[{extra}]'"
+                FACT, f"[{extra}]", f"not installed (optional): {purpose}; {how} adds {', '.join(absent)}"
             )
         else:
             yield Line(OK, f"[{extra}]", f"{purpose}: installed")

@@ -109,13 +109,32 @@ def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
         if len(wanted) != 1:
             raise
         return outputs.format_named(wanted[0])
-    if found is None or not wanted:
+    if found is None:
+        _refuse_foreign(out)
+        return None
+    if not wanted:
         return found
     if len(wanted) > 1:
         raise UsageError(
             f"-o {out} is one file, and --format names {len(wanted)}: name one, or give -o FOLDER"
         )
     return outputs.format_named(wanted[0])
+
+
+def _refuse_foreign(out: str) -> None:
+    """Refuse a folder with a name that any reader would take for that of a file."""
+    from sonoscope import outputs
+    from sonoscope.audio.find import SUFFIXES
+
+    ending = Path(out).suffix.lower()
+    if out.endswith("/") or not (ending in SUFFIXES or ending in outputs.FOREIGN):
+        return
+    forms = [outputs.WRITERS[name] for name in outputs.FOREIGN.get(ending, ("csv",))]
+    near = [f"{(*form.extensions, form.suffix)[0]} ({form.name})" for form in forms]
+    raise UsageError(
+        f"-o {out}: files with the ending {ending} are not written. Nearest: {', '.join(near)}; for a folder, "
+        f"give a name without such an ending, or {out}/"
+    )
 
 
 def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:

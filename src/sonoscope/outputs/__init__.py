@@ -54,6 +54,17 @@ READERS: dict[str, Format] = {**WRITERS, "sonicvisualiser": sonicvisualiser.FORM
 #: Endings that several formats share, so that only a name can tell.
 AMBIGUOUS = {".txt": ("raven", "audacity")}
 
+#: Endings of files that no format here has, and the formats that come nearest to what they suggest.
+FOREIGN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".dat"), ("csv", "parquet")),
+    **dict.fromkeys((".json", ".xml", ".yaml", ".yml", ".toml", ".svl"), ("jams", "jsonl")),
+    **dict.fromkeys((".textgrid", ".lab", ".eaf", ".srt", ".mid", ".midi"), ("audacity", "jams")),
+    **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".feather", ".rds", ".pkl"), ("parquet", "csv")),
+    **dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".rtf", ".md", ".html", ".htm", ".log"), ("csv",)),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), ("csv",)),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".svg", ".db", ".sqlite"), ("csv",)),
+}
+
 #: Endings of files that are ours but hold window scores, no events.
 SCORE_TABLES = (".scores.csv", ".scores.tsv", ".scores.parquet")
 
@@ -88,7 +99,8 @@ def recognise(path: str | Path) -> Format | None:
         if name.endswith(ending):
             longer = " or ".join(f"{WRITERS[choice].suffix} ({choice})" for choice in choices)
             raise UsageError(
-                f"{str(path)!r}: {ending} could be several formats; end it with {longer}, or name one"
+                f"{str(path)!r}: {ending} could be several formats; end it with {longer}, or name one "
+                "(analyze: --format, convert: --from or --to)"
             )
     return None
 

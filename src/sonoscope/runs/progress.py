@@ -76,7 +76,7 @@ class Silent:
 
 
 class Terminal:
-    """Progress as text: files done of those listed, hours of audio, times real time, and time left.
+    """Progress as text: files done of those listed, how much audio, times real time, and time left.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class Terminal:
         elapsed = max((time.monotonic() if now is None else now) - self._began, 1e-9)
         audio_s = self._audio_s + sum(self._open.values())
         total = f"{self._total}" if self._complete else f"{self._total}+" if self._total else "?"
-        parts = [f"{self._files}/{total} files", f"{audio_s / 3600:.2f} h of audio"]
+        parts = [f"{self._files}/{total} files", f"{_amount(audio_s)} of audio"]
         if audio_s:
             parts.append(f"{audio_s / elapsed:.0f} x real time")
         left = self._left_s(elapsed)
@@ -212,6 +212,11 @@ def clock(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600:02d} h"
+
+
+def _amount(seconds: float) -> str:
+    """How much sound: minutes below one hour, then hours."""
+    return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def _plain(name: str) -> str:

@@ -102,9 +102,16 @@ class RunSpec:
         _check_positive("min-duration", self.min_duration_s, zero=True)
         _check_positive("max-gap", self.max_gap_s, zero=True)
         _check_choice("tail", self.tail, TAILS)
-        _check_choice("on", self.on, DEVICES)
+        if self.on not in DEVICES:
+            raise UnknownName(
+                f"--on {self.on} is not available in this version, only {', '.join(DEVICES)}: leave it out"
+            )
         if self.scores is not None:
             _check_choice("scores", self.scores, SCORE_KINDS)
+        if self.channel is not None and self.channel < 1:
+            raise UsageError(
+                f"channel={self.channel} must be 1 or more: channels are counted from 1 (--channel)"
+            )
         if self.workers is not None and self.workers < 1:
             raise UsageError(
                 f"workers={self.workers} must be at least 1; leave --workers out for this job's share"
