@@ -61,12 +61,14 @@ def test_a_dead_process_is_succeeded(tmp_path, dead):
 
 def test_a_process_id_used_again_is_not_taken_for_the_owner(tmp_path):
     leave(tmp_path, replace(Owner.me(), started="1"))
-    Lock(tmp_path, "all").release()
+    with Lock(tmp_path, "all"):
+        assert lock.read(tmp_path / "run.lock-all") == Owner.me()
 
 
 def test_a_host_that_was_restarted_has_no_living_owner(tmp_path):
     leave(tmp_path, replace(Owner.me(), boot="another boot"))
-    Lock(tmp_path, "all").release()
+    with Lock(tmp_path, "all"):
+        assert lock.read(tmp_path / "run.lock-all") == Owner.me()
 
 
 def test_a_slurm_job_started_again_succeeds_itself_on_whatever_host(tmp_path, monkeypatch):

@@ -3,75 +3,79 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 _FORMATS = "csv, parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, jams"
 
 
+def _option(*names: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
+
+
+Source = Annotated[str, typer.Argument(metavar="INPUT", show_default=False, help="A file of events.")]
+Target = Annotated[
+    str,
+    _option(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="A file, - for stdout, or a folder for a file per recording (with --to).",
+    ),
+]
+From = Annotated[
+    str | None,
+    _option(
+        "--from",
+        metavar="FORMAT",
+        help=f"{_FORMATS}, or sonicvisualiser (default: what the file's name says).",
+    ),
+]
+To = Annotated[
+    str | None,
+    _option("--to", metavar="FORMAT", help=f"{_FORMATS} (default: what the file's name says)."),
+]
+LabelColumn = Annotated[
+    str | None,
+    _option(
+        "--label-column",
+        metavar="NAME",
+        help="The column with the labels, in tables of Raven, BirdNET and Kaleidoscope.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    _option(
+        "--threshold",
+        metavar="NUMBER",
+        help="The activation above which a row of a buzzdetect table counts.",
+    ),
+]
+Frequencies = Annotated[
+    bool, _option("--audacity-frequencies", help="Write frequency ranges into Audacity labels.")
+]
+Files = Annotated[
+    str | None,
+    _option(
+        "--files",
+        metavar="FILES.CSV",
+        help="The files.csv of the run, for lengths and recordings without events (Raven needs them).",
+    ),
+]
+Overwrite = Annotated[bool, _option("--overwrite", help="Replace files that exist.")]
+
+
 def convert_command(
-    source: Annotated[str, typer.Argument(metavar="INPUT", show_default=False, help="A file of events.")],
-    target: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--out",
-            metavar="OUT",
-            show_default=False,
-            help="A file, - for stdout, or a folder for a file per recording (with --to).",
-        ),
-    ],
-    from_format: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FORMAT",
-            show_default=False,
-            help=f"{_FORMATS}, or sonicvisualiser (default: what the file's name says).",
-        ),
-    ] = None,
-    to_format: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="FORMAT",
-            show_default=False,
-            help=f"{_FORMATS} (default: what the file's name says).",
-        ),
-    ] = None,
-    label_column: Annotated[
-        str | None,
-        typer.Option(
-            "--label-column",
-            metavar="NAME",
-            show_default=False,
-            help="The column with the labels, in tables of Raven, BirdNET and Kaleidoscope.",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold",
-            metavar="NUMBER",
-            show_default=False,
-            help="The activation above which a row of a buzzdetect table counts.",
-        ),
-    ] = None,
-    frequencies: Annotated[
-        bool,
-        typer.Option("--audacity-frequencies", help="Write frequency ranges into Audacity labels."),
-    ] = False,
-    files: Annotated[
-        str | None,
-        typer.Option(
-            "--files",
-            metavar="FILES.CSV",
-            show_default=False,
-            help="The files.csv of the run, for lengths and recordings without events (Raven needs them).",
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    source: Source,
+    target: Target,
+    from_format: From = None,
+    to_format: To = None,
+    label_column: LabelColumn = None,
+    threshold: Threshold = None,
+    frequencies: Frequencies = False,
+    files: Files = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn one annotation format into another.
 
