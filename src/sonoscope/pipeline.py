@@ -30,8 +30,8 @@ SILENT_PEAK = 1.0 / 32768.0
 CLIPPED_SHARE = 1e-3
 #: Blocks that may wait between decoding and the model when they overlap.
 QUEUED_BLOCKS = 8
-#: Tables of few rows that are put together while a recording goes on.
-GATHERED_PARTS = 256
+#: Windows for which a table has room at first.
+FIRST_ROWS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,20 +142,20 @@ def score_blocks(
     if hop_s is not None:
         hop = in_samples(hop_s, bundle.sample_rate, bundle.window_samples)
     scorer = runtime.scorer(hop, embeddings=embeddings)
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    gathered: list[tuple[np.ndarray, np.ndarray]] = []
+    # Logits as they are kept: nothing after this needs them finer.
+    all_logits, all_vectors = _Table(np.int16), _Table(np.float32)
     n_samples = 0
     for block in blocks:
-        parts.append(scorer.push(block))
+        logits, vectors = scorer.push(block)
+        all_logits.append(score_tables.quantise(logits))
+        all_vectors.append(vectors)
         n_samples += block.size
-        if len(parts) == GATHERED_PARTS:
-            gathered.append(_gather(parts))
-            parts.clear()
         if progress is not None:
             progress(n_samples / bundle.sample_rate)
-    gathered.append(_gather([*parts, scorer.close()]))
-    logits, vectors = (np.concatenate(column) for column in zip(*gathered, strict=True))
-    del parts, gathered
+    logits, vectors = scorer.close()
+    all_logits.append(score_tables.quantise(logits))
+    all_vectors.append(vectors)
+    logits, vectors = all_logits.rows(), all_vectors.rows()
     if tail == "drop":
         grid = Grid(bundle.window_samples, hop)
         whole = grid.ends(n_samples) - grid.starts(n_samples) == grid.window
@@ -172,10 +172,33 @@ def score_blocks(
     )
 
 
-def _gather(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Many small tables as one, logits as they are kept: thousands of arrays cost more than what they hold."""
-    logits, vectors = zip(*parts, strict=True)
-    return score_tables.quantise(np.concatenate(logits)), np.concatenate(vectors)
+class _Table:
+    """Rows that come a few at a time, in one array that doubles: thousands of small ones take more than they hold.
+
+    The part that is not filled yet takes no memory, since nobody has written to it.
+    """
+
+    def __init__(self, dtype: type) -> None:
+        self._dtype = dtype
+        self._held: np.ndarray | None = None
+        self._count = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows of shape (k, ...), k >= 0."""
+        if self._held is None:
+            self._held = np.empty((FIRST_ROWS, *rows.shape[1:]), dtype=self._dtype)
+        wanted = self._count + len(rows)
+        if wanted > len(self._held):
+            longer = np.empty((max(2 * len(self._held), wanted), *rows.shape[1:]), dtype=self._dtype)
+            longer[: self._count] = self._held[: self._count]
+            self._held = longer
+        self._held[self._count : wanted] = rows
+        self._count = wanted
+
+    def rows(self) -> np.ndarray:
+        """All of them, in order; at least one ``append`` has said what a row is."""
+        assert self._held is not None
+        return self._held[: self._count]
 
 
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
