@@ -52,7 +52,7 @@ def test_until_all_is_listed_there_is_no_time_left(clock):
     reporter.start(None, out="out", workers=1)
     assert reporter.text() == "0/? files, 0.0 min of audio"
     reporter.listed(40, 100, complete=False)
-    assert reporter.text() == "0/40+ files, 0.00 h of audio"
+    assert reporter.text() == "0/40+ files, 0.0 min of audio"
 
 
 def test_what_was_complete_before_does_not_count_for_the_speed(clock):
