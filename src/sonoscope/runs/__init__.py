@@ -5,7 +5,7 @@ would do. A run is described by a ``RunSpec`` (spec.py) and tells how it goes to
 Underneath: what a request means (setup.py), the folder and what lies where (folder.py), who writes it
 (lock.py), what is complete (journal.py), the inputs as they are listed (listing.py), what is left to do for
 one (standing.py) and doing it (job.py), here or in other processes (workers.py, cores.py), all of that in
-order (underway.py), and the tables at the end (combine.py, report.py).
+order (underway.py), and the tables and words at the end (combine.py, report.py, remarks.py).
 """
 
 from sonoscope.runs.cores import default_workers
