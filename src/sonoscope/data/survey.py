@@ -182,19 +182,26 @@ def _wrong(manifest: Manifest, row: Row, length: float | UnreadableAudio) -> tup
     """Reason and remedy, or None where nothing is wrong."""
     if isinstance(length, UnreadableAudio):
         return length.reason, length.remedy
-    if row.start_s >= length:
-        return (
-            f"begins at {row.start_s:g} s, the file ends at {length:.3f} s",
-            "Correct the row, or remove it.",
-        )
-    if row.end_s is not None and row.end_s > length + SLACK_S:
-        return (
-            f"ends at {row.end_s:g} s, the file at {length:.3f} s",
-            "Correct the row, or copy the file again.",
-        )
+    if (found := outside(row, length)) is not None:
+        return found
     try:
         if row.annotation and not manifest.tree.locate(row.annotation).exists():
             return f"there is no annotation {row.annotation!r}", "Put it there, or empty that cell."
     except UnreadableAudio as error:
         return f"the annotation {row.annotation!r} {error.reason}", error.remedy
+    return None
+
+
+def outside(row: Row, length_s: float) -> tuple[str, str] | None:
+    """Reason and remedy if a row does not lie within a file of that many seconds, else None."""
+    if row.start_s >= length_s:
+        return (
+            f"begins at {row.start_s:g} s, the file ends at {length_s:.3f} s",
+            "Correct the row, or remove it.",
+        )
+    if row.end_s is not None and row.end_s > length_s + SLACK_S:
+        return (
+            f"ends at {row.end_s:g} s, the file at {length_s:.3f} s",
+            "Correct the row, or copy the file again.",
+        )
     return None
