@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -297,3 +298,37 @@ def test_a_long_recording_takes_linear_time(rng):
     events = find(scores, Decision({"a": 0.5, "b": 0.5}, {"a": 0.3}, 1.0, 2.0), LABELS)
     assert len(events) > 1_000
     assert time.process_time() - began < 1.5
+
+
+def many() -> tuple[Scores, Decision]:
+    """Events of two classes, more than are turned into rows at a time."""
+    rng = np.random.default_rng(5)
+    columns = {name: list((rng.random(12_001) > 0.5).astype(float)) for name in "ba"}
+    scores = scored(columns, n_samples=12_001 * 100 - 50)
+    return scores, Decision({"a": 0.5, "b": 0.5})
+
+
+def test_more_events_than_are_made_at_a_time():
+    found = find(*many(), LABELS, channel=2)
+    listed = list(found)
+    assert len(found) == len(listed) > 5000
+    assert listed == sorted(listed, key=lambda e: (e.start_s, e.end_s, e.label))
+    assert found == listed and listed == found[:] and found != listed[:-1]
+    assert [found[i] for i in (0, 4095, 4096, -1)] == [listed[i] for i in (0, 4095, 4096, -1)]
+    assert found[10:4100:7] == listed[10:4100:7]
+    assert {e.channel for e in listed} == {2}
+    assert repr(found[:1][0]) in repr(found)
+    with pytest.raises(IndexError):
+        found[len(found)]
+
+
+def test_events_take_the_memory_of_their_columns():
+    tracemalloc.start()
+    try:
+        scores, decision = many()
+        before, _ = tracemalloc.get_traced_memory()
+        found = find(scores, decision, LABELS)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / len(found) < 40
