@@ -13,6 +13,7 @@ import typer
 from sonoscope.cli.data.fetch import fetch_command, formats_command
 from sonoscope.cli.data.init import init_command
 from sonoscope.cli.data.manifest import manifest_command
+from sonoscope.cli.data.mix import mix_command
 from sonoscope.cli.data.render import render_command
 
 #: The verbs in the order of help.
@@ -21,6 +22,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "fetch": fetch_command,
     "formats": formats_command,
     "manifest": manifest_command,
+    "mix": mix_command,
     "render": render_command,
 }
 
