@@ -1,0 +1,117 @@
+"""A clip in a row of numbers: the classical features that tables, correlations and SVMs are made of.
+
+``describe(samples, sample_rate)`` gives the columns :data:`COLUMNS`, always all of them, always finite. The names and
+their ends (``spectral_centroid, spectral_bandwidth, … mfcc_10``) are those of the feature frames of Lumen
+(github.com/ciglenecki/lumen-audio), and so is the choice of features: cepstrum, crossings, level, rolloff, centroid,
+bandwidth, contrast, flatness, entropies and Hjorth's parameters; chroma, tonnetz and two more entropies are added.
+Lumen takes one frame as long as the clip; here each number is the mean over frames of 2048 samples every 512, as in
+librosa's defaults, so that clips of different lengths compare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sonoscope.features import entropies, spectral
+from sonoscope.features.frames import frame, pad_zeros
+
+#: Sample rate that tables are made at, Hz.
+SAMPLE_RATE = 22_050
+
+PITCH_CLASSES = ("c", "c_sharp", "d", "d_sharp", "e", "f", "f_sharp", "g", "g_sharp", "a", "a_sharp", "b")
+N_MFCC = 10
+
+#: The columns of :func:`describe`, in their order.
+COLUMNS: tuple[str, ...] = (
+    "spectral_centroid",
+    "spectral_bandwidth",
+    "spectral_rolloff",
+    "spectral_flatness",
+    *(f"spectral_contrast_{band}" for band in range(1, spectral.CONTRAST_OCTAVES + 2)),
+    "zero_crossing_rate",
+    "rms",
+    *(f"chroma_{name}" for name in PITCH_CLASSES),
+    *(f"tonnetz_{axis}" for axis in range(1, 7)),
+    "spectral_entropy",
+    "permutation_entropy",
+    "svd_entropy",
+    "approximate_entropy",
+    "sample_entropy",
+    "hjorth_mobility",
+    "hjorth_complexity",
+    *(f"mfcc_{number}" for number in range(1, N_MFCC + 1)),
+)
+
+#: Samples so close to zero have no sign.
+CROSSING_THRESHOLD = 1e-10
+
+
+def describe(
+    samples: np.ndarray, sample_rate: int, *, magnitude: np.ndarray | None = None
+) -> dict[str, float]:
+    """The statistics of a clip, by column, in the order of :data:`COLUMNS`.
+
+    Parameters
+    ----------
+    samples : np.ndarray, shape (n,)
+        Mono, ``n > 0``.
+    sample_rate : int
+        Hz. Values depend on it; tables are made at :data:`SAMPLE_RATE`.
+    magnitude : np.ndarray, shape (1 + n // 512, 1025), optional
+        ``spectral.magnitudes(samples)``, if it is there already.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, or the rate is below 12,801 Hz (spectral contrast has no last band there).
+    """
+    if samples.ndim != 1 or samples.size == 0:
+        raise ValueError(f"samples must have shape (n,) with n > 0, got {samples.shape}")
+    if magnitude is None:
+        magnitude = spectral.magnitudes(samples)
+    chroma = spectral.chroma(magnitude, sample_rate)
+    regularity = entropies.regularity(samples)
+    values = (
+        spectral.centroid(magnitude, sample_rate).mean(),
+        spectral.bandwidth(magnitude, sample_rate).mean(),
+        spectral.rolloff(magnitude, sample_rate).mean(),
+        spectral.flatness(magnitude).mean(),
+        *spectral.contrast(magnitude, sample_rate).mean(axis=0),
+        zero_crossing_rate(samples).mean(),
+        rms(samples).mean(),
+        *chroma.mean(axis=0),
+        *spectral.tonnetz(chroma).mean(axis=0),
+        # The mean power of overlapping frames is Welch's estimate of the spectrum.
+        entropies.spectral(np.square(magnitude).mean(axis=0)),
+        entropies.permutation(samples),
+        entropies.svd(samples),
+        regularity.approximate,
+        regularity.sample,
+        *entropies.hjorth(samples),
+        *spectral.cepstrum(magnitude, sample_rate, n_mfcc=N_MFCC).mean(axis=0),
+    )
+    return dict(zip(COLUMNS, map(float, values), strict=True))
+
+
+def zero_crossing_rate(
+    samples: np.ndarray, *, length: int = spectral.N_FFT, hop_samples: int = spectral.HOP_SAMPLES
+) -> np.ndarray:
+    """Share of a frame's samples whose sign differs from the one before, shape (1 + n // hop_samples,).
+
+    The first and last sample go on outside the signal.
+    """
+    padded = np.pad(samples, length // 2, mode="edge")
+    negative = padded < -CROSSING_THRESHOLD
+    crossed = np.zeros(padded.size + 1, dtype=np.int64)
+    np.cumsum(negative[1:] != negative[:-1], out=crossed[2:])
+    # A frame's first sample is compared with nothing.
+    starts = np.arange(0, padded.size - length + 1, hop_samples)
+    return np.asarray((crossed[starts + length] - crossed[starts + 1]) / length)
+
+
+def rms(
+    samples: np.ndarray, *, length: int = spectral.N_FFT, hop_samples: int = spectral.HOP_SAMPLES
+) -> np.ndarray:
+    """Root of the mean square of each frame, shape (1 + n // hop_samples,); zeros outside the signal."""
+    frames = frame(pad_zeros(np.asarray(samples), length // 2, length // 2), length, hop_samples)
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / length))
