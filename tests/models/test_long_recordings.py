@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sonoscope import models
-from sonoscope.models import runtime as runtime_module
-from sonoscope.models.runtime import LONG_RUN, Runtime
+from sonoscope.models import scorers
+from sonoscope.models.runtime import Runtime
+from sonoscope.models.scorers import LONG_RUN
 from sonoscope.windows import Grid
 
 
@@ -59,7 +60,7 @@ def test_long_runs_give_what_short_ones_give(
         long = score(shipped, samples, hop, 100_000)
         assert len(long) == Grid(shipped.bundle.window_samples, hop).count(n)
         with monkeypatch.context() as patch:
-            patch.setattr(runtime_module, "LONG_RUN", 60)
+            patch.setattr(scorers, "LONG_RUN", 60)
             short = score(shipped, samples, hop, 100_000)
         np.testing.assert_allclose(long, short, rtol=0, atol=1e-5)
 
@@ -89,8 +90,8 @@ def test_the_trunk_is_shared_where_that_is_cheaper(shipped: Runtime) -> None:
     found = hops(shipped)
     ways = {name: type(shipped.scorer(hop)).__name__ for name, hop in found.items()}
     assert ways == {
-        "default": "_SharedTrunk",
-        "no overlap": "_SharedFeatures",
-        "off the stride": "_SharedFeatures",
-        "off the frames": "_OwnFeatures",
+        "default": "SharedTrunk",
+        "no overlap": "SharedFeatures",
+        "off the stride": "SharedFeatures",
+        "off the frames": "OwnFeatures",
     }

@@ -19,7 +19,8 @@ from sonoscope import features, models
 from sonoscope.errors import BadBundle, UsageError
 from sonoscope.features import LogMel
 from sonoscope.models.bundle import Bundle, open_bundle
-from sonoscope.models.runtime import Runtime, pool
+from sonoscope.models.runtime import Runtime
+from sonoscope.models.scorers import pool
 from sonoscope.values import Label
 from sonoscope.windows import Grid
 

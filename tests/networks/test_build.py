@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sonoscope.errors import UnknownName
-from sonoscope.models.runtime import pool as numpy_pool
+from sonoscope.models.scorers import pool as numpy_pool
 
 torch = pytest.importorskip("torch")
 from sonoscope.networks.build import SHAPE_DB, Network  # noqa: E402
