@@ -1,34 +1,67 @@
-"""Features: samples to frames, written once for NumPy (inference) and torch (training).
+"""Features: samples to rows, written once for NumPy (inference) and torch (training).
 
-A feature is a frozen dataclass of its parameters. It has ``hop_samples``, ``left_context`` and
-``right_context`` (in samples), ``n_bins``, ``shape(n)``, ``__call__(samples)`` for a whole signal,
-``valid(samples)`` without padding, and ``stream()`` where ``streamable``. To add one: a file here and a line
-in ``FEATURES``; the contract tests find it.
+A feature is a frozen dataclass of its parameters that keeps the protocol :class:`Feature` (``protocol.py``). It has
+``sample_rate``, ``hop_samples``, ``left_context`` and ``right_context`` (in samples), ``n_bins``, ``parts``,
+``silence``, ``shape(n)``, ``__call__(samples)`` for a whole signal, ``valid(samples)`` without padding, and
+``stream()`` where ``streamable``. To add one: a file here and a line in ``FEATURES``; the contract tests find it.
+docs/features.md has a table of them all.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from sonoscope.errors import UnknownName, lookup, nearest
+from sonoscope.features.chroma import Chroma
 from sonoscope.features.logmel import LogMel
+from sonoscope.features.mfcc import Mfcc
+from sonoscope.features.multiband import Multiband
+from sonoscope.features.protocol import Feature
+from sonoscope.features.stft import Stft
 
-FEATURES = {"logmel": LogMel}
+FEATURES: dict[str, type[Feature]] = {
+    "logmel": LogMel,
+    "stft": Stft,
+    "multiband": Multiband,
+    "mfcc": Mfcc,
+    "chroma": Chroma,
+}
 
 
-def from_dict(spec: dict[str, Any]) -> LogMel:
-    """The feature that :func:`to_dict` described. Raises ``UnknownName`` for an unknown feature or
-    parameter."""
+def from_dict(spec: Mapping[str, Any]) -> Feature:
+    """The feature that :func:`to_dict` described, those inside it included. Raises ``UnknownName`` for an unknown
+    feature or parameter."""
     parameters = dict(spec)
     kind = lookup(FEATURES, parameters.pop("name"), "feature")
     for key in parameters:
         if key not in kind.__dataclass_fields__:
             near, known = nearest(key, kind.__dataclass_fields__), ", ".join(kind.__dataclass_fields__)
             raise UnknownName(f"unknown parameter {key!r} of feature {kind.name!r}.{near} Known: {known}.")
-    return kind(**parameters)
+    return kind(**{key: _built(value) for key, value in parameters.items()})
 
 
-def to_dict(feature: LogMel) -> dict[str, Any]:
+def _built(value: Any) -> Any:
+    """A parameter as a feature takes it: lists are tuples, and mappings with a name are features."""
+    if isinstance(value, Mapping) and "name" in value:
+        return from_dict(value)
+    return tuple(map(_built, value)) if isinstance(value, list | tuple) else value
+
+
+def to_dict(feature: Feature) -> dict[str, Any]:
     """Name and parameters, ready for JSON."""
-    return {"name": feature.name, **asdict(feature)}
+    return {"name": feature.name, **_fields(feature)}
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold of a parameter."""
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Feature):
+        return to_dict(value)
+    return _fields(value) if is_dataclass(value) else value

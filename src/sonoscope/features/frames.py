@@ -21,6 +21,35 @@ def namespace(tensor: Array) -> Any:
     return array_namespace(tensor)
 
 
+def backend(array: Array) -> Any:
+    """NumPy for its own arrays, else :func:`namespace`; only what NumPy 1.26 has too may be asked of it."""
+    return np if isinstance(array, np.ndarray) else namespace(array)
+
+
+def constant(values: np.ndarray, like: Array) -> Array:
+    """A fixed array beside ``like``: itself for NumPy, else a tensor of its precision on its device.
+
+    Complex values stay complex.
+    """
+    if isinstance(like, np.ndarray):
+        return values
+    import torch
+
+    dtype = like.dtype
+    if np.iscomplexobj(values):
+        dtype = torch.complex128 if dtype in (torch.float64, torch.complex128) else torch.complex64
+    elif dtype.is_complex:
+        dtype = torch.float64 if dtype == torch.complex128 else torch.float32
+    return torch.as_tensor(values).to(device=like.device, dtype=dtype)
+
+
+def concatenated(arrays: list[Array]) -> Array:
+    """Arrays one after the other along the last axis."""
+    if isinstance(arrays[0], np.ndarray):
+        return np.concatenate(arrays, axis=-1)
+    return namespace(arrays[0]).concat(arrays, axis=-1)
+
+
 def n_frames(n: int, length: int, hop: int) -> int:
     """How many whole frames ``n`` samples hold. Raises ``ValueError`` if not even one."""
     if n < length:

@@ -11,23 +11,17 @@ Slaney's mel scale: linear (200/3 Hz a mel) up to 1 kHz, logarithmic above (27 m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from sonoscope.features.banks import groups
 from sonoscope.features.fft import PowerFrames
 from sonoscope.features.frames import Array, frame, namespace, pad_zeros, power_spectrum
+from sonoscope.features.scales import SMALLEST_FLOOR
 from sonoscope.features.stream import BATCH_FRAMES, FrameStream, in_batches
-
-#: Filters that are applied together: the width that a BLAS micro-kernel fills.
-GROUPED_FILTERS = 16
-#: Multiplications up to which OpenBLAS starts no threads: 65536 times its GEMM_MULTITHREAD_THRESHOLD of 4.
-BLAS_ONE_THREAD = 1 << 18
-#: Smallest normal float32, 2 ** -126, rounded up.
-SMALLEST_FLOOR = 1.2e-38
 
 
 def hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
@@ -87,7 +81,7 @@ class LogMelKernel:
     """A fixed number of frames of a :class:`LogMel`, in memory that is used again (``stream.Kernel``).
 
     Neighbouring filters overlap, distant ones do not: the bank is applied in groups of filters, each over the
-    bins it uses, which is a seventh of the whole matrix. No product is as large as :data:`BLAS_ONE_THREAD`,
+    bins it uses, which is a seventh of the whole matrix. No product is as large as ``banks.BLAS_ONE_THREAD``,
     so that BLAS runs it in the calling thread whatever the environment says.
     """
 
@@ -103,7 +97,7 @@ class LogMelKernel:
                 np.ascontiguousarray(constants.bank[bins, filters]),
                 self._mel[:, filters],
             )
-            for filters, bins in _groups(constants.support, n_frames)
+            for filters, bins in groups(constants.support, n_frames)
         ]
 
     def __call__(self, out: np.ndarray) -> None:
@@ -114,20 +108,6 @@ class LogMelKernel:
         np.maximum(self._mel, self._floor, out=self._mel)
         np.log10(self._mel, out=self._mel)
         np.multiply(self._mel, np.float32(10.0), out=out)
-
-
-def _groups(support: np.ndarray, n_frames: int) -> Iterator[tuple[slice, slice]]:
-    """Runs of filters, each with the bins it uses, that are worth one product over ``n_frames`` frames."""
-    first, edges = 0, support.tolist()
-    start, stop = edges[0]
-    for last, (low, high) in enumerate(edges):
-        wider = min(start, low), max(stop, high)
-        size = n_frames * (wider[1] - wider[0]) * (last + 1 - first)
-        if last > first and (last - first == GROUPED_FILTERS or size > BLAS_ONE_THREAD):
-            yield slice(first, last), slice(start, stop)
-            first, wider = last, (low, high)
-        start, stop = wider
-    yield slice(first, len(edges)), slice(start, stop)
 
 
 @dataclass(frozen=True)
@@ -204,6 +184,11 @@ class LogMel:
     def n_bins(self) -> int:
         """Values in a frame."""
         return self.n_mels
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Widths of what lies side by side in a frame: one picture."""
+        return (self.n_mels,)
 
     @property
     def silence(self) -> float:

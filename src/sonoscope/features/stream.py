@@ -47,8 +47,10 @@ class StreamableFeature(Protocol):
     def kernel(self, n_frames: int) -> Kernel: ...
 
 
-def in_batches(feature: StreamableFeature, samples: np.ndarray) -> np.ndarray:
-    """Frames that need no padding: (..., n) samples to (..., frames, n_bins) float32.
+def in_batches(
+    feature: StreamableFeature, samples: np.ndarray, batch_frames: int = BATCH_FRAMES
+) -> np.ndarray:
+    """Frames that need no padding, ``batch_frames`` at a time: (..., n) samples to (..., frames, n_bins) float32.
 
     Raises
     ------
@@ -58,17 +60,17 @@ def in_batches(feature: StreamableFeature, samples: np.ndarray) -> np.ndarray:
     hop = feature.hop_samples
     count = n_frames(samples.shape[-1], feature.left_context + feature.right_context, hop)
     out = np.empty((*samples.shape[:-1], count, feature.n_bins), dtype=np.float32)
-    kernel = feature.kernel(BATCH_FRAMES)
-    last = np.empty((BATCH_FRAMES, feature.n_bins), dtype=np.float32)
+    kernel = feature.kernel(batch_frames)
+    last = np.empty((batch_frames, feature.n_bins), dtype=np.float32)
     for signal, frames in zip(
         samples.reshape(-1, samples.shape[-1]), out.reshape(-1, count, feature.n_bins), strict=True
     ):
-        for first in range(0, count, BATCH_FRAMES):
+        for first in range(0, count, batch_frames):
             piece = signal[first * hop :][: kernel.samples.size]
             kernel.samples[: piece.size] = piece
             kernel.samples[piece.size :] = 0.0
-            if first + BATCH_FRAMES <= count:
-                kernel(frames[first : first + BATCH_FRAMES])
+            if first + batch_frames <= count:
+                kernel(frames[first : first + batch_frames])
             else:
                 kernel(last)
                 frames[first:] = last[: count - first]
