@@ -1,0 +1,208 @@
+"""``sonoscope data extract``: clips from videos and recordings by a specification."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sonoscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from sonoscope.data.extract import Extracted
+
+#: How often progress is told where it cannot be rewritten in place.
+TOLD_EVERY_S = 30.0
+#: The word for a recording's own rate.
+OWN = "own"
+
+Specification = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPEC",
+        show_default=False,
+        help="A .json or .yaml list of entries: file or url, labels, ranges of time, description.",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option("-o", "--out", metavar="FOLDER", show_default=False, help="Where clips and manifest go."),
+]
+MediaFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--media",
+        metavar="FOLDER",
+        show_default=False,
+        help="Where the recordings are, those of addresses under their id (default: the folder of SPEC).",
+    ),
+]
+Remap = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OLD=NEW",
+        show_default=False,
+        help="Replace the beginning of paths in SPEC; may be repeated.",
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SET|FILE",
+        show_default=False,
+        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: those in SPEC).",
+    ),
+]
+Length = Annotated[float, typer.Option(metavar="SECONDS", help="Length of a clip.")]
+Hop = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        show_default=False,
+        help="From one clip's start to the next one's (default: --length).",
+    ),
+]
+Tail = Annotated[
+    str,
+    typer.Option(
+        metavar="drop|keep|pad",
+        help="The end of a range that fills no clip: left out, a shorter clip, or filled up with zeros.",
+    ),
+]
+SampleRate = Annotated[str, typer.Option(metavar="HZ|own", help="Of the clips; own: as the recording.")]
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default=False, help="The channel to take, from 1 (default: the mean of all)."
+    ),
+]
+Format = Annotated[str, typer.Option("--format", metavar="wav|flac", help="Of the clips, 16 bit.")]
+Target = Annotated[int, typer.Option(metavar="CLIPS", help="How many clips each label should have.")]
+Decimals = Annotated[
+    str | None,
+    typer.Option(
+        metavar="seconds|minutes",
+        show_default=False,
+        help="What a time such as 2.30 means: 2.3 s, or 2 min 30 s (default: it is refused).",
+    ),
+]
+Fetch = Annotated[bool, typer.Option("--fetch", help="Fetch addresses that lead to a recording directly.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Make anew what another specification or other settings made.")
+]
+
+
+def extract_command(
+    specification: Specification,
+    out: Out,
+    media: MediaFolder = None,
+    remap: Remap = None,
+    labels: Labels = None,
+    length: Length = 3.0,
+    hop: Hop = None,
+    tail: Tail = "drop",
+    sample_rate: SampleRate = "44100",
+    channel: Channel = None,
+    format: Format = "wav",
+    target: Target = 700,
+    decimals: Decimals = None,
+    fetch: Fetch = False,
+    overwrite: Overwrite = False,
+) -> int:
+    """Cut clips from videos and recordings by a specification, with a manifest of them beside.
+
+    What is interrupted goes on in the next call; a specification that has grown adds to what is there. Recordings that
+    cannot be cut are listed in manifest.bad_rows.csv; the exit code is then 1.
+    """
+    from sonoscope.data import paths
+    from sonoscope.data.extract import Settings, extract
+
+    settings = Settings(
+        length_s=length,
+        hop_s=hop,
+        tail=tail,
+        sample_rate=_rate(sample_rate),
+        channel=channel,
+        format=format,
+    )
+    done = extract(
+        specification,
+        out,
+        settings,
+        media=media,
+        remap=paths.parse_remaps(remap or ()),
+        labels=labels,
+        decimals=decimals,
+        target=target,
+        fetch=fetch,
+        overwrite=overwrite,
+        progress=_progress(),
+        say=_say,
+    )
+    print(done.manifest)
+    _tell(done, target)
+    return 1 if done.problems else 0
+
+
+def _rate(text: str) -> int | None:
+    if text == OWN:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--sample-rate {text!r} must be a number of Hz, such as 44100, or {OWN}") from None
+
+
+def _say(text: str) -> None:
+    from sonoscope.cli.display import printable
+
+    print(printable(text), file=sys.stderr)
+
+
+def _tell(done: Extracted, target: int) -> None:
+    """How much there is of each label, what is missing, and what went wrong; on stderr."""
+    from sonoscope.cli.display import clock, columns, count
+    from sonoscope.data import badrows
+
+    _say(f"{count(done.clips, 'clip')}; {count(done.cut, 'recording')} cut now, {done.kept:,} before")
+    if done.counts:
+        rows = [("label", "clips", "length", "groups", f"to {target:,}")]
+        for one in done.counts:
+            missing = (
+                f"{one.missing_clips:,} clips ({clock(one.missing_s)}) missing"
+                if one.missing_clips
+                else "reached"
+            )
+            rows.append((one.label, f"{one.clips:,}", clock(one.seconds), f"{one.groups:,}", missing))
+        for line in columns(rows, right=(1, 2, 3)):
+            _say(line)
+    for note in done.notes:
+        _say(f"note: {note}")
+    if done.problems:
+        first = done.problems[0]
+        _say(
+            f"{count(len(done.problems), 'recording or range', 'recordings or ranges')} left out, listed in "
+            f"{badrows.beside(done.manifest)}; the first: {first.path}: {first.reason}. {first.remedy}"
+        )
+
+
+def _progress() -> Callable[[int, int, str], None]:
+    """Say on stderr which recording is being cut: rewritten on a terminal, now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    told = time.monotonic()
+
+    def report(done: int, total: int, name: str) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if terminal:
+            text = f"{done:,} of {total:,}: {name}"[:100] if name else ""
+            print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
+        elif name and now - told >= TOLD_EVERY_S:
+            told = now
+            _say(f"{done:,} of {total:,} recordings: {name}")
+
+    return report
