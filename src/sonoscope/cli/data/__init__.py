@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import typer
 
+from sonoscope.cli.data.extract import extract_command
 from sonoscope.cli.data.fetch import fetch_command, formats_command
 from sonoscope.cli.data.init import init_command
 from sonoscope.cli.data.manifest import manifest_command
@@ -22,6 +23,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "fetch": fetch_command,
     "formats": formats_command,
     "manifest": manifest_command,
+    "extract": extract_command,
     "mix": mix_command,
     "render": render_command,
 }
