@@ -1,0 +1,404 @@
+"""What a training is: a tree of frozen dataclasses, read from YAML, each key of which is checked.
+
+A configuration is composed from left to right: a preset or a file (which may name a ``base``), then ``key=value``
+words with dots (``training.batch_size=16``). Unknown keys are refused, the nearest named; so are values of the wrong
+type or out of range. Nothing here imports torch, so that presets can be listed and printed at once.
+
+>>> compose({"data": {"train": "clips"}}, ["training.epochs=3"]).training.epochs
+3
+"""
+
+from __future__ import annotations
+
+import copy
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from sonoscope.errors import UnknownName, UsageError, nearest
+
+S = TypeVar("S")
+
+#: A part that a table knows by name: ``{"name": "focal", "gamma": 2.0}``. A bare name stands for itself.
+Part = dict[str, Any]
+
+KINDS = ("network", "classical", "dummy", "pretrain")
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("cosine", "one-cycle", "multi-step", "constant")
+PRECISIONS = ("32", "bf16", "16")
+SAMPLERS = ("all", "balanced")
+#: What a phase may train: the head, everything, or everything from a named layer on (``from LAYER``).
+HEAD, ALL, FROM = "head", "all", "from "
+
+
+class BadConfig(UsageError):
+    """A configuration that cannot be meant; the message names the key, the value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from.
+
+    Attributes
+    ----------
+    train, validation, test : str or tuple of str
+        DATA, in the words of every command. Without ``validation`` and ``test``, the rows' own splits are taken if
+        they name some, else shares of ``train`` by whole groups.
+    labels : str, optional
+        A label set or a file; default: the labels of the data.
+    task : {"multilabel", "multiclass"}
+    by : str
+        The column that no split may cut.
+    validation_share, test_share : float
+        Of the seconds.
+    folds, fold : int
+        Of ``folds`` (0: none) by groups, number ``fold`` is the test part.
+    window_s : float, optional
+        Seconds that a network is shown; None: whole rows, padded, with a mask.
+    hop_s : float, optional
+        Between windows of one row in validation and test; default: the window.
+    sampler : {"all", "balanced"}
+        Draw windows in proportion to the sound there is, or classes equally often.
+    schedule : dict, optional
+        How many clips are mixed when (:mod:`sonoscope.data.schedules`).
+    max_samples, max_test_samples : int, optional
+        At most so many rows.
+    share : float
+        Of the training rows, by whole groups.
+    """
+
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    labels: str | None = None
+    task: str = "multilabel"
+    by: str = "group"
+    validation_share: float = 0.15
+    test_share: float = 0.15
+    folds: int = 0
+    fold: int = 0
+    window_s: float | None = 3.0
+    hop_s: float | None = None
+    sampler: str = "all"
+    schedule: Part | None = None
+    max_samples: int | None = None
+    max_test_samples: int | None = None
+    share: float = 1.0
+
+    def check(self) -> None:
+        _one_of("data.task", self.task, ("multilabel", "multiclass"))
+        _one_of("data.sampler", self.sampler, SAMPLERS)
+        _within("data.share", self.share, 0, 1, open_low=True)
+        for name in ("validation_share", "test_share"):
+            _within(f"data.{name}", getattr(self, name), 0, 0.9)
+        if self.folds and not 0 <= self.fold < self.folds:
+            raise BadConfig(
+                f"data.fold={self.fold} must lie in 0..{self.folds - 1}, since data.folds={self.folds}"
+            )
+        for name in ("window_s", "hop_s"):
+            value = getattr(self, name)
+            if value is not None:
+                _within(f"data.{name}", value, 0, 3600, open_low=True)
+
+
+@dataclass(frozen=True)
+class Net:
+    """Backbone and head, by name with their parameters, and what their weights begin with.
+
+    ``init_from`` is a bundle, or a checkpoint of this program or of the backbone's publisher; ``adapters`` are put
+    between frozen layers (:mod:`sonoscope.training.adapters`).
+    """
+
+    backbone: Part = field(default_factory=lambda: {"name": "valid_cnn"})
+    head: Part = field(default_factory=lambda: {"name": "framewise_attention"})
+    init_from: str | None = None
+    adapters: Part | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training.
+
+    Attributes
+    ----------
+    epochs : int, optional
+        Default: what the phases before leave of ``training.epochs``.
+    train : str
+        ``head``, ``all``, or ``from LAYER``: everything from that layer of the backbone on.
+    learning_rate : float, optional
+        Default: ``training.learning_rate``.
+    layer_decay : float
+        The rate of each layer is that of the one above it times this.
+    """
+
+    epochs: int | None = None
+    train: str = ALL
+    learning_rate: float | None = None
+    layer_decay: float = 1.0
+
+    def check(self) -> None:
+        if self.train not in (HEAD, ALL) and not self.train.startswith(FROM):
+            raise BadConfig(f"phase: train={self.train!r} must be head, all, or 'from LAYER'")
+        _within("phase: layer_decay", self.layer_decay, 0, 1, open_low=True)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How it is fitted. ``epoch_batches`` bounds an epoch; ``average`` is the decay of the weights' moving average."""
+
+    epochs: int = 20
+    epoch_batches: int | None = None
+    batch_size: int = 32
+    phases: tuple[Phase, ...] = (Phase(),)
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    warm_up: float = 0.05
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    precision: str = "32"
+    channels_last: bool = True
+    gradient_clip: float | None = 5.0
+    class_weights: bool = False
+    patience: int | None = None
+    monitor: str = "val_map"
+    average: float | None = None
+    validate_share: float = 1.0
+    sanity_steps: int = 2
+    seed: int = 0
+    threads: int = 1
+    loader_workers: int = 0
+    devices: str = "1"
+    nodes: int = 1
+    strategy: str = "auto"
+
+    def check(self) -> None:
+        _one_of("training.optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("training.schedule", self.schedule, SCHEDULES)
+        _one_of("training.precision", self.precision, PRECISIONS)
+        _within("training.learning_rate", self.learning_rate, 0, 10, open_low=True)
+        _within("training.warm_up", self.warm_up, 0, 1)
+        _within("training.validate_share", self.validate_share, 0, 1, open_low=True)
+        if self.average is not None:
+            _within("training.average", self.average, 0, 1)
+        for name in ("epochs", "batch_size", "threads"):
+            if getattr(self, name) < 1:
+                raise BadConfig(f"training.{name}={getattr(self, name)} must be at least 1")
+        if self.schedule == "multi-step" and list(self.milestones) != sorted(set(self.milestones)):
+            raise BadConfig(f"training.milestones={list(self.milestones)} must rise")
+        if not self.phases:
+            raise BadConfig("training.phases is empty: give one phase at least")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole training.
+
+    Attributes
+    ----------
+    name, about : str
+    kind : {"network", "classical", "dummy", "pretrain"}
+    features : tuple of parts
+        Several become the channels of one image.
+    feature_on : {"device", "loader"}
+        Where features are computed: in batches on the device, or clip by clip by the loader.
+    augment : tuple of parts
+        Done in this order to a batch (:mod:`sonoscope.training.augment`).
+    losses : tuple of parts
+        Each with an optional ``weight``.
+    model : part, optional
+        Of a classical or dummy model (:mod:`sonoscope.training.classical`).
+    pretext : part, optional
+        Of a pre-training (:mod:`sonoscope.training.pretrain`).
+    """
+
+    name: str = ""
+    about: str = ""
+    kind: str = "network"
+    data: Data = field(default_factory=Data)
+    features: tuple[Part, ...] = ({"name": "logmel"},)
+    feature_on: str = "device"
+    augment: tuple[Part, ...] = ()
+    network: Net = field(default_factory=Net)
+    losses: tuple[Part, ...] = ({"name": "bce"},)
+    model: Part | None = None
+    pretext: Part | None = None
+    training: Training = field(default_factory=Training)
+
+    def check(self) -> None:
+        _one_of("kind", self.kind, KINDS)
+        _one_of("feature_on", self.feature_on, ("device", "loader"))
+        if not self.features:
+            raise BadConfig("features is empty: give one at least, or raw for samples")
+        if self.kind in ("classical", "dummy") and self.model is None:
+            raise BadConfig(f"kind={self.kind} needs a model, such as model=svm")
+        if self.kind == "pretrain" and self.pretext is None:
+            raise BadConfig("kind=pretrain needs a pretext, such as pretext=masked")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for YAML and JSON; :func:`from_dict` reads them back."""
+        return _plain(asdict(self))
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def from_dict(values: Mapping[str, Any]) -> Config:
+    """A configuration from plain values. Raises ``BadConfig`` or ``UnknownName``."""
+    return _section(Config, values, "")
+
+
+def compose(base: Mapping[str, Any], words: Sequence[str] = ()) -> Config:
+    """A configuration from plain values and ``key=value`` words.
+
+    Raises
+    ------
+    BadConfig, UnknownName
+        If a word has no ``=``, or names no key, or a value cannot be meant.
+    """
+    from sonoscope.training import presets
+
+    values = presets.merged(Config().to_dict(), copy.deepcopy(dict(base)))
+    for word in words:
+        key, sign, text = word.partition("=")
+        if not sign or not key:
+            raise BadConfig(f"{word!r} is no key=value; write for example training.epochs=3")
+        put(values, key, parsed(text))
+    return from_dict(values)
+
+
+def parsed(text: str) -> Any:
+    """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except ValueError:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadConfig(f"{text!r} is no value: {error}") from None
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``a.b.c``; numbers count in lists, and a part given by its bare name becomes one with parameters."""
+    *above, last = key.split(".")
+    place: Any = values
+    for step, name in enumerate(above):
+        place = _entered(place, name, ".".join(above[: step + 1]))
+    if isinstance(place, list):
+        place[_index(place, last, key)] = value
+    else:
+        place[last] = value
+
+
+def _entered(place: Any, name: str, where: str) -> Any:
+    """What ``name`` holds in ``place``, made able to hold keys."""
+    at: Any = _index(place, name, where) if isinstance(place, list) else name
+    inner = place[at] if isinstance(place, list) else place.get(at)
+    if inner is None or isinstance(inner, str):
+        inner = {} if inner is None else {"name": inner}
+    elif isinstance(inner, tuple):
+        inner = list(inner)
+    elif not isinstance(inner, dict | list):
+        raise BadConfig(f"{where}={inner!r} has no keys below it")
+    place[at] = inner
+    return inner
+
+
+def _index(place: list[Any], name: str, where: str) -> int:
+    if not name.isdigit() or int(name) >= len(place):
+        raise BadConfig(f"{where}: {name!r} must be a number in 0..{len(place) - 1}")
+    return int(name)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The plain values of a YAML file, on top of those of its ``base`` (a preset's name, or a file beside it)."""
+    from sonoscope.training import presets
+
+    return presets.based(plain(path), Path(path).parent)
+
+
+def plain(path: str | Path) -> dict[str, Any]:
+    """What a YAML file says itself. Raises ``BadConfig`` if it cannot be read or holds no keys."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise BadConfig(f"{path} must hold keys and values, such as 'data: {{train: clips}}'")
+    return values
+
+
+def _section(cls: type[S], values: Any, where: str) -> S:
+    """A dataclass from a mapping, its fields converted and checked."""
+    if not isinstance(values, Mapping):
+        raise BadConfig(f"{where or 'the configuration'} must hold keys and values, got {values!r}")
+    types_of = typing.get_type_hints(cls)
+    known = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            raise UnknownName(f"unknown key {name!r}.{nearest(str(key), known)} Known: {', '.join(known)}.")
+        found[key] = _typed(types_of[key], value, name)
+    for name, each in known.items():
+        if name not in found and each.default is MISSING and each.default_factory is MISSING:
+            raise BadConfig(f"{where}.{name} is missing")
+    made = cls(**found)
+    check = getattr(made, "check", None)
+    if check is not None:
+        check()
+    return made
+
+
+def _typed(kind: Any, value: Any, name: str) -> Any:
+    """``value`` as its declared type; ints count as floats, one value as a tuple of it, a name as a part."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _typed(next(each for each in inner if each is not types.NoneType), value, name)
+    if origin is tuple:
+        entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        return tuple(_typed(inner[0], entry, f"{name}.{number}") for number, entry in enumerate(entries))
+    if is_dataclass(kind):
+        return _section(typing.cast(type, kind), value, name)
+    if origin is dict:
+        if isinstance(value, str):
+            return {"name": value}
+        if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+            raise BadConfig(f"{name}={value!r} must be a name, or keys and values with a name among them")
+        return dict(value)
+    return _scalar(kind, value, name)
+
+
+def _scalar(kind: type, value: Any, name: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        raise BadConfig(f"{name}={value!r} must be {words[kind]}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UnknownName(f"{name}={value!r} is unknown.{nearest(value, known)} Known: {', '.join(known)}.")
+
+
+def _within(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    if not (low < value if open_low else low <= value) or not value <= high:
+        raise BadConfig(f"{name}={value} must lie in {low}{' (excluded)' if open_low else ''}..{high}")

@@ -1,0 +1,107 @@
+"""Configurations: composed, typed, checked, written and read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sonoscope.errors import UnknownName
+from sonoscope.training import presets
+from sonoscope.training.config import BadConfig, Config, compose, from_dict, parsed, plain, read
+
+
+def test_words_go_on_top_of_values_and_reach_into_lists_and_parts():
+    made = compose(
+        {"data": {"train": "clips"}, "augment": ["gain", {"name": "noise", "snr_db": 10}]},
+        ["training.epochs=3", "losses.0=focal", "losses.0.gamma=1.5", "augment.1.snr_db=20",
+         "network.backbone=crnn", "network.backbone.cell=lstm", "training.learning_rate=1e-4", "data.hop_s=1"],
+    )  # fmt: skip
+    assert made.data.train == ("clips",) and made.data.hop_s == 1.0
+    assert made.training.epochs == 3 and made.training.learning_rate == 1e-4
+    assert made.losses == ({"name": "focal", "gamma": 1.5},)
+    assert made.augment == ({"name": "gain"}, {"name": "noise", "snr_db": 20})
+    assert made.network.backbone == {"name": "crnn", "cell": "lstm"}
+
+
+def test_what_is_written_is_read_back(tmp_path: Path):
+    made = compose({}, ["training.milestones=[3, 5]", "training.phases.0.train=head", "data.schedule=single"])
+    (tmp_path / "c.yaml").write_text(made.to_yaml())
+    assert from_dict(read(tmp_path / "c.yaml")) == made
+    assert from_dict(Config().to_dict()) == Config()
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "message"),
+    [
+        ("trainin.epochs=3", UnknownName, "unknown key 'trainin'. Did you mean 'training'"),
+        ("training.epoch=3", UnknownName, r"unknown key 'training.epoch'. Did you mean 'epochs'"),
+        ("training.epochs=many", BadConfig, "training.epochs='many' must be a whole number"),
+        ("training.epochs=true", BadConfig, "training.epochs=True must be a whole number"),
+        ("training.epochs=0", BadConfig, "training.epochs=0 must be at least 1"),
+        ("training.phases.1.train=head", BadConfig, r"'1' must be a number in 0..0"),
+        ("training.phases.0.train=tail", BadConfig, "train='tail' must be head, all, or 'from LAYER'"),
+        ("data.task=multi", UnknownName, "data.task='multi' is unknown. Did you mean"),
+        ("data.share=0", BadConfig, r"data.share=0.0 must lie in 0 \(excluded\)..1"),
+        ("training.schedule=cosin", UnknownName, "Did you mean 'cosine'"),
+        ("network.backbone.name.x=1", BadConfig, r"unknown|no keys|must be"),
+        ("losses=[]", None, ""),
+        ("features=[]", BadConfig, "features is empty"),
+        ("kind=classical", BadConfig, "needs a model"),
+        ("training.milestones=[5,3]", None, ""),
+        ("losses.0=3", BadConfig, r"losses.0=3 must be a name"),
+        ("epochs", BadConfig, "'epochs' is no key=value"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(word: str, kind: type[Exception] | None, message: str):
+    if kind is None:
+        compose({}, [word])
+        return
+    with pytest.raises(kind, match=message):
+        compose({}, [word])
+
+
+def test_rising_milestones_are_asked_for_where_they_count():
+    with pytest.raises(BadConfig, match=r"milestones=\[5, 3\] must rise"):
+        compose({}, ["training.schedule=multi-step", "training.milestones=[5,3]"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("3", 3), ("true", True), ("[1, 2]", [1, 2]), ("name", "name"), ("null", None)],
+)
+def test_words_mean_what_yaml_says(text: str, value: object):
+    assert parsed(text) == value and type(parsed(text)) is type(value)
+
+
+def test_a_file_builds_on_another(tmp_path: Path):
+    (tmp_path / "below.yaml").write_text("training: {epochs: 7, batch_size: 4}\naugment: [gain]\n")
+    (tmp_path / "above.yaml").write_text("base: below.yaml\ntraining: {epochs: 2}\naugment: [noise]\n")
+    made = compose(read(tmp_path / "above.yaml"))
+    assert (made.training.epochs, made.training.batch_size) == (2, 4)
+    assert made.augment == ({"name": "noise"},)
+    (tmp_path / "below.yaml").write_text("base: above.yaml\n")
+    with pytest.raises(BadConfig, match="circle"):
+        read(tmp_path / "above.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(BadConfig, match="must hold keys"):
+        plain(tmp_path / "list.yaml")
+
+
+def test_parts_are_replaced_whole_and_sections_joined():
+    below = {"network": {"backbone": {"name": "a", "x": 1}, "init_from": "m"}}
+    above = {"network": {"backbone": {"name": "b"}}}
+    assert presets.merged(below, above) == {"network": {"backbone": {"name": "b"}, "init_from": "m"}}
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_a_configuration_that_says_what_it_is(name: str):
+    made = compose(presets.load(name))
+    assert made.name == name and made.about
+    assert yaml.safe_load(made.to_yaml()) == made.to_dict()
+
+
+def test_an_unknown_preset_names_the_nearest(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(UnknownName, match="preset"):
+        presets.load("no-such-preset")
