@@ -1,9 +1,63 @@
-"""Backbones: frames of features to frames of embedding. One file and one line each.
+"""Backbones: feature maps or samples to frames of embedding. One file and one line each.
 
-A backbone is an ``nn.Module`` with ``forward_features(x)``, ``dim``, ``groups()``, and, where it is valid in
-time, ``stride`` and ``receptive_field`` in input frames.
+:mod:`~sonoscope.networks.backbones.protocol` says what a backbone is; the contract tests loop over this table, and
+``networks.contract`` holds the same checks for a backbone of the user's own. Where a name stands for a family, the
+rest of the name chooses its member: ``timm:convnext_tiny``, ``bundle:instruments``, ``hear:hear21passt.base``.
 """
 
-from sonoscope.networks.backbones import cnn
+from __future__ import annotations
 
-BACKBONES = {"valid_cnn": cnn.build}
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sonoscope import plugins
+from sonoscope.networks.backbones import (
+    ast,
+    beats,
+    cnn,
+    cnn14,
+    cnn14_bands,
+    crnn,
+    frozen,
+    hear,
+    image,
+    mobile,
+    small,
+    wav2vec2,
+)
+from sonoscope.networks.backbones.protocol import Backbone, Wants
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "valid_cnn": cnn.build,
+    "small_cnn": small.SmallCNN,
+    "mobile": mobile.Mobile,
+    "crnn": crnn.CRNN,
+    "cnn14": cnn14.CNN14,
+    "cnn14_bands": cnn14_bands.CNN14Bands,
+    "ast": ast.AST,
+    "wav2vec2": wav2vec2.Wav2Vec2,
+    "beats": beats.BEATs,
+    "timm": image.Image,
+    "bundle": frozen.FrozenBundle,
+    "onnx": frozen.FrozenGraph,
+    "hear": hear.Hear,
+}
+
+__all__ = ["BACKBONES", "Backbone", "Wants", "build"]
+
+
+def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) -> Backbone:
+    """A backbone from its name, or a mapping of ``name`` and parameters.
+
+    A name is a key of ``BACKBONES``, ``family:member``, a user's own ``file.py:Class``, or what an installed
+    package offers under the entry points ``sonoscope.backbones``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such backbone, or it has no such parameter; the message names the nearest.
+    """
+    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+    make = plugins.resolve(BACKBONES, parameters.pop("name"), "backbone")
+    plugins.check_parameters(make, parameters, "backbone")
+    return make(n_bins, channels=channels, **parameters)

@@ -16,6 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from sonoscope.networks.backbones.field import Field, Step
+from sonoscope.networks.backbones.masking import batch_norm, zero_behind
+from sonoscope.networks.backbones.protocol import Backbone
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -36,7 +40,7 @@ DEFAULT_STAGES = (
 )
 
 
-class ValidCNN(nn.Module):
+class ValidCNN(Backbone):
     """Frames of features to frames of embedding.
 
     Parameters
@@ -64,7 +68,7 @@ class ValidCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.n_bins, self.dim = n_bins, dim
-        self.stride, self.receptive_field = 1, 1
+        self.field = Field.of(Step(stage.kernel[0], stage.stride[0]) for stage in stages)
         layers: list[nn.Module] = []
         for stage in stages:
             out = max(8, round(stage.channels * width / 8) * 8)
@@ -73,17 +77,30 @@ class ValidCNN(nn.Module):
                 nn.BatchNorm2d(out),
                 nn.ReLU(inplace=True),
             ]
-            self.receptive_field += (stage.kernel[0] - 1) * self.stride
-            self.stride *= stage.stride[0]
             channels = out
         self.convolutions = nn.Sequential(*layers)
         self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels, dim), nn.ReLU(inplace=True))
 
-    def forward_features(self, frames: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, channels, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
-        maps = self.convolutions(frames)
+        if lengths is None:
+            maps = self.convolutions(x)
+        else:
+            maps = self._convolve_rows(x, lengths)
         pooled = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1)
         return self.embed(pooled.transpose(1, 2))
+
+    def _convolve_rows(self, maps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The convolutions with normalisation over the real frames of rows of different lengths."""
+        self.check_lengths(maps.shape[2], lengths)
+        maps = zero_behind(maps, lengths)
+        layers = list(self.convolutions)
+        for i, step in enumerate(self.field.steps):
+            lengths = step.length(lengths)
+            norm = layers[3 * i + 1]
+            assert isinstance(norm, nn.BatchNorm2d)
+            maps = zero_behind(batch_norm(norm, layers[3 * i](maps), lengths).relu(), lengths)
+        return maps
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by depth, input side first: what layer-wise freezing and learning rates name."""

@@ -1,5 +1,47 @@
-"""Heads: embeddings to logits. One file and one line each."""
+"""Heads: embeddings to logits. One file and one line each.
 
+:mod:`~sonoscope.networks.heads.protocol` says what a head is. Any head goes on any backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sonoscope import plugins
+from sonoscope.networks.heads.attention import AttentionPooling
+from sonoscope.networks.heads.auxiliary import Auxiliary
+from sonoscope.networks.heads.cosine import Cosine
+from sonoscope.networks.heads.fluffy import Fluffy
 from sonoscope.networks.heads.framewise import FramewiseAttention
+from sonoscope.networks.heads.linear import Linear
+from sonoscope.networks.heads.mlp import MLP
+from sonoscope.networks.heads.protocol import Head, pool
 
-HEADS = {"framewise_attention": FramewiseAttention}
+HEADS: dict[str, Callable[..., Head]] = {
+    "framewise_attention": FramewiseAttention,
+    "linear": Linear,
+    "mlp": MLP,
+    "attention": AttentionPooling,
+    "fluffy": Fluffy,
+    "cosine": Cosine,
+    "auxiliary": Auxiliary,
+}
+
+__all__ = ["HEADS", "Head", "build", "pool"]
+
+
+def build(spec: str | Mapping[str, Any], dim: int, n_classes: int) -> Head:
+    """A head from its name, or a mapping of ``name`` and parameters.
+
+    A name is a key of ``HEADS``, a user's own ``file.py:Class``, or an entry point of ``sonoscope.heads``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such head, or it has no such parameter; the message names the nearest.
+    """
+    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+    make = plugins.resolve(HEADS, parameters.pop("name"), "head")
+    plugins.check_parameters(make, parameters, "head")
+    return make(dim, n_classes, **parameters)

@@ -12,11 +12,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sonoscope.networks.heads.protocol import Head, as_frames, pool
+
+__all__ = ["ATTENTION_LIMIT", "FramewiseAttention", "pool"]
+
 #: Attention scores are kept in this range, so that no frame can take all the weight of a long window.
 ATTENTION_LIMIT = 6.0
 
 
-class FramewiseAttention(nn.Module):
+class FramewiseAttention(Head):
     """(batch, time, dim) to logits and attention scores, each (batch, time, n_classes)."""
 
     def __init__(self, dim: int, n_classes: int, dropout: float = 0.2) -> None:
@@ -27,11 +31,8 @@ class FramewiseAttention(nn.Module):
         nn.init.zeros_(self.attention.weight)
         nn.init.zeros_(self.attention.bias)
 
-    def forward(self, embedding: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        dropped = self.dropout(embedding)
+    def forward(
+        self, embedding: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        dropped = self.dropout(as_frames(embedding))
         return self.logits(dropped), ATTENTION_LIMIT * torch.tanh(self.attention(dropped) / ATTENTION_LIMIT)
-
-
-def pool(logits: torch.Tensor, attention: torch.Tensor) -> torch.Tensor:
-    """Attention-weighted mean over time: (batch, time, c) twice to (batch, c)."""
-    return (torch.softmax(attention, dim=1) * logits).sum(dim=1)

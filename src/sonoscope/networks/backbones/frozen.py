@@ -1,0 +1,198 @@
+"""The embedding of a finished model as a frozen backbone: a bundle, or any ONNX graph.
+
+``bundle:instruments`` takes the frames that the bundle's feature gives and answers with its embeddings; the graph
+holds its own normalisation, so the feature must come as it is. ``onnx`` takes a graph of anybody's: samples
+(batch, n) or frames (batch, frames, bins) in, embeddings (batch, dim) or (batch, frames', dim) out.
+
+The graph runs in ONNX Runtime on the CPU, one thread. There is no gradient through it and nothing to learn in it: what
+is trained is the head. It cannot be exported again; the two graphs are run one after the other.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from sonoscope.errors import BadBundle
+from sonoscope.networks.backbones.field import Field, Step
+from sonoscope.networks.backbones.masking import by_length
+from sonoscope.networks.backbones.protocol import Backbone, Wants
+
+#: Input steps that a foreign graph's stride is measured on, unless it says how many it takes: samples, frames.
+PROBE = {2: 32000, 3: 256}
+
+
+class Graph(Backbone):
+    """What every frozen graph shares: the session, made when first needed, and rows of one length at a time."""
+
+    exportable = False
+
+    def __init__(self, path: Path, *, input_name: str, output_name: str) -> None:
+        super().__init__()
+        self.path, self.input_name, self.output_name = path, input_name, output_name
+        self._session: Any = None
+
+    @property
+    def session(self) -> Any:
+        """The graph in ONNX Runtime."""
+        if self._session is None:
+            self._session = open_session(self.path)
+        return self._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the session, which cannot be copied; the copy opens its own."""
+        return {**self.__dict__, "_session": None}
+
+    def run(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of one length to embeddings (batch, frames', dim), on their device."""
+        given = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
+        (out,) = self.session.run([self.output_name], {self.input_name: given})
+        frames = torch.from_numpy(np.asarray(out, dtype=np.float32)).to(rows.device)
+        return frames[:, None] if frames.ndim == 2 else frames
+
+    def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Maps (batch, 1, time, bins) or samples (batch, n) to (batch, frames', dim), without gradient."""
+        axis = 1 if x.ndim == 2 else 2
+        self.check_lengths(x.shape[axis], lengths)
+        return by_length(lambda rows: self.run(rows if rows.ndim == 2 else rows[:, 0]), x, lengths, axis=axis)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {}
+
+
+class FrozenBundle(Graph):
+    """A bundle's embeddings.
+
+    Parameters
+    ----------
+    n_bins, channels : int
+        Those of the bundle's feature; one map.
+    model : str or path
+        A bundle's name or folder.
+
+    Raises
+    ------
+    BadBundle
+        If the bundle gives no embeddings.
+    ValueError
+        If ``n_bins`` or ``channels`` are not the bundle's.
+    """
+
+    variant: ClassVar[str] = "model"
+
+    def __init__(self, n_bins: int, *, channels: int = 1, model: str | Path = "instruments") -> None:
+        from sonoscope import models
+
+        bundle = models.load(model)
+        outputs = bundle.spec["outputs"]
+        if "embedding" not in outputs:
+            raise BadBundle(f"{bundle.path}: gives no embeddings; export it again, or use another model")
+        if (n_bins, channels) != (bundle.feature.n_bins, 1):
+            raise ValueError(
+                f"n_bins={n_bins}, channels={channels}: the bundle {bundle.name!r} takes one map of "
+                f"{bundle.feature.n_bins} bins, its own feature's"
+            )
+        super().__init__(
+            bundle.path / "model.onnx",
+            input_name=bundle.spec["input"]["name"],
+            output_name=outputs["embedding"]["name"],
+        )
+        self.dim = int(outputs["embedding"]["size"])
+        self.field = Field.of([Step(bundle.receptive_field, bundle.trunk_stride)])
+        self.local = bool(bundle.spec["poolable"])
+        self.wants = Wants(
+            sample_rate=bundle.sample_rate,
+            channels=1,
+            bins=n_bins,
+            feature=dict(bundle.spec["input"]["feature"]),
+        )
+
+
+class FrozenGraph(Graph):
+    """Embeddings of an ONNX graph.
+
+    Parameters
+    ----------
+    n_bins, channels : int
+        Bins of a frame, for graphs that take frames; one map.
+    path : path
+        The ``.onnx`` file.
+    input_name, output_name : str
+        Empty: the graph's first.
+    sample_rate : int or None
+        Hz of the samples it takes, where it takes samples.
+
+    Raises
+    ------
+    BadBundle
+        If the graph's input or output has another number of axes, or the file is no graph.
+    """
+
+    variant: ClassVar[str] = "path"
+    local = False
+
+    def __init__(
+        self,
+        n_bins: int = 1,
+        *,
+        channels: int = 1,
+        path: str | Path,
+        input_name: str = "",
+        output_name: str = "",
+        sample_rate: int | None = None,
+    ) -> None:
+        session = open_session(Path(path))
+        takes, gives = session.get_inputs(), session.get_outputs()
+        given = next((one for one in takes if one.name == input_name), takes[0])
+        super().__init__(
+            Path(path), input_name=input_name or given.name, output_name=output_name or gives[0].name
+        )
+        axes = len(given.shape)
+        if axes not in PROBE:
+            raise BadBundle(
+                f"{path}: its input {given.name!r} has shape {given.shape}; samples (batch, n) or frames "
+                "(batch, frames, bins) are needed"
+            )
+        n = given.shape[1] if isinstance(given.shape[1], int) else PROBE[axes]
+        shape = (1, n) if axes == 2 else (1, n, n_bins)
+        out = self.run(torch.zeros(shape))
+        if out.ndim != 3:
+            raise BadBundle(
+                f"{path}: its output {self.output_name!r} has {out.ndim} axes; (batch, dim) or (batch, frames, "
+                "dim) are needed"
+            )
+        self.clip = out.shape[1] == 1
+        self.dim = out.shape[2]
+        fixed = n if isinstance(given.shape[1], int) else None
+        stride = max(1, n // out.shape[1])
+        self.field = Field.of([Step(fixed or (1 if self.clip else stride), 1 if self.clip else stride)])
+        self.wants = Wants(
+            kind="samples" if axes == 2 else "features",
+            sample_rate=sample_rate,
+            bins=n_bins if axes == 3 else None,
+            longest=fixed,
+        )
+
+
+def open_session(path: Path) -> Any:
+    """The graph in ONNX Runtime, one thread.
+
+    Raises
+    ------
+    BadBundle
+        If the file is missing or no graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # ONNX Runtime has a class of its own for each kind of failure
+        reason = str(problem).strip().splitlines()[0]
+        raise BadBundle(f"{path}: cannot be run by ONNX Runtime ({reason})") from None

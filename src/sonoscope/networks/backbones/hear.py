@@ -1,0 +1,119 @@
+"""Modules of the HEAR API as backbones: ``hear:hearbaseline.wav2vec2``, ``hear:hear21passt.base`` …
+
+Turian et al. 2022, "HEAR: Holistic evaluation of audio representations" (arXiv:2203.03022). A module has
+``load_model(path) -> model`` and ``get_timestamp_embeddings(audio, model) -> (embeddings, timestamps in ms)``, and
+``get_scene_embeddings(audio, model)``; the model has ``sample_rate`` and the sizes of both embeddings. ``audio`` is
+(n_sounds, n_samples) in -1..1.
+
+Some hundred published embeddings come in this form, among them OpenL3's. The model is frozen unless ``learn`` asks for
+gradients, which not every module lets through.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from sonoscope.errors import UsageError
+from sonoscope.networks.backbones.field import Field, Step
+from sonoscope.networks.backbones.masking import by_length
+from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
+from sonoscope.plugins import import_from
+
+NEEDED = ("load_model", "get_timestamp_embeddings", "get_scene_embeddings")
+#: Seconds of silence that the frames' distance is measured on.
+PROBE_S = 4
+
+
+class Hear(Backbone):
+    """Samples to frames of embedding, or with ``clip`` to the scene's.
+
+    Parameters
+    ----------
+    n_bins, channels : int
+        Not used: samples have neither.
+    module : str
+        An importable name, or the path of a ``.py`` file.
+    weights : path
+        What ``load_model`` is given; empty: its own default.
+    clip : bool
+        ``get_scene_embeddings`` rather than ``get_timestamp_embeddings``.
+    learn : bool
+        Let gradients into the model.
+
+    Raises
+    ------
+    UsageError
+        If the module cannot be imported or lacks a function of the API.
+    """
+
+    variant: ClassVar[str] = "module"
+    local = False
+    exportable = False
+
+    def __init__(
+        self,
+        n_bins: int = 1,
+        *,
+        channels: int = 1,
+        module: str,
+        weights: str | Path = "",
+        clip: bool = False,
+        learn: bool = False,
+    ) -> None:
+        super().__init__()
+        self.api = import_from(module)
+        lacking = [name for name in NEEDED if not callable(getattr(self.api, name, None))]
+        if lacking:
+            raise UsageError(f"{module}: is no module of the HEAR API, it lacks {', '.join(lacking)}")
+        self.model = self.api.load_model(str(weights)) if weights else self.api.load_model()
+        self.clip, self.learn = clip, learn
+        rate = int(self.model.sample_rate)
+        self.dim = int(self.model.scene_embedding_size if clip else self.model.timestamp_embedding_size)
+        self.wants = Wants(kind="samples", sample_rate=rate)
+        self.field = Field.of([Step(1, self._stride(rate))])
+        if isinstance(self.model, nn.Module):
+            self.model.requires_grad_(learn)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With the module's name rather than the module, which cannot be copied."""
+        name = getattr(self.api, "__file__", None) if "." not in self.api.__name__ else None
+        return {**self.__dict__, "api": name or self.api.__name__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "api": import_from(state["api"])})
+
+    @torch.no_grad()
+    def _stride(self, rate: int) -> int:
+        """Samples from one frame to the next, from the timestamps of some silence."""
+        if self.clip:
+            return 1
+        _, stamps = self.api.get_timestamp_embeddings(torch.zeros(1, PROBE_S * rate), self.model)
+        stamps = torch.as_tensor(stamps)[0].double()
+        return max(1, round(float((stamps[-1] - stamps[0]) / max(1, len(stamps) - 1)) * rate / 1000))
+
+    def output_lengths(self, n: Any) -> Any:
+        """Asked of the module itself: the API leaves the number of frames open."""
+        if self.clip:
+            return torch.ones_like(n) if isinstance(n, torch.Tensor) else 1
+        if isinstance(n, torch.Tensor):
+            return torch.tensor([self.output_lengths(int(one)) for one in n])
+        with torch.no_grad():
+            return int(self._rows(torch.zeros(1, n)).shape[1])
+
+    def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """(batch, n) samples to (batch, frames', dim), or with ``clip`` (batch, 1, dim)."""
+        self.check_lengths(x.shape[1], lengths)
+        with torch.set_grad_enabled(self.learn and torch.is_grad_enabled()):
+            return by_length(self._rows, x, lengths, axis=1)
+
+    def _rows(self, x: torch.Tensor) -> torch.Tensor:
+        if self.clip:
+            return torch.as_tensor(self.api.get_scene_embeddings(x, self.model))[:, None]
+        return torch.as_tensor(self.api.get_timestamp_embeddings(x, self.model)[0])
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"model": parameters_of(self.model)} if isinstance(self.model, nn.Module) else {}

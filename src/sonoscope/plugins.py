@@ -1,0 +1,151 @@
+"""Names to things: from a table, a user's own file, or an installed package.
+
+Everything that can be extended is looked up here, in this order:
+
+1. a key of the table (``cnn14``);
+2. ``family:member``, where the table's entry stands for a family and says which parameter the rest fills in (its
+   attribute ``variant``): ``timm:convnext_tiny``;
+3. ``path/to/file.py:Name``: that file is run and its ``Name`` taken. It is the user's own program, run as such;
+4. an entry point of the group ``sonoscope.backbones`` (``sonoscope.heads`` …) of an installed package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sonoscope.errors import UnknownName, UsageError, nearest
+
+#: Kind of a thing (as messages call it) to the group of its entry points.
+GROUPS = {
+    "backbone": "sonoscope.backbones",
+    "head": "sonoscope.heads",
+    "loss": "sonoscope.losses",
+    "feature": "sonoscope.features",
+    "dataset": "sonoscope.datasets",
+}
+
+
+def resolve(table: Mapping[str, Any], name: str, kind: str) -> Any:
+    """The thing that ``name`` stands for.
+
+    Parameters
+    ----------
+    table : mapping
+        Names to things that come with the package.
+    name : str
+    kind : str
+        A key of ``GROUPS``.
+
+    Raises
+    ------
+    UnknownName
+        If nothing has that name; the message lists the table and says how to name a file.
+    UsageError
+        If the file or the package cannot be loaded.
+    """
+    if name in table:
+        return table[name]
+    head, colon, rest = name.rpartition(":")
+    if colon and head.endswith(".py"):
+        return from_file(Path(head), rest, kind)
+    family, colon, member = name.partition(":")
+    variant = getattr(table.get(family), "variant", "") if colon else ""
+    if variant:
+        if not member:
+            raise UsageError(f"{kind} {name!r}: name a member after the colon, as in '{family}:NAME'")
+        return partial(table[family], **{variant: member})
+    for point in entry_points(group=GROUPS[kind], name=name):
+        try:
+            return point.load()
+        except Exception as problem:
+            raise UsageError(
+                f"{kind} {name!r} of the package {point.module}: cannot be loaded: {problem}"
+            ) from problem
+    known = ", ".join(sorted(set(table) | set(entry_points(group=GROUPS[kind]).names)))
+    raise UnknownName(
+        f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}. "
+        f"One of your own: 'my_{kind}.py:Name'."
+    )
+
+
+def from_file(path: Path, name: str, kind: str) -> Any:
+    """``name`` of the Python file ``path``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or running it fails.
+    UnknownName
+        If it has no such name.
+    """
+    module = import_from(str(path))
+    if not hasattr(module, name):
+        own = [n for n, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise UnknownName(
+            f"{path} has no {kind} {name!r}.{nearest(name, own)} It has: {', '.join(sorted(own)) or 'nothing'}."
+        )
+    return getattr(module, name)
+
+
+def import_from(where: str) -> ModuleType:
+    """A module by its importable name or by the path of a ``.py`` file; a file is run once for each content.
+
+    Raises
+    ------
+    UsageError
+        If it is not there, or fails while it is imported.
+    """
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        path = Path(where)
+        if not path.is_file():
+            raise UsageError(f"{where}: no such file")
+        # Two files of one name in two folders are two modules, and so is one that was edited.
+        mark = sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
+        name = f"{path.stem}_{mark}"
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None  # a .py file has both
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+    except UsageError:
+        raise
+    except Exception as problem:
+        raise UsageError(f"{where}: cannot be loaded: {type(problem).__name__}: {problem}") from problem
+
+
+def check_parameters(make: Callable[..., Any], parameters: Mapping[str, Any], kind: str) -> None:
+    """Refuse parameters that ``make`` does not take.
+
+    Raises
+    ------
+    UnknownName
+        Naming the nearest parameter and all of them.
+    """
+    accepted = inspect.signature(make).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
+        return
+    known = [n for n, p in accepted.items() if p.kind is not inspect.Parameter.POSITIONAL_ONLY]
+    for name in parameters:
+        if name not in known:
+            raise UnknownName(
+                f"unknown parameter {name!r} of this {kind}.{nearest(name, known)} Known: {', '.join(known)}."
+            )
