@@ -21,8 +21,8 @@ from sonoscope.errors import UsageError, lookup
 
 #: Blocks in which loudness is measured: long enough for the lowest notes, short against an attack.
 BLOCK_S = 0.05
-#: Of the blocks' powers, what counts as the level of the sound: rests and decays do not make it quieter.
-PERCENTILE = 95.0
+#: Blocks that are this much quieter than the loudest are rests and decays: they do not make a sound quieter.
+GATE_DB = 20.0
 #: A sound whose level is under this holds nothing that could be mixed.
 SILENT_DB = -80.0
 #: Beyond this many standard deviations nothing is drawn: one level in 400 would be, and could be any.
@@ -134,10 +134,12 @@ def block_powers(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def loudness_db(samples: np.ndarray, sample_rate: int) -> float:
-    """Level of a mono signal in dB re full scale: the 95th percentile over blocks of their mean square.
+    """Level of a mono signal in dB re full scale: the mean square of the blocks within 20 dB of the loudest.
 
-    A full-scale sine has -3 dB. Silence, and no samples at all, give -200 dB.
+    A full-scale sine has -3 dB, however much silence is around it. Silence, and no samples at all, give -200 dB.
     """
     powers = block_powers(samples, sample_rate)
-    power = float(np.percentile(powers, PERCENTILE)) if powers.size else 0.0
-    return 10.0 * math.log10(max(power, 1e-20))
+    if not powers.size or powers.max() <= 1e-20:
+        return -200.0
+    heard = powers[powers >= powers.max() * 10.0 ** (-GATE_DB / 10.0)]
+    return 10.0 * math.log10(heard.mean())

@@ -8,10 +8,10 @@ The same call makes mixtures on disk (:mod:`~sonoscope.data.mixtures`) and while
 mixture depends on the recipe, the rows and the generator only: not on the order in which mixtures are made, nor on
 who makes them.
 
-**Levels.** The level of a sound is the 95th percentile of its power over blocks of 50 ms, measured on the whole sound,
-so that a part that happens to be a decay stays one. The first sound keeps the level it was recorded at; every further
-one is brought to a drawn level against it. Nothing is normalised; a sum that would exceed a peak of 0.97 is turned
-down as a whole, and the gain is noted.
+**Levels.** The level of a sound is the mean square of its blocks of 50 ms that are within 20 dB of the loudest,
+measured on the whole sound, so that a part that happens to be a decay stays one. The first sound keeps the level it was
+recorded at; every further one is brought to a drawn level against it. Nothing is normalised; a sum that would exceed a
+peak of 0.97 is turned down as a whole, and the gain is noted.
 
 **Labels.** A label sounds if any of the rows has it; it is known not to sound if that is known of every row; otherwise
 nobody knows. A part is heard: one that stays 28 dB under the level of its own sound is a rest, and another start is
@@ -40,7 +40,8 @@ from sonoscope.errors import UsageError, lookup, nearest
 
 #: What the levels of further sounds are relative to.
 AGAINST = ("first", "recorded")
-#: A sound is not turned up further than this: what comes up then is the noise of its recording.
+#: A sound is not turned up or down further than this to meet the first: what came up would be the noise of its
+#: recording, and below a first one that is nearly silent nothing would be left of it.
 MOST_GAIN_DB = 30.0
 #: A part that begins within a sound rises, and every part falls at its end, over this time: cuts would click.
 FADE_S = 0.005
@@ -198,14 +199,23 @@ def render(
 
     ``sounds`` are the samples of each part, (part.n,).
     """
+    gains_db = np.array([part.gain_db for part in parts])
+    samples, gain_db = combine.protect(
+        combine.sum_n(placed(parts, sounds, sample_rate, length=length), gains_db)
+    )
+    return samples, round(float(gain_db), 2) + 0.0  # no -0.0
+
+
+def placed(
+    parts: Sequence[Part], sounds: Sequence[np.ndarray], sample_rate: int, *, length: int
+) -> np.ndarray:
+    """Each part alone where it is in the mixture, without its gain: float32 of shape (k, length)."""
     fade = round(FADE_S * sample_rate)
-    placed = np.zeros((len(parts), length), dtype=np.float32)
-    for line, part, samples in zip(placed, parts, sounds, strict=True):
+    lines = np.zeros((len(parts), length), dtype=np.float32)
+    for line, part, samples in zip(lines, parts, sounds, strict=True):
         is_cut = part.start > 0 or part.row.start_s > 0
         line[part.onset : part.onset + part.n] = combine.faded(samples, fade, begin=is_cut, end=True)
-    gains_db = np.array([part.gain_db for part in parts])
-    samples, gain_db = combine.protect(combine.sum_n(placed, gains_db))
-    return samples, round(float(gain_db), 2) + 0.0  # no -0.0
+    return lines
 
 
 def united(
@@ -266,10 +276,10 @@ def _gains(recipe: Recipe, sounds: Sequence[Sound], wanted_db: Sequence[float]) 
         wanted + (sounds[0].level_db - sound.level_db if recipe.against == "first" else 0.0)
         for sound, wanted in zip(sounds, wanted_db, strict=True)
     ]
-    if recipe.against == "first" and max(gains_db) > MOST_GAIN_DB:
+    furthest = max(gains_db, key=abs)
+    if recipe.against == "first" and abs(furthest) > MOST_GAIN_DB:
         raise Unusable(
-            f"a sound would have to be turned up by {max(gains_db):.0f} dB, more than {MOST_GAIN_DB:.0f} dB, "
-            "to be heard beside the first"
+            f"a gain of {furthest:.0f} dB, beyond {MOST_GAIN_DB:.0f} dB, to bring a sound to the first"
         )
     return [round(gain_db, 2) for gain_db in gains_db]
 

@@ -229,6 +229,12 @@ def _write(
     return Written(folder / MANIFEST, len(todo), kept, listed)
 
 
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings and those of the recipe side by side; a checksum is told by its beginning."""
+    flat = {**{k: v for k, v in settings.items() if k != "recipe"}, **settings.get("recipe", {})}
+    return {key: value[:12] if key.endswith("sha256") else value for key, value in flat.items()}
+
+
 def _publish(
     folder: Path, records: Mapping[int, Record], problems: Iterable[Problem], source: Manifest
 ) -> None:
@@ -274,10 +280,11 @@ def _keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     settings = {"schema": SCHEMA, **settings}
     if path.is_file():
         held = json.loads(path.read_text(encoding="utf-8"))
+        there, now = _flat(held), _flat(settings)
         differ = [
-            f"{key}: {held.get(key)} there, {settings.get(key)} now"
-            for key in dict.fromkeys((*held, *settings))
-            if held.get(key) != settings.get(key)
+            f"{key}: {there.get(key, 'nothing')} there, {now.get(key, 'nothing')} now"
+            for key in dict.fromkeys((*there, *now))
+            if there.get(key) != now.get(key)
         ]
         if differ:
             raise RunRefused(
