@@ -1,0 +1,69 @@
+"""How sure a figure is: whole groups of clips are drawn again and again, since clips of a group are not independent.
+
+Percentile bootstrap over groups (Efron and Tibshirani 1993, chapter 13). Differences of two models are *paired*:
+each draw takes the same groups for both, so that what makes a recording hard for both cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+A = TypeVar("A")
+
+DRAWS = 1000
+LEVELS = (2.5, 97.5)
+
+
+def draws_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> list[np.ndarray]:
+    """Row numbers of each draw: as many groups as there are, with replacement, each with all of its rows.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows.
+    """
+    if not len(groups):
+        raise ValueError("a bootstrap needs rows, got none")
+    _, of_group = np.unique(np.asarray(groups), return_inverse=True)
+    members = [np.flatnonzero(of_group == k) for k in range(of_group.max() + 1)]
+    rng = np.random.default_rng(seed)
+    return [
+        np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+        for _ in range(draws)
+    ]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 % of the values that are numbers; nan without any."""
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return float("nan"), float("nan")
+    low, high = np.percentile(finite, LEVELS)
+    return float(low), float(high)
+
+
+def of_metric(
+    metric: Callable[[np.ndarray], float], groups: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of ``metric(rows)``, rows being numbers of clips."""
+    return interval([metric(rows) for rows in draws_of(groups, draws, seed)])
+
+
+def of_difference(
+    first: Callable[[np.ndarray], float],
+    second: Callable[[np.ndarray], float],
+    groups: Sequence[str],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[float, tuple[float, float], float]:
+    """First minus second: the difference on all rows, its 95 % interval, and the share of draws above zero."""
+    everything = np.arange(len(groups))
+    differences = [first(rows) - second(rows) for rows in draws_of(groups, draws, seed)]
+    finite = [value for value in differences if np.isfinite(value)]
+    above = float(np.mean([value > 0 for value in finite])) if finite else float("nan")
+    return first(everything) - second(everything), interval(differences), above
