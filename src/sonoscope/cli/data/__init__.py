@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import typer
 
+from sonoscope.cli.data.audit import audit_command
 from sonoscope.cli.data.extract import extract_command
 from sonoscope.cli.data.fetch import fetch_command, formats_command
 from sonoscope.cli.data.init import init_command
@@ -25,6 +26,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "manifest": manifest_command,
     "extract": extract_command,
     "mix": mix_command,
+    "audit": audit_command,
     "render": render_command,
 }
 
