@@ -14,12 +14,19 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from sonoscope.errors import UnknownName, lookup, nearest
+from sonoscope.features.channels import Channels
 from sonoscope.features.chroma import Chroma
+from sonoscope.features.cqt import Cqt
+from sonoscope.features.fbank import Fbank
+from sonoscope.features.hcqt import Hcqt
+from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.logmel import LogMel
 from sonoscope.features.mfcc import Mfcc
+from sonoscope.features.morlet import Morlet
 from sonoscope.features.multiband import Multiband
 from sonoscope.features.protocol import Feature
 from sonoscope.features.stft import Stft
+from sonoscope.features.waveform import Waveform
 
 FEATURES: dict[str, type[Feature]] = {
     "logmel": LogMel,
@@ -27,6 +34,13 @@ FEATURES: dict[str, type[Feature]] = {
     "multiband": Multiband,
     "mfcc": Mfcc,
     "chroma": Chroma,
+    "logfreq": LogFreq,
+    "cqt": Cqt,
+    "hcqt": Hcqt,
+    "morlet": Morlet,
+    "fbank": Fbank,
+    "waveform": Waveform,
+    "channels": Channels,
 }
 
 

@@ -50,20 +50,23 @@ class Bank:
 
     def __init__(self, matrix: np.ndarray) -> None:
         self.matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-        self._support = support_of(self.matrix)
-        self._pieces: dict[int, list[tuple[slice, slice, np.ndarray]]] = {}
+        support, n_filters = support_of(self.matrix), self.matrix.shape[1]
+        self._pieces = []
+        for first in range(0, n_filters, GROUPED_FILTERS):
+            filters = slice(first, min(first + GROUPED_FILTERS, n_filters))
+            bins = slice(int(support[filters, 0].min()), int(support[filters, 1].max()))
+            self._pieces.append((bins, filters, np.ascontiguousarray(self.matrix[bins, filters])))
 
     def __call__(self, rows: Array) -> Array:
         """``rows @ matrix``, on the device and in the precision of the rows."""
         if not isinstance(rows, np.ndarray):
             return rows @ constant(self.matrix, rows)
-        n_rows = rows.shape[-2]
-        if n_rows not in self._pieces:
-            self._pieces[n_rows] = [
-                (bins, filters, np.ascontiguousarray(self.matrix[bins, filters]))
-                for filters, bins in groups(self._support, n_rows)
-            ]
-        out = np.empty((*rows.shape[:-1], self.matrix.shape[1]), dtype=np.float32)
-        for bins, filters, piece in self._pieces[n_rows]:
-            out[..., filters] = rows[..., bins] @ piece
-        return out
+        # BLAS takes no overlapping rows, as those of frames are.
+        flat = np.ascontiguousarray(rows).reshape(-1, rows.shape[-1])
+        out = np.empty((len(flat), self.matrix.shape[1]), dtype=np.float32)
+        for bins, filters, piece in self._pieces:
+            at_once = max(1, BLAS_ONE_THREAD // piece.size)
+            for first in range(0, len(flat), at_once):
+                chosen = slice(first, first + at_once)
+                np.matmul(flat[chosen, bins], piece, out=out[chosen, filters])
+        return out.reshape(*rows.shape[:-1], -1)

@@ -50,3 +50,18 @@ def output(feature: Any) -> None:
         raise ValueError(
             f"floor={feature.floor} must lie in {SMALLEST_FLOOR:g}..1 (float32 has no smaller power)"
         )
+
+
+def pitches(feature: Any) -> None:
+    """Raise ``ValueError`` if a logarithmic axis is empty, or reaches above Nyquist."""
+    at_least(feature, 1, "n_bins", "bins_per_octave")
+    if not 0 < feature.f_min_hz < float("inf"):
+        raise ValueError(
+            f"f_min_hz={feature.f_min_hz} must be greater than 0: an octave below 0 Hz has no end"
+        )
+    top_hz = feature.f_min_hz * 2.0 ** ((feature.n_bins - 1) / feature.bins_per_octave)
+    if top_hz > feature.sample_rate / 2:
+        raise ValueError(
+            f"n_bins={feature.n_bins} from f_min_hz={feature.f_min_hz} reach to {top_hz:.1f} Hz, above "
+            f"{feature.sample_rate / 2:g}, half the sample rate: take fewer bins or a lower f_min_hz"
+        )

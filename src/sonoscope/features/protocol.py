@@ -46,11 +46,12 @@ class Feature(Protocol):
     """
 
     name: ClassVar[str]
-    numpy_only: ClassVar[bool]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def streamable(self) -> bool: ...
+    @property
+    def numpy_only(self) -> bool: ...
     @property
     def sample_rate(self) -> int: ...
     @property
@@ -93,21 +94,33 @@ def samples_of(feature: Feature | Framewise, n_frames: int) -> int:
 class Framewise:
     """What follows from ``compute``, the contexts and the hop; a base because ten leaves would repeat it.
 
-    A leaf has the fields ``sample_rate`` and ``hop_samples``, and defines ``left_context``, ``right_context``,
-    ``n_bins``, ``silence`` and ``compute``; ``parts`` if its rows have several.
+    A leaf has ``sample_rate`` and ``hop_samples`` (fields, usually), ``left_context``, ``right_context``, ``n_bins``,
+    ``silence`` and ``compute``; ``parts`` if its rows have several.
     """
 
     name: ClassVar[str]
-    numpy_only: ClassVar[bool] = False
     #: Rows that NumPy computes at a time; more where the context is long against the hop.
     batch_frames: ClassVar[int] = BATCH_FRAMES
-    sample_rate: int
-    hop_samples: int
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        raise NotImplementedError
+
+    @property
+    def hop_samples(self) -> int:
+        """Distance between centres, in samples."""
+        raise NotImplementedError
 
     @property
     def streamable(self) -> bool:
         """Whether a row sees its declared context only."""
         return True
+
+    @property
+    def numpy_only(self) -> bool:
+        """Whether tensors are refused."""
+        return False
 
     @property
     def left_context(self) -> int:
