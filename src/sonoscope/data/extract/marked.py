@@ -160,7 +160,11 @@ class _Yaml:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f", line {mark.line + 1}" if mark else ""
-            raise BadSpec(f"{self.name}{line}: not YAML ({error.problem or error.context})") from None
+            begun = error.context_mark
+            since = (
+                f"; it began on line {begun.line + 1}" if begun and mark and begun.line < mark.line else ""
+            )
+            raise BadSpec(f"{self.name}{line}: not YAML ({error.problem or error.context}{since})") from None
         except yaml.YAMLError as error:
             raise BadSpec(f"{self.name}: not YAML ({' '.join(str(error).split())})") from None
         return Node(1, "", is_word=True) if root is None else self._value(root, root.start_mark.line + 1)

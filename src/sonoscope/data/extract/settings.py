@@ -82,9 +82,12 @@ class Settings:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Where these settings are others than those of a dictionary, in words."""
         mine = self.to_dict()
-        names = (each.name for each in fields(self))
         return [
-            f"{name} {mine[name] if mine[name] is not None else 'own'} (there: {other.get(name)})"
-            for name in names
+            f"{name.removesuffix('_s')} {_shown(mine[name])} (there: {_shown(other.get(name))})"
+            for name in (each.name for each in fields(self))
             if mine[name] != other.get(name)
         ]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "not given" if value is None else str(value)
