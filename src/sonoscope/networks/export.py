@@ -1,106 +1,35 @@
 """Network to bundle: the one bridge from torch to what runs without it.
 
-The graph has a dynamic batch and time axis and three outputs per frame: logits, attention scores, embeddings.
-After export the graph is run in ONNX Runtime and compared with torch at several shapes; a difference above
-``TOLERANCE`` refuses the bundle.
+A poolable network becomes a graph of frames, with a dynamic batch and time axis and three outputs per frame; any other
+a graph of windows (``graphs.py``). A graph that differs from torch by more than ``TOLERANCE`` refuses the bundle.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-import torch
 from safetensors.torch import save_file
 
 from sonoscope import features
-from sonoscope.errors import BadBundle
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
 from sonoscope.networks.build import Network
+from sonoscope.networks.graphs import (
+    CLIP_OUTPUTS,
+    FRAME_OUTPUTS,
+    OPSET,
+    TOLERANCE,
+    largest_difference,
+    write_graph,
+)
 
-TOLERANCE = 1e-4
-OPSET = 18
-OUTPUTS = ("frame_logits", "frame_attention", "frame_embedding")
+__all__ = ["OPSET", "TOLERANCE", "largest_difference", "readable_json", "write_bundle", "write_graph"]
+
 #: Characters of a line of ``bundle.json`` that holds more than numbers.
 JSON_LINE = 200
-
-
-def write_graph(network: Network, path: Path) -> float:
-    """Write the ONNX file and return the largest absolute difference to torch over several shapes.
-
-    The network is left on the CPU, in evaluation mode.
-
-    Raises
-    ------
-    BadBundle
-        If that difference exceeds ``TOLERANCE``.
-    """
-    cast(Any, network.eval()).to("cpu", memory_format=torch.contiguous_format)
-    field = network.backbone.receptive_field
-    example = torch.zeros(2, field + 40, network.config["n_bins"])
-    dynamic = {
-        0: torch.export.Dim("batch", min=1, max=4096),
-        1: torch.export.Dim("time", min=field, max=1 << 20),
-    }
-    with _quietly(), torch.no_grad():
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            dynamic_shapes=(dynamic,),
-            input_names=["frames"],
-            output_names=list(OUTPUTS),
-            opset_version=OPSET,
-            external_data=False,
-            verbose=False,
-        )
-        assert program is not None  # with dynamo=True
-        program.save(str(path), external_data=False)
-    worst = largest_difference(network, path)
-    if not worst <= TOLERANCE:
-        raise BadBundle(
-            f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
-        )
-    return worst
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without torch's remarks on operators that no network here has (torchvision's)."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
-
-
-def largest_difference(network: Network, path: Path) -> float:
-    """Largest |ONNX Runtime - torch| over frame logits, attention and embeddings at five shapes."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    mean, std = network.mean.numpy(), network.std.numpy()
-    field, worst = network.backbone.receptive_field, 0.0
-    for batch, time in ((1, field), (1, field + 252), (3, field + 7), (8, 80), (2, 2 * field)):
-        noise = rng.standard_normal((batch, max(time, field), mean.size)).astype(np.float32) * 2.0
-        frames = (noise * std + mean).astype(np.float32)
-        with torch.no_grad():
-            expected = network(torch.from_numpy(frames))
-        got = session.run(list(OUTPUTS), {"frames": frames})
-        worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
-    return worst
 
 
 def write_bundle(
@@ -108,7 +37,7 @@ def write_bundle(
     network: Network,
     description: Mapping[str, Any],
     *,
-    feature: features.LogMel,
+    feature: features.Feature | None,
     card: str,
 ) -> Path:
     """Write a whole bundle beside ``folder`` and move it into place, replacing an older one.
@@ -120,7 +49,8 @@ def write_bundle(
     description : mapping
         The keys of ``bundle.json`` that only the caller knows: name, version, task, labels, window, hop,
         calibration, decision, licence, and what else belongs in (metrics, training data, provenance).
-    feature : LogMel
+    feature : Feature, optional
+        What the rows are computed by; None for a network that takes samples.
     card : str
         Markdown for ``README.md``.
 
@@ -134,9 +64,11 @@ def write_bundle(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
-        difference = write_graph(network, made / "model.onnx")
+        steps = _steps(network, description, feature)
+        difference = write_graph(network, made / "model.onnx", steps=steps)
         half = {
-            k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()
+            k: v.half().contiguous() if v.is_floating_point() else v.clone()
+            for k, v in network.state_dict().items()
         }
         save_file(half, made / "model.safetensors")
         (made / "model.safetensors").chmod(0o644)
@@ -144,7 +76,7 @@ def write_bundle(
         spec = {
             "schema": SCHEMA,
             **description,
-            **_interface(network, feature),
+            **_interface(network, feature, description, clips=steps is not None),
             "network": network.config,
             "opset": OPSET,
             "export_difference": difference,
@@ -158,8 +90,45 @@ def write_bundle(
     return folder
 
 
-def _interface(network: Network, feature: features.LogMel) -> dict[str, Any]:
+def _steps(network: Network, description: Mapping[str, Any], feature: features.Feature | None) -> int | None:
+    """Input steps of a window, for a network that is shown whole windows; None for one that gives frames."""
+    if feature is None:
+        return int(description["window"])
+    whole = int(description.get("window", 0)) % feature.hop_samples == 0
+    if network.poolable and feature.streamable and whole:
+        return None
+    return feature.shape(int(description["window"]))[0]
+
+
+def _interface(
+    network: Network, feature: features.Feature | None, description: Mapping[str, Any], *, clips: bool
+) -> dict[str, Any]:
     """The part of ``bundle.json`` that follows from the network and its feature."""
+    entry: dict[str, Any] = {"name": "samples", "kind": "samples", "axes": ["batch", "sample"]}
+    if feature is not None:
+        entry = {
+            "name": "frames",
+            "kind": "feature",
+            "axes": ["batch", "time", "bin"],
+            "feature": features.to_dict(feature),
+        }
+    rate = description["sample_rate"] if feature is None else feature.sample_rate
+    found: dict[str, Any] = {"sample_rate": rate, "input": entry, "states": []}
+    if clips or feature is None:
+        logits, embedding = CLIP_OUTPUTS
+        found["outputs"] = {
+            "clip": {"name": logits, "axes": ["batch", "label"]},
+            "embedding": {"name": embedding, "axes": ["batch", "dimension"], "size": network.backbone.dim},
+        }
+        found |= {"poolable": False, "look_ahead": int(description["window"])}
+    else:
+        found |= _frames(network, feature)
+    mean, std = ([round(float(v), 4) for v in values] for values in (network.mean, network.std))
+    return {**found, "normalisation": {"in_graph": True, "mean": mean, "std": std}}
+
+
+def _frames(network: Network, feature: features.Feature) -> dict[str, Any]:
+    """What there is to say of a graph that gives frames."""
     backbone = network.backbone
     frame = {
         "stride": backbone.stride,
@@ -167,15 +136,8 @@ def _interface(network: Network, feature: features.LogMel) -> dict[str, Any]:
         "hop": backbone.stride * feature.hop_samples,
         "first_centre": (backbone.receptive_field - 1) * feature.hop_samples // 2,
     }
-    name_frame, name_attention, name_embedding = OUTPUTS
+    name_frame, name_attention, name_embedding = FRAME_OUTPUTS
     return {
-        "sample_rate": feature.sample_rate,
-        "input": {
-            "name": "frames",
-            "kind": "feature",
-            "axes": ["batch", "time", "bin"],
-            "feature": features.to_dict(feature),
-        },
         "outputs": {
             "frame": {"name": name_frame, "axes": ["batch", "time", "label"], **frame},
             "attention": {"name": name_attention, "axes": ["batch", "time", "label"]},
@@ -188,12 +150,6 @@ def _interface(network: Network, feature: features.LogMel) -> dict[str, Any]:
         "poolable": True,
         "pool": "attention",
         "look_ahead": (backbone.receptive_field // 2) * feature.hop_samples + feature.right_context,
-        "states": [],
-        "normalisation": {
-            "in_graph": True,
-            "mean": [round(float(v), 4) for v in network.mean],
-            "std": [round(float(v), 4) for v in network.std],
-        },
     }
 
 

@@ -43,7 +43,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "hear": hear.Hear,
 }
 
-__all__ = ["BACKBONES", "Backbone", "Wants", "build"]
+__all__ = ["BACKBONES", "Backbone", "Wants", "build", "takes_bands"]
 
 
 def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) -> Backbone:
@@ -61,3 +61,9 @@ def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) 
     make = plugins.resolve(BACKBONES, parameters.pop("name"), "backbone")
     plugins.check_parameters(make, parameters, "backbone")
     return make(n_bins, channels=channels, **parameters)
+
+
+def takes_bands(spec: str | Mapping[str, Any]) -> bool:
+    """Whether the backbone of that name takes the parts of a row as bands (``Backbone.takes_bands``)."""
+    make = plugins.resolve(BACKBONES, spec if isinstance(spec, str) else spec["name"], "backbone")
+    return getattr(getattr(make, "func", make), "takes_bands", False)

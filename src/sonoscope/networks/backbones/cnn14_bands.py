@@ -53,6 +53,7 @@ class CNN14Bands(Backbone):
         If ``weights`` do not fit.
     """
 
+    takes_bands = True
     clip = True
     local = False
 

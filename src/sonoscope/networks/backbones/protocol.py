@@ -76,6 +76,9 @@ class Backbone(nn.Module):
     #: Name of the parameter that ``NAME:rest`` fills in, for entries that stand for a family.
     variant: ClassVar[str] = ""
 
+    #: Whether it takes the parts of a row as bands, one map each, not as channels of one map.
+    takes_bands: ClassVar[bool] = False
+
     dim: int
     #: Layers along time.
     field: Field

@@ -1,0 +1,141 @@
+"""Network to ONNX graph, compared with torch before anybody trusts it.
+
+Two kinds of graph: **frames** (a network that is poolable: dynamic batch and time, three outputs per frame: logits,
+attention scores, embeddings) and **clips** (any other: windows of one length, logits and embedding of the whole). After
+export the graph is run in ONNX Runtime and compared with torch at several shapes.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from sonoscope.errors import BadBundle
+from sonoscope.networks.build import Network
+
+TOLERANCE = 1e-4
+OPSET = 18
+FRAME_OUTPUTS = ("frame_logits", "frame_attention", "frame_embedding")
+CLIP_OUTPUTS = ("clip_logits", "clip_embedding")
+#: Rows in a batch that clip graphs are compared at.
+BATCHES = (1, 3, 8)
+
+
+class _Clips(nn.Module):
+    """A network that answers once for a window."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.network.answers(rows)
+
+
+def write_graph(network: Network, path: Path, *, steps: int | None = None) -> float:
+    """Write the ONNX file and return the largest absolute difference to torch over several shapes.
+
+    The network is left on the CPU, in evaluation mode.
+
+    Parameters
+    ----------
+    network : Network
+    path : Path
+    steps : int, optional
+        Input steps (rows of features, or samples) of a window, for a clip graph; None: a frame graph.
+
+    Raises
+    ------
+    BadBundle
+        If the network cannot be written as such a graph, or the difference exceeds ``TOLERANCE``.
+    """
+    if not network.backbone.exportable:
+        raise BadBundle(
+            f"the backbone {network.config['backbone']['name']!r} cannot be written as an ONNX graph"
+        )
+    cast(Any, network.eval()).to("cpu", memory_format=torch.contiguous_format)
+    module: nn.Module
+    if steps is None:
+        if not network.poolable:
+            raise BadBundle("frame graphs are for networks that are valid in time; give the window's steps")
+        field = network.backbone.receptive_field
+        module, example = network, _rows(network, 2, field + 40)
+        times = torch.export.Dim("time", min=field, max=1 << 20)
+        dynamic: Any = {0: torch.export.Dim("batch", min=1, max=4096), 1: times}
+    else:
+        module, example = _Clips(network), _rows(network, 2, steps)
+        dynamic = {0: torch.export.Dim("batch", min=1, max=4096)}
+    with _quietly(), torch.no_grad():
+        try:
+            program = torch.onnx.export(
+                module,
+                (torch.from_numpy(example),),
+                dynamo=True,
+                dynamic_shapes=(dynamic,),
+                input_names=["frames" if not network.takes_samples else "samples"],
+                output_names=list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # torch raises many kinds, with pages of advice
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BadBundle(f"{path.name} cannot be written: torch's exporter says {first!r}") from error
+        assert program is not None  # with dynamo=True
+        program.save(str(path), external_data=False)
+    worst = largest_difference(network, path, steps=steps)
+    if not worst <= TOLERANCE:
+        raise BadBundle(
+            f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
+        )
+    return worst
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without torch's remarks on operators that no network here has (torchvision's)."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def largest_difference(network: Network, path: Path, *, steps: int | None = None) -> float:
+    """Largest |ONNX Runtime - torch| over all outputs at several shapes."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name, worst = session.get_inputs()[0].name, 0.0
+    field = network.backbone.receptive_field
+    shapes = ((1, field), (1, field + 252), (3, field + 7), (8, max(80, field)), (2, 2 * field))
+    for batch, time in shapes if steps is None else [(batch, steps) for batch in BATCHES]:
+        rows = _rows(network, batch, time)
+        with torch.no_grad():
+            given = torch.from_numpy(rows)
+            expected = network(given) if steps is None else network.answers(given)
+        got = session.run(list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS), {name: rows})
+        worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
+    return worst
+
+
+def _rows(network: Network, batch: int, steps: int) -> np.ndarray:
+    """Random input of the kind that the network was normalised for, float32."""
+    rng = np.random.default_rng(batch * 100_003 + steps)
+    if network.takes_samples:
+        return (0.1 * rng.standard_normal((batch, steps))).astype(np.float32)
+    mean, std = network.mean.numpy(), network.std.numpy()
+    noise = rng.standard_normal((batch, steps, mean.size)).astype(np.float32) * 2.0
+    return (noise * std + mean).astype(np.float32)
