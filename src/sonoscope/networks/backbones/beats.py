@@ -297,8 +297,10 @@ class BEATs(Backbone):
         return self.predictor(embedding)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        table = self.encoder.layers[0].self_attn.relative_attention_bias.weight
-        named = {
+        first = self.encoder.layers[0]
+        assert isinstance(first, Layer)
+        (table,) = parameters_of(first.self_attn.relative_attention_bias)
+        named: dict[str, list[nn.Parameter]] = {
             "patches": parameters_of(self.patch_embedding, self.layer_norm, self.post_extract_proj),
             "positions": [*parameters_of(self.encoder.pos_conv, self.encoder.layer_norm), table],
         }

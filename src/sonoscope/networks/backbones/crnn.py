@@ -23,7 +23,7 @@ from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, frame_mask, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, parameters_of
 
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class AdditiveAttention(nn.Module):
@@ -91,22 +91,21 @@ class CRNN(Backbone):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        pools = [
-            (int(t), int(b)) for t, b in (pools if len(pools) == len(stages) else [*pools] * len(stages))
-        ]
-        if len(pools) != len(stages):
+        wished = pools if len(pools) == len(stages) else [*pools] * len(stages)
+        sizes = [(int(along_time), int(along_bins)) for along_time, along_bins in wished]
+        if len(sizes) != len(stages):
             raise ValueError(
-                f"{len(pools)} pools for {len(stages)} stages: give one for each, or one for all"
+                f"{len(sizes)} pools for {len(stages)} stages: give one for each, or one for all"
             )
-        self.convolutions, self.norms, self.pools = nn.ModuleList(), nn.ModuleList(), pools
+        self.convolutions, self.norms, self.pools = nn.ModuleList(), nn.ModuleList(), sizes
         steps = []
-        for out, (along_time, along_bins) in zip(stages, pools, strict=True):
+        for out, (along_time, along_bins) in zip(stages, sizes, strict=True):
             self.convolutions.append(nn.Conv2d(channels, out, 3, padding=1, bias=False))
             self.norms.append(nn.BatchNorm2d(out))
             steps += [Step(3, 1, 1), Step(along_time, along_time)]
             channels, n_bins = out, n_bins // along_bins
         if n_bins == 0:
-            raise ValueError(f"pools={pools} leave no bin: pool less, or use more bins")
+            raise ValueError(f"pools={sizes} leave no bin: pool less, or use more bins")
         self.field = Field.of(steps)
         self.rnn = lookup(CELLS, cell, "recurrent cell")(
             channels * n_bins,

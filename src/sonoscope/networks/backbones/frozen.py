@@ -87,10 +87,15 @@ class FrozenBundle(Graph):
     def __init__(self, n_bins: int, *, channels: int = 1, model: str | Path = "instruments") -> None:
         from sonoscope import models
 
-        bundle = models.load(model)
+        bundle = models.load(str(model))
         outputs = bundle.spec["outputs"]
         if "embedding" not in outputs:
             raise BadBundle(f"{bundle.path}: gives no embeddings; export it again, or use another model")
+        if bundle.feature is None:
+            raise BadBundle(
+                f"{bundle.path}: takes samples, not frames; use its graph: the backbone 'onnx' with "
+                f"path={str(bundle.path / 'model.onnx')!r}"
+            )
         if (n_bins, channels) != (bundle.feature.n_bins, 1):
             raise ValueError(
                 f"n_bins={n_bins}, channels={channels}: the bundle {bundle.name!r} takes one map of "

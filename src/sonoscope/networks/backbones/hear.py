@@ -65,7 +65,7 @@ class Hear(Backbone):
         learn: bool = False,
     ) -> None:
         super().__init__()
-        self.api = import_from(module)
+        self.module, self.api = module, import_from(module)
         lacking = [name for name in NEEDED if not callable(getattr(self.api, name, None))]
         if lacking:
             raise UsageError(f"{module}: is no module of the HEAR API, it lacks {', '.join(lacking)}")
@@ -79,12 +79,11 @@ class Hear(Backbone):
             self.model.requires_grad_(learn)
 
     def __getstate__(self) -> dict[str, Any]:
-        """With the module's name rather than the module, which cannot be copied."""
-        name = getattr(self.api, "__file__", None) if "." not in self.api.__name__ else None
-        return {**self.__dict__, "api": name or self.api.__name__}
+        """Without the module, which cannot be copied."""
+        return {**self.__dict__, "api": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, "api": import_from(state["api"])})
+        super().__setstate__({**state, "api": import_from(state["module"])})
 
     @torch.no_grad()
     def _stride(self, rate: int) -> int:

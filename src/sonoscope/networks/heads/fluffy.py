@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -65,9 +66,7 @@ class Fluffy(Head):
         self.over, self.framewise, self.n_classes = over, over == "frames", n_classes
         self.dropout = dropout
         sizes = [dim * (2 if over == "mean+max" else 1), *layers, 1]
-        self.layers = nn.ModuleList(
-            GroupedLinear(n_classes, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(GroupedLinear(n_classes, a, b) for a, b in pairwise(sizes))
 
     def forward(
         self, embedding: torch.Tensor, mask: torch.Tensor | None = None

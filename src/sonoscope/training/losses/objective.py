@@ -1,0 +1,118 @@
+"""What is minimised: a loss on logits, and losses on embeddings added to it.
+
+    loss: focal
+    loss: {name: family, families: [[0, 8], [1, 2, 6]]}
+    loss: [bce, {name: arcface, weight: 0.2, margin: 0.3}]
+
+The terms on embeddings may have weights of their own (ArcFace's directions, centres): they are parameters of the
+:class:`Objective`, so one optimiser holds them and a checkpoint keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from sonoscope import plugins
+from sonoscope.errors import UsageError
+from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES
+
+Spec = str | Mapping[str, Any]
+
+
+class Objective(nn.Module):
+    """The sum of weighed terms.
+
+    Parameters
+    ----------
+    terms : name, mapping, or sequence of them
+        Each with ``name`` (of ``LOSSES`` or ``EMBEDDING_LOSSES``, or a user's own ``file.py:Name``), ``weight``
+        (default 1) and parameters. Lists of numbers for ``positive_weights`` become tensors.
+    dim, n_classes : int
+        Size of the pooled embeddings; classes.
+    smoothing : float
+        Label smoothing of the terms on logits that do not name their own.
+
+    Raises
+    ------
+    UsageError
+        If there are no terms.
+    UnknownName
+        If a loss or a parameter is unknown.
+    """
+
+    def __init__(
+        self, terms: Spec | Sequence[Spec], *, dim: int, n_classes: int, smoothing: float = 0.0
+    ) -> None:
+        super().__init__()
+        listed = [terms] if isinstance(terms, str | Mapping) else list(terms)
+        if not listed:
+            raise UsageError("a loss needs at least one term, as in loss: bce")
+        self.on_embeddings = nn.ModuleDict()
+        self.on_logits: dict[str, tuple[Callable[..., torch.Tensor], dict[str, Any]]] = {}
+        self.shares: dict[str, float] = {}
+        for spec in listed:
+            parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+            name, share = parameters.pop("name"), float(parameters.pop("weight", 1.0))
+            key = name.replace(".", "_")
+            if key in self.shares:
+                raise UsageError(f"the loss {name!r} is named twice; add the weights of its terms")
+            made = plugins.resolve({**LOSSES, **EMBEDDING_LOSSES}, name, "loss")
+            plugins.check_parameters(made, parameters, "loss")
+            self.shares[key] = share
+            if isinstance(made, type) and issubclass(made, nn.Module):
+                self.on_embeddings[key] = made(dim, n_classes, **parameters)
+            else:
+                self.on_logits[key] = (made, {"smoothing": smoothing, **parameters})
+        self._hold_tensors()
+
+    def _hold_tensors(self) -> None:
+        """Lists of positive weights as buffers, so that they move with the module."""
+        for name, (_, parameters) in self.on_logits.items():
+            wanted = parameters.pop("positive_weights", None)
+            if wanted is not None:
+                self.register_buffer(f"positive_weights_{name}", torch.as_tensor(wanted, dtype=torch.float32))
+
+    def terms(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        judged: torch.Tensor,
+        *,
+        embeddings: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
+        genres: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Each term by its name, before its weight.
+
+        Parameters
+        ----------
+        logits, targets, judged : Tensor, shape (batch, classes)
+        embeddings : Tensor of shape (batch, dim)
+            Needed where a term is on embeddings.
+        weights : Tensor of shape (classes,) or (batch, 1)
+            Weights of rows also weigh the terms on embeddings; weights of classes do not.
+        genres : Tensor of shape (batch,), optional
+            Genre numbers, negative where unknown, for margins by genre.
+        """
+        found = {}
+        for name, (loss, parameters) in self.on_logits.items():
+            held = getattr(self, f"positive_weights_{name}", None)
+            more = {} if held is None else {"positive_weights": held}
+            found[name] = loss(logits, targets, judged, weights=weights, **parameters, **more)
+        rows = weights if weights is not None and weights.ndim == 2 else None
+        for name, module in self.on_embeddings.items():
+            if embeddings is None:
+                raise UsageError(f"the loss {name!r} needs embeddings, and this network gives none")
+            found[name] = module(embeddings, targets, judged, weights=rows, genres=genres)
+        return found
+
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, judged: torch.Tensor, **more: Any
+    ) -> torch.Tensor:
+        """The weighed sum of :meth:`terms`."""
+        parts = self.terms(logits, targets, judged, **more)
+        return torch.stack([self.shares[name] * value for name, value in parts.items()]).sum()
