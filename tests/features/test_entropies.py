@@ -101,7 +101,7 @@ def naive(signal: np.ndarray, order: int = 2, tolerance: float = 0.2) -> tuple[f
 
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_recurrences_are_those_of_the_definition(rng: np.random.Generator, order: int) -> None:
-    for signal in (rng.standard_normal(90).cumsum().astype(np.float32), np.float32(sine(4.3, 90))):
+    for signal in (rng.standard_normal(90).cumsum().astype(np.float32), sine(4.3, 90).astype(np.float32)):
         approximate, sample = naive(signal, order)
         assert entropies.approximate(signal, order=order) == pytest.approx(max(approximate, 0), abs=1e-9)
         assert entropies.sample(signal, order=order) == pytest.approx(sample, abs=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sonoscope.features import spectral, statistics
+from sonoscope.features import statistics, timbre
 
 RATE = 22_050
 
@@ -70,26 +70,26 @@ def test_noise_is_flat_and_twice_the_level_is_six_decibels(rng: np.random.Genera
 
 def test_chroma_follows_pitch_and_octaves_do_not_count() -> None:
     for octave in (0.5, 1, 2):
-        found = spectral.chroma(spectral.magnitudes(tone(440 * octave)), RATE)[10:-10]
+        found = timbre.chroma(timbre.magnitudes(tone(440 * octave)), RATE)[10:-10]
         assert (found.argmax(axis=1) == 9).all() and (found.max(axis=1) == pytest.approx(1.0))
     on_c, on_g = np.eye(12)[0], np.eye(12)[7]
     # A fifth is one step on the circle of fifths, whose angle is 7/6 of pi a semitone.
-    fifths = spectral.tonnetz(np.stack([on_c, on_g]))[:, :2]
+    fifths = timbre.tonnetz(np.stack([on_c, on_g]))[:, :2]
     angle = np.arctan2(*fifths[1]) - np.arctan2(*fifths[0])
     assert abs((angle - 7 * 7 / 6 * np.pi + np.pi) % (2 * np.pi) - np.pi) < 1e-9
 
 
 def test_the_naive_sums_give_the_same(clip: np.ndarray) -> None:
-    magnitude = spectral.magnitudes(clip)
+    magnitude = timbre.magnitudes(clip)
     k, hz = 60, np.arange(1025) * RATE / 2048
     padded = np.pad(clip, 1024).astype(np.float64)
     frame = padded[k * 512 : k * 512 + 2048] * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048))
     naive = np.abs(np.fft.rfft(frame))
     np.testing.assert_allclose(magnitude[k], naive, atol=1e-4)
     centre = (naive * hz).sum() / naive.sum()
-    assert spectral.centroid(magnitude, RATE)[k] == pytest.approx(centre, rel=1e-4)
+    assert timbre.centroid(magnitude, RATE)[k] == pytest.approx(centre, rel=1e-4)
     spread = np.sqrt((naive * (hz - centre) ** 2).sum() / naive.sum())
-    assert spectral.bandwidth(magnitude, RATE)[k] == pytest.approx(spread, rel=1e-4)
+    assert timbre.bandwidth(magnitude, RATE)[k] == pytest.approx(spread, rel=1e-4)
     signs = padded[k * 512 : k * 512 + 2048] < 0
     assert statistics.zero_crossing_rate(clip)[k] == np.count_nonzero(signs[1:] != signs[:-1]) / 2048
 
@@ -97,20 +97,20 @@ def test_the_naive_sums_give_the_same(clip: np.ndarray) -> None:
 @pytest.mark.slow
 def test_numbers_are_those_of_librosa(clip: np.ndarray) -> None:
     librosa = pytest.importorskip("librosa")
-    feature, magnitude = librosa.feature, spectral.magnitudes(clip)
-    chroma = spectral.chroma(magnitude, RATE)
+    feature, magnitude = librosa.feature, timbre.magnitudes(clip)
+    chroma = timbre.chroma(magnitude, RATE)
     # Largest difference allowed, relative to the largest value: float32 sums of a thousand bins in another order;
     # decibels of nearly silent bins differ most.
     pairs = [
         (magnitude, np.abs(librosa.stft(clip)).T, 1e-6),
-        (spectral.centroid(magnitude, RATE), feature.spectral_centroid(y=clip, sr=RATE)[0], 1e-5),
-        (spectral.bandwidth(magnitude, RATE), feature.spectral_bandwidth(y=clip, sr=RATE)[0], 1e-5),
-        (spectral.rolloff(magnitude, RATE), feature.spectral_rolloff(y=clip, sr=RATE)[0], 1e-6),
-        (spectral.flatness(magnitude), feature.spectral_flatness(y=clip)[0], 1e-5),
-        (spectral.contrast(magnitude, RATE), feature.spectral_contrast(y=clip, sr=RATE).T, 1e-3),
-        (spectral.cepstrum(magnitude, RATE), feature.mfcc(y=clip, sr=RATE, n_mfcc=10).T, 1e-5),
+        (timbre.centroid(magnitude, RATE), feature.spectral_centroid(y=clip, sr=RATE)[0], 1e-5),
+        (timbre.bandwidth(magnitude, RATE), feature.spectral_bandwidth(y=clip, sr=RATE)[0], 1e-5),
+        (timbre.rolloff(magnitude, RATE), feature.spectral_rolloff(y=clip, sr=RATE)[0], 1e-6),
+        (timbre.flatness(magnitude), feature.spectral_flatness(y=clip)[0], 1e-5),
+        (timbre.contrast(magnitude, RATE), feature.spectral_contrast(y=clip, sr=RATE).T, 1e-3),
+        (timbre.cepstrum(magnitude, RATE), feature.mfcc(y=clip, sr=RATE, n_mfcc=10).T, 1e-5),
         (chroma, feature.chroma_stft(y=clip, sr=RATE, tuning=0).T, 1e-5),
-        (spectral.tonnetz(chroma), feature.tonnetz(chroma=chroma.T).T, 1e-5),
+        (timbre.tonnetz(chroma), feature.tonnetz(chroma=chroma.T).T, 1e-5),
         (statistics.zero_crossing_rate(clip), feature.zero_crossing_rate(clip)[0], 1e-12),
         (statistics.rms(clip), feature.rms(y=clip)[0], 1e-6),
     ]

@@ -10,9 +10,12 @@ librosa's defaults, so that clips of different lengths compare.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
-from sonoscope.features import entropies, spectral
+from sonoscope.features import entropies, timbre
 from sonoscope.features.frames import frame, pad_zeros
 
 #: Sample rate that tables are made at, Hz.
@@ -27,7 +30,7 @@ COLUMNS: tuple[str, ...] = (
     "spectral_bandwidth",
     "spectral_rolloff",
     "spectral_flatness",
-    *(f"spectral_contrast_{band}" for band in range(1, spectral.CONTRAST_OCTAVES + 2)),
+    *(f"spectral_contrast_{band}" for band in range(1, timbre.CONTRAST_OCTAVES + 2)),
     "zero_crossing_rate",
     "rms",
     *(f"chroma_{name}" for name in PITCH_CLASSES),
@@ -40,6 +43,29 @@ COLUMNS: tuple[str, ...] = (
     "hjorth_mobility",
     "hjorth_complexity",
     *(f"mfcc_{number}" for number in range(1, N_MFCC + 1)),
+)
+
+#: What the columns are, by name or by the beginning that several have in common.
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "spectral_centroid": "mean frequency of the spectrum, Hz: how bright",
+        "spectral_bandwidth": "standard deviation around it, Hz: how wide",
+        "spectral_rolloff": "frequency below which 85 % of the magnitude lies, Hz",
+        "spectral_flatness": "geometric over arithmetic mean of the power: 0 tone, 0.56 white noise, 1 silence",
+        "spectral_contrast_": "peaks above valleys in dB, in the bands from 0, 200, 400, 800, 1600, 3200, 6400 Hz",
+        "zero_crossing_rate": "share of samples whose sign is not that of the one before",
+        "rms": "root mean square: how loud",
+        "chroma_": "how strong each pitch class is, the strongest being 1 in every frame",
+        "tonnetz_": "place on the circles of fifths, minor thirds and major thirds (Harte 2006)",
+        "spectral_entropy": "entropy of the mean power spectrum, 0 tone … 1 white noise",
+        "permutation_entropy": "entropy of the orders of three neighbouring samples, 0…1 (Bandt and Pompe 2002)",
+        "svd_entropy": "entropy of the singular values of three neighbouring samples, 0…1",
+        "approximate_entropy": "regularity of three stretches of 1000 samples, nats (Pincus 1991)",
+        "sample_entropy": "the same without self matches, nats (Richman and Moorman 2000)",
+        "hjorth_mobility": "mean frequency of the waveform, radians a sample (Hjorth 1970)",
+        "hjorth_complexity": "how the waveform's bandwidth compares with a sine's, which is 1",
+        "mfcc_": "mel-frequency cepstral coefficients; the first is loudness",
+    }
 )
 
 #: Samples so close to zero have no sign.
@@ -58,7 +84,7 @@ def describe(
     sample_rate : int
         Hz. Values depend on it; tables are made at :data:`SAMPLE_RATE`.
     magnitude : np.ndarray, shape (1 + n // 512, 1025), optional
-        ``spectral.magnitudes(samples)``, if it is there already.
+        ``timbre.magnitudes(samples)``, if it is there already.
 
     Raises
     ------
@@ -68,19 +94,19 @@ def describe(
     if samples.ndim != 1 or samples.size == 0:
         raise ValueError(f"samples must have shape (n,) with n > 0, got {samples.shape}")
     if magnitude is None:
-        magnitude = spectral.magnitudes(samples)
-    chroma = spectral.chroma(magnitude, sample_rate)
+        magnitude = timbre.magnitudes(samples)
+    chroma = timbre.chroma(magnitude, sample_rate)
     regularity = entropies.regularity(samples)
     values = (
-        spectral.centroid(magnitude, sample_rate).mean(),
-        spectral.bandwidth(magnitude, sample_rate).mean(),
-        spectral.rolloff(magnitude, sample_rate).mean(),
-        spectral.flatness(magnitude).mean(),
-        *spectral.contrast(magnitude, sample_rate).mean(axis=0),
+        timbre.centroid(magnitude, sample_rate).mean(),
+        timbre.bandwidth(magnitude, sample_rate).mean(),
+        timbre.rolloff(magnitude, sample_rate).mean(),
+        timbre.flatness(magnitude).mean(),
+        *timbre.contrast(magnitude, sample_rate).mean(axis=0),
         zero_crossing_rate(samples).mean(),
         rms(samples).mean(),
         *chroma.mean(axis=0),
-        *spectral.tonnetz(chroma).mean(axis=0),
+        *timbre.tonnetz(chroma).mean(axis=0),
         # The mean power of overlapping frames is Welch's estimate of the spectrum.
         entropies.spectral(np.square(magnitude).mean(axis=0)),
         entropies.permutation(samples),
@@ -88,13 +114,13 @@ def describe(
         regularity.approximate,
         regularity.sample,
         *entropies.hjorth(samples),
-        *spectral.cepstrum(magnitude, sample_rate, n_mfcc=N_MFCC).mean(axis=0),
+        *timbre.cepstrum(magnitude, sample_rate, n_mfcc=N_MFCC).mean(axis=0),
     )
     return dict(zip(COLUMNS, map(float, values), strict=True))
 
 
 def zero_crossing_rate(
-    samples: np.ndarray, *, length: int = spectral.N_FFT, hop_samples: int = spectral.HOP_SAMPLES
+    samples: np.ndarray, *, length: int = timbre.N_FFT, hop_samples: int = timbre.HOP_SAMPLES
 ) -> np.ndarray:
     """Share of a frame's samples whose sign differs from the one before, shape (1 + n // hop_samples,).
 
@@ -110,7 +136,7 @@ def zero_crossing_rate(
 
 
 def rms(
-    samples: np.ndarray, *, length: int = spectral.N_FFT, hop_samples: int = spectral.HOP_SAMPLES
+    samples: np.ndarray, *, length: int = timbre.N_FFT, hop_samples: int = timbre.HOP_SAMPLES
 ) -> np.ndarray:
     """Root of the mean square of each frame, shape (1 + n // hop_samples,); zeros outside the signal."""
     frames = frame(pad_zeros(np.asarray(samples), length // 2, length // 2), length, hop_samples)

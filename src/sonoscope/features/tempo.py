@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from sonoscope.features.logmel import mel_filterbank
-from sonoscope.features.spectral import decibels, magnitudes
+from sonoscope.features.timbre import decibels, magnitudes
 
 #: Distance between frames of onset strength, in seconds, and their length.
 HOP_S, FRAME_S = 0.01, 0.046

@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 
 from sonoscope.errors import lookup
-from sonoscope.features.spectral import bins_hz, magnitudes
+from sonoscope.features.timbre import bins_hz, magnitudes
 
 TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MODES = ("major", "minor")
