@@ -91,11 +91,10 @@ class Job:
 
     def prepare(self, labels_given: bool, overwrite: bool) -> None:
         """Begin the record, remove what is to be made anew, and put the label map beside."""
-        settings = self.settings.to_dict()
-        if self.record.settings is None:
-            self.record.replace(settings, labels_given, {})
-        elif overwrite:
+        if overwrite and self.record.done:
             self._forget(labels_given)
+        elif overwrite or self.record.settings is None:
+            self.record.replace(self.settings.to_dict(), labels_given, {})
         if self.names.labels:
             known = labelmap.find(None, self.folder)
             if [label.id for label in known] != list(self.names.ids):

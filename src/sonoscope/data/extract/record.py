@@ -62,8 +62,8 @@ class Record:
     listed: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, folder: Path) -> Record:
-        """The record of a folder of clips.
+    def read(cls, folder: Path, *, damaged: bool = False) -> Record:
+        """The record of a folder of clips; of a ``damaged`` one, what can be understood.
 
         Raises
         ------
@@ -78,6 +78,8 @@ class Record:
             try:
                 record._add(json.loads(line))
             except (ValueError, KeyError, TypeError):
+                if damaged:
+                    continue
                 raise UsageError(
                     f"{record.path}, line {number}: damaged. Name another folder, or begin anew with --overwrite."
                 ) from None
@@ -171,7 +173,8 @@ def alone(folder: Path) -> Iterator[Path]:
             ) from None
         work = state / WORK
         work.mkdir(exist_ok=True)
-        for left in work.iterdir():
+        # What a run that was killed left half written.
+        for left in (*work.iterdir(), *state.glob(".*.part"), *folder.glob(".*.part")):
             left.unlink()
         try:
             yield work

@@ -122,7 +122,7 @@ def extract(
     found = Media(where, where, list(remap))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; clips go into a folder")
-    record = Record.read(folder) if not overwrite else _record_to_replace(folder)
+    record = Record.read(folder, damaged=overwrite)
     names, given = _names(wanted, folder, labels, record, overwrite)
     sources = plan.settle(wanted, found, names, {key: done.name for key, done in record.done.items()})
     job = Job(folder, settings, names, sources, record, wanted.path.stem)
@@ -166,14 +166,6 @@ def _media_folder(media: str | Path | None, beside: Path) -> Path:
     if media is not None and not Path(media).is_dir():
         raise UsageError(f"--media {str(media)!r} is no folder")
     return Path(media) if media is not None else beside
-
-
-def _record_to_replace(folder: Path) -> Record:
-    """The record of a folder that may be replaced, even if it is damaged."""
-    try:
-        return Record.read(folder)
-    except UsageError:
-        return Record(Record(folder).path)
 
 
 def _names(
