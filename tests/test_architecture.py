@@ -15,7 +15,7 @@ import pytest
 import sonoscope
 
 ROOT = Path(sonoscope.__file__).parent
-FOUNDATION = {"values", "errors", "labels"}
+FOUNDATION = {"values", "errors", "labels", "plugins"}
 STAGES = {"audio", "windows", "features", "scores", "events", "outputs"}
 ENGINE = FOUNDATION | STAGES | {"models", "pipeline"}
 #: Room -> rooms that it may import besides itself.
