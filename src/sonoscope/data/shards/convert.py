@@ -1,0 +1,74 @@
+"""Rows of a manifest as what is stored of them, in one process or several; the order and the bytes are the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from itertools import islice
+
+from sonoscope.data import clips
+from sonoscope.data.rows import Manifest
+from sonoscope.data.shards.content import Content, Converted
+from sonoscope.data.survey import Problem
+
+#: Files that a process is handed at a time, and how many such hands-out may wait for each process.
+FILES_AT_A_TIME, WAITING = 16, 2
+
+Found = tuple[int, Converted] | Problem
+
+
+def each(manifest: Manifest, indices: Sequence[int], content: Content, workers: int = 1) -> Iterator[Found]:
+    """Yield index and data of each of these rows, or the problem that it has; rows of one file together.
+
+    Parameters
+    ----------
+    workers : int
+        Processes; with 1 it is done in this one.
+    """
+    if workers < 2:
+        yield from _converted(manifest, indices, content)
+        return
+    hands_out = iter(_by_files(manifest, indices))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+
+        def submit(some: list[int]) -> Future[list[Found]]:
+            # Only their rows: a manifest of a hundred thousand would be sent each time.
+            part = replace(manifest, rows=tuple(manifest.rows[index] for index in some))
+            return pool.submit(_listed, part, some, content)
+
+        waiting = [submit(some) for some in islice(hands_out, workers * WAITING)]
+        try:
+            while waiting:
+                yield from waiting.pop(0).result()
+                waiting += [submit(some) for some in islice(hands_out, 1)]
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _listed(part: Manifest, indices: Sequence[int], content: Content) -> list[Found]:
+    """What a process does: ``part`` has the rows with these indices."""
+    found = _converted(part, range(len(part)), content)
+    return [each if isinstance(each, Problem) else (indices[each[0]], each[1]) for each in found]
+
+
+def _converted(manifest: Manifest, indices: Sequence[int], content: Content) -> Iterator[Found]:
+    rows = [manifest.rows[index] for index in indices]
+    problems: list[Problem] = []
+    for clip in clips.each(manifest, content.sample_rate, rows=rows, report=problems.append):
+        yield from problems
+        problems.clear()
+        yield indices[clip.index], content.convert(clip.samples)
+    yield from problems
+
+
+def _by_files(manifest: Manifest, indices: Sequence[int]) -> Iterator[list[int]]:
+    """Indices in lists that cut no file, in the order in which files are first named."""
+    of_file: dict[str, list[int]] = {}
+    for index in indices:
+        of_file.setdefault(manifest.rows[index].path, []).append(index)
+    groups = iter(of_file.values())
+    while some := list(islice(groups, FILES_AT_A_TIME)):
+        yield [index for group in some for index in group]
