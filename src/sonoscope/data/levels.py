@@ -23,6 +23,8 @@ from sonoscope.errors import UsageError, lookup
 BLOCK_S = 0.05
 #: Blocks that are this much quieter than the loudest are rests and decays: they do not make a sound quieter.
 GATE_DB = 20.0
+#: A part that stays this far below its own loudness everywhere is a rest, not an instrument.
+AUDIBLE_DB = -28.0
 #: A sound whose level is under this holds nothing that could be mixed.
 SILENT_DB = -80.0
 #: Beyond this many standard deviations nothing is drawn: one level in 400 would be, and could be any.

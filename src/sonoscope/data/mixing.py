@@ -30,10 +30,9 @@ from typing import Any
 import numpy as np
 
 from sonoscope.data import combine, schedules
-from sonoscope.data.levels import Levels, block_powers
+from sonoscope.data.levels import AUDIBLE_DB, Levels, block_powers
 from sonoscope.data.levels import parse as parse_levels
 from sonoscope.data.pool import ANY, Pool, Sound, Unusable, groups_of
-from sonoscope.data.powermix import AUDIBLE_DB
 from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
 from sonoscope.data.schedules import Schedule
 from sonoscope.errors import UsageError, lookup, nearest

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonoscope.data.bank import Bank
+from sonoscope.data.levels import AUDIBLE_DB
 from sonoscope.errors import UnknownName
 
-#: A part that stays this far below its own loudness everywhere in the window is a rest, not an instrument.
-AUDIBLE_DB = -28.0
 _TO_NATURAL = np.float32(np.log(10.0) / 10.0)
 _TO_DB = np.float32(10.0 / np.log(10.0))
 
