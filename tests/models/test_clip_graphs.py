@@ -21,6 +21,7 @@ from sonoscope.windows import Grid
 RATE, WINDOW, CLASSES, DIMENSIONS = 8000, 2400, 3, 4
 #: 301-frames-for-3-seconds-like: the window is no multiple of the hop, and the frames are 1 + window // hop.
 FEATURE = LogMel(sample_rate=RATE, n_fft=256, hop_samples=110, n_mels=12, f_min_hz=60.0, f_max_hz=4000.0)
+FRAMES = 1 + WINDOW // 110
 
 
 def weights(width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +71,9 @@ def write(folder: Path, kind: str) -> Runtime:
         "schema": "1.0", "name": kind, "version": "1.0.0", "task": "tagging", "licence": "MIT",
         "labels": [asdict(Label(i)) for i in ids], "sample_rate": RATE, "window": WINDOW, "hop": WINDOW // 2,
         "poolable": False, "states": [],
-        "input": entry | ({"feature": features.to_dict(FEATURE)} if kind == "feature" else {}),
+        "input": entry | (
+            {"feature": features.to_dict(FEATURE), "frames": FRAMES} if kind == "feature" else {}
+        ),
         "outputs": {"clip": {"name": "answer"}, "embedding": {"name": "vector", "size": DIMENSIONS}},
         "calibration": {i: {"slope": 1.0, "offset": 0.0} for i in ids},
         "decision": {"labels": {i: {"threshold": 0.5, "low_threshold": 0.4} for i in ids}},
@@ -98,14 +101,17 @@ def scored(runtime: Runtime, samples: np.ndarray, hop: int, block: int) -> tuple
 
 
 @pytest.mark.parametrize("n", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 30_011])
-@pytest.mark.parametrize("hop", [WINDOW, WINDOW // 2, 777])
+@pytest.mark.parametrize("hop", [WINDOW, 1100, 777])
 def test_every_window_is_answered_as_if_it_were_alone(runtime: Runtime, n: int, hop: int, rng):
     samples = rng.standard_normal(n).astype(np.float32)
-    padded = np.concatenate([samples, np.zeros(WINDOW, np.float32)])
-    starts = Grid(WINDOW, hop).starts(n)
-    windows = [padded[start : start + WINDOW] for start in starts]
+    # Frames see the sound around their window, as far as there is any.
     feature = runtime.bundle.feature
-    expected = [answer(window if feature is None else feature(window)) for window in windows]
+    left = 0 if feature is None else feature.left_context
+    reach = WINDOW if feature is None else (FRAMES - 1) * 110 + left + feature.right_context
+    padded = np.concatenate([np.zeros(left, np.float32), samples, np.zeros(2 * WINDOW, np.float32)])
+    starts = Grid(WINDOW, hop).starts(n)
+    windows = [padded[start : start + reach] for start in starts]
+    expected = [answer(window if feature is None else feature.valid(window)) for window in windows]
     logits, vectors = scored(runtime, samples, hop, 4096)
     assert logits.shape == (len(starts), CLASSES) and vectors.shape == (len(starts), DIMENSIONS)
     for row, (logit, vector) in enumerate(expected):

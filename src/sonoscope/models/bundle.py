@@ -103,10 +103,17 @@ class Bundle:
         return self.spec["hop"]
 
     @cached_property
-    def feature(self) -> features.LogMel | None:
+    def feature(self) -> features.Feature | None:
         """What turns samples into the graph's input; None for a graph that takes samples."""
         entry = self.spec["input"]
         return features.from_dict(entry["feature"]) if entry["kind"] == "feature" else None
+
+    @property
+    def window_frames(self) -> int:
+        """Feature frames of a window: those centred in it, and for some graphs the one centred on its end."""
+        feature = self.feature
+        inside = 0 if feature is None else self.window_samples // feature.hop_samples
+        return int(self.spec["input"].get("frames", inside))
 
     @property
     def trunk_stride(self) -> int:
@@ -238,7 +245,7 @@ def _inconsistency(bundle: Bundle) -> str:
     # Read for their errors: what is declared must have the right kinds.
     _ = (
         bundle.sha256.lower(), bundle.operating_points, bundle.trunk_stride, bundle.receptive_field,
-        bundle.embedding_size, {entry["name"] for entry in bundle.spec["outputs"].values()},
+        bundle.embedding_size, bundle.window_frames, {entry["name"] for entry in bundle.spec["outputs"].values()},
         bundle.spec["input"]["name"],
     )  # fmt: skip
     return ""

@@ -10,7 +10,8 @@ is exact is taken (docs/architecture.md, "The data path"):
   little overlap this is cheaper than a trunk whose frames mostly lie between the windows.
 - ``OwnFeatures``: windows start anywhere; features are computed on each window's own grid.
 
-A graph that answers once for a window (``clip``) sees each window alone: ``WholeWindows``.
+A graph that answers once for a window (``clip``) takes the second way or the third, or, if it takes samples or a
+feature that sees all of a signal at once, ``WholeWindows``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ import numpy as np
 
 from sonoscope.errors import BadBundle, UsageError
 from sonoscope.models.bundle import Bundle, sha256_of
-from sonoscope.models.scorers import OwnFeatures, SharedFeatures, SharedTrunk, WholeWindows, frames_of_output
+from sonoscope.models.scorers import (
+    OwnFeatures,
+    SharedFeatures,
+    SharedTrunk,
+    WholeWindows,
+    frames_of_output,
+    pool,
+)
 
 
 class Scorer(Protocol):
@@ -83,14 +91,13 @@ class Runtime:
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
-        if "clip" in self._outputs:
-            return WholeWindows(self, hop_samples, embeddings)
         feature = self.bundle.feature
-        assert feature is not None  # _check_kind
+        if feature is None or not feature.streamable:
+            return WholeWindows(self, hop_samples, embeddings)
         if hop_samples % feature.hop_samples:
             return OwnFeatures(self, hop_samples, embeddings)
-        on_stride = hop_samples % (feature.hop_samples * self.bundle.trunk_stride) == 0
-        if self.bundle.poolable and on_stride and hop_samples <= self._sharing_pays():
+        stride = feature.hop_samples * self.bundle.trunk_stride if self.bundle.poolable else 0
+        if stride and hop_samples % stride == 0 and hop_samples <= self._sharing_pays():
             return SharedTrunk(self, hop_samples, embeddings)
         return SharedFeatures(self, hop_samples, embeddings)
 
@@ -121,10 +128,13 @@ class Runtime:
         return tuple(outputs)
 
     def windows(self, inputs: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Run a graph that answers once for a window on (batch, n) samples or (batch, t, n_bins) features.
+        """Run the graph on whole windows: (batch, t, n_bins) features, or (batch, n) samples.
 
         Gives logits (batch, c) and embeddings (batch, d), which without ``embeddings`` have no columns.
         """
+        if "clip" not in self._outputs:
+            framewise, attention, vectors = self.frames(inputs, embeddings=embeddings)
+            return pool(framewise, attention), vectors.mean(axis=1)
         names = [self._outputs["clip"]] + ([self._outputs["embedding"]] if embeddings else [])
         outputs = self._session.run(names, {self._input: np.ascontiguousarray(inputs, dtype=np.float32)})
         return outputs[0], outputs[1] if embeddings else np.empty((len(inputs), 0), dtype=np.float32)
@@ -143,6 +153,8 @@ def _check_kind(bundle: Bundle) -> None:
         problem = "its graph carries states"
     elif not 1 <= bundle.receptive_field <= bundle.window_samples // bundle.feature.hop_samples:
         problem = f"its receptive_field={bundle.receptive_field} frames does not fit into a window"
+    elif not bundle.feature.streamable:
+        problem = f"its feature {bundle.feature.name!r} is not streamable, and its graph gives frames"
     elif bundle.trunk_stride < 1:
         problem = f"its stride={bundle.trunk_stride} is no number of frames"
     else:

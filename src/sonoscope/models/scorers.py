@@ -40,7 +40,7 @@ class Windowed:
         assert bundle.feature is not None
         self._runtime, self._embeddings, self._feature = runtime, embeddings, bundle.feature
         self._grid = Grid(bundle.window_samples, hop_samples)
-        self._frames = bundle.window_samples // bundle.feature.hop_samples
+        self._frames = bundle.window_frames
         self._batch = max(LONG_RUN // self._frames, 1)
         self._small_batch = max(SHORT_RUN // self._frames, 1)
         self._n_samples = 0
@@ -57,9 +57,8 @@ class Windowed:
             if (count := len(batch)) < size:
                 batch = np.zeros((size, *windows.shape[1:]), dtype=np.float32)
                 batch[:count] = windows[first:]
-            framewise, attention, embeddings = self._runtime.frames(batch, embeddings=self._embeddings)
-            logits[first : first + count] = pool(framewise[:count], attention[:count])
-            vectors[first : first + count] = embeddings[:count].mean(axis=1)
+            answers = self._runtime.windows(batch, embeddings=self._embeddings)
+            logits[first : first + count], vectors[first : first + count] = (part[:count] for part in answers)
         return logits, vectors
 
     def _gather(self, parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -198,10 +197,7 @@ class SharedTrunk(Windowed):
 
 
 class WholeWindows:
-    """Graphs that answer once for a window: each is run on its own samples, or on its own features.
-
-    The features of a window see zeros around it, as in training: what is around a clip is not known there.
-    """
+    """Graphs that take samples, or a feature that sees a whole signal: each window is alone, zeros around it."""
 
     def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
         bundle = runtime.bundle

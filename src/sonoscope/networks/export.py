@@ -112,6 +112,8 @@ def _interface(
             "axes": ["batch", "time", "bin"],
             "feature": features.to_dict(feature),
         }
+        if clips:
+            entry["frames"] = _steps(network, description, feature)
     rate = description["sample_rate"] if feature is None else feature.sample_rate
     found: dict[str, Any] = {"sample_rate": rate, "input": entry, "states": []}
     if clips or feature is None:
