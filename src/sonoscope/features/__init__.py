@@ -19,11 +19,13 @@ from sonoscope.features.chroma import Chroma
 from sonoscope.features.cqt import Cqt
 from sonoscope.features.fbank import Fbank
 from sonoscope.features.hcqt import Hcqt
+from sonoscope.features.hpss import Hpss
 from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.logmel import LogMel
 from sonoscope.features.mfcc import Mfcc
 from sonoscope.features.morlet import Morlet
 from sonoscope.features.multiband import Multiband
+from sonoscope.features.pcen import Pcen
 from sonoscope.features.protocol import Feature
 from sonoscope.features.stft import Stft
 from sonoscope.features.waveform import Waveform
@@ -39,6 +41,8 @@ FEATURES: dict[str, type[Feature]] = {
     "hcqt": Hcqt,
     "morlet": Morlet,
     "fbank": Fbank,
+    "hpss": Hpss,
+    "pcen": Pcen,
     "waveform": Waveform,
     "channels": Channels,
 }

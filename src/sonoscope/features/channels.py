@@ -14,11 +14,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from sonoscope.features.chroma import Chroma
 from sonoscope.features.frames import Array, backend, concatenated, pad_zeros
 from sonoscope.features.logmel import LogMel
-from sonoscope.features.mfcc import Mfcc
+from sonoscope.features.morlet import Morlet
 from sonoscope.features.protocol import Feature, Framewise, samples_of
-from sonoscope.features.stft import Stft
 from sonoscope.features.stream import Kernel
 
 
@@ -82,6 +82,14 @@ class ChannelsKernel:
         out[...] = self._feature.stacked([rows for _, _, rows in self._kernels])
 
 
+#: Three pictures of one moment: timbre, pitch classes, and what is short.
+_PICTURES = (
+    LogMel(22_050, 2048, 512, 128, 0.0, 11_025.0),
+    Chroma(hop_samples=512),
+    Morlet(hop_samples=512),
+)
+
+
 @dataclass(frozen=True)
 class Channels(Framewise):
     """Features side by side; calling it gives the rows of a whole signal.
@@ -101,11 +109,7 @@ class Channels(Framewise):
 
     name: ClassVar[str] = "channels"
 
-    features: tuple[Feature, ...] = (
-        LogMel(22_050, 2048, 512, 128, 0.0, 11_025.0),
-        Stft(n_fft=512, hop_samples=512),
-        Mfcc(),
-    )
+    features: tuple[Feature, ...] = _PICTURES
     height: int | None = None
 
     def __post_init__(self) -> None:
@@ -181,10 +185,7 @@ class Channels(Framewise):
             rows.append(feature.valid(samples[..., first : n - (self.right_context - feature.right_context)]))
         return self.stacked(rows)
 
-    def valid(self, samples: Array) -> Array:
-        """Rows that need no padding: (..., n) to (..., 1 + (n - left - right) // hop, n_bins)."""
-        return super().valid(samples) if self.streamable else self.compute(samples)
-
     def kernel(self, n_frames: int) -> Kernel:
-        """What computes ``n_frames`` rows at a time (``stream.Kernel``)."""
+        """What computes ``n_frames`` rows at a time (``stream.Kernel``). Raises as :meth:`stream` does."""
+        self._must_stream()
         return ChannelsKernel(self, n_frames)

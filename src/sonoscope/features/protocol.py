@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from sonoscope.errors import UsageError
 from sonoscope.features.frames import Array, pad_zeros
 from sonoscope.features.stream import BATCH_FRAMES, FrameStream, Kernel, in_batches
 
@@ -168,7 +169,7 @@ class Framewise:
             If there is not one whole row; if a feature that is ``numpy_only`` is given a tensor.
         """
         if isinstance(samples, np.ndarray):
-            return in_batches(self, samples, self.batch_frames)
+            return in_batches(self, samples, self.batch_frames) if self.streamable else self.compute(samples)
         if self.numpy_only:
             raise ValueError(
                 f"feature {self.name!r} computes on NumPy arrays only, got {type(samples).__name__}: "
@@ -177,9 +178,24 @@ class Framewise:
         return self.compute(samples)
 
     def kernel(self, n_frames: int) -> Kernel:
-        """What computes ``n_frames`` rows at a time (``stream.Kernel``)."""
+        """What computes ``n_frames`` rows at a time (``stream.Kernel``). Raises as :meth:`stream` does."""
+        self._must_stream()
         return WholeArray(self, n_frames)
 
     def stream(self, batch_frames: int | None = None) -> FrameStream:
-        """Push blocks of samples, get rows: those of everything at once (see ``FrameStream``)."""
+        """Push blocks of samples, get rows: those of everything at once (see ``FrameStream``).
+
+        Raises
+        ------
+        UsageError
+            If it is not ``streamable``.
+        """
+        self._must_stream()
         return FrameStream(self, self.batch_frames if batch_frames is None else batch_frames)
+
+    def _must_stream(self) -> None:
+        if not self.streamable:
+            raise UsageError(
+                f"feature {self.name!r} is not streamable: its rows depend on all that was before. "
+                "Compute it for whole recordings, or choose another feature"
+            )
