@@ -70,6 +70,11 @@ class Feed:
         Columns to balance by (``draws.Balanced``); empty: every row in turn (``draws.InTurn``).
     feature : Feature, optional
         Compute its frames from the folder's samples.
+    frames : int, optional
+        Frames of a window; default: those centred in it, ``window // hop_samples``. One more takes in the frame centred
+        on the window's end: 3.0 s at a hop of 10 ms are 301.
+    margins : (before, after)
+        Samples around each window that come with it, where samples are given.
     normalise : bool
         Take the folder's mean from every bin and divide by its standard deviation. Where frames are computed,
         that of the folder is of samples, so ``statistics`` must be given.
@@ -94,6 +99,8 @@ class Feed:
         split: str | None = None,
         balance: Sequence[str] = (),
         feature: Any = None,
+        frames: int | None = None,
+        margins: tuple[int, int] = (0, 0),
         normalise: bool = False,
         statistics: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
@@ -104,17 +111,20 @@ class Feed:
         self._of_split = np.array(
             [i for i, row in enumerate(manifest.rows) if split is None or row.split == split], dtype=np.int64
         )
-        self._check(feature, split)
+        self._check(feature, split, frames, margins)
         self.feature = feature
         step = shards.content.step
         #: Moments of the folder in a window, and samples between starts.
-        self._length, self._step = window // step, step
+        self._step = step
+        hop = (feature or shards.feature).hop_samples if feature or shards.feature else step
+        self._length = window // hop if frames is None else frames
+        self._margins = margins
         rows = [manifest.rows[i] for i in self._of_split]
         self._lengths = shards.lengths[self._of_split]
         self._draw = Balanced(rows, balance) if balance else InTurn(self._lengths, window)
         self._shift, self._scale = self._normaliser(normalise, statistics)
 
-    def _check(self, feature: Any, split: str | None) -> None:
+    def _check(self, feature: Any, split: str | None, frames: int | None, margins: tuple[int, int]) -> None:
         if self.batch_size < 1 or self.window < 1:
             raise UsageError(f"window={self.window} and batch_size={self.batch_size} must be at least 1")
         if not self._of_split.size:
@@ -130,10 +140,15 @@ class Feed:
                 "Prepare the folder at that rate."
             )
         hop = (feature or held).hop_samples if feature or held else 1
-        if self.window % hop:
+        if frames is None and self.window % hop:
             nearest = max(round(self.window / hop), 1) * hop
             raise UsageError(
-                f"window={self.window} samples must be a multiple of hop_samples={hop}, such as {nearest}"
+                f"window={self.window} samples must be a multiple of hop_samples={hop}, such as {nearest}, or frames "
+                "must say how many there are in it"
+            )
+        if any(margins) and (feature is not None or held is not None):
+            raise UsageError(
+                f"margins={margins} are for samples: frames see around their window by themselves"
             )
 
     def _normaliser(
@@ -206,12 +221,13 @@ class Feed:
     # ---- cutting -------------------------------------------------------------------------------------------
 
     def _cut(self, rows: np.ndarray, starts: np.ndarray) -> Batch:
-        shape = (len(rows), self._length, *self.shards.content.row_shape)
-        left, right, span = 0, 0, self._length
-        if self.feature is not None and self.feature.streamable:
-            left, right = self.feature.left_context, self.feature.right_context
-            span = self.window - self.feature.hop_samples + left + right
-        held = np.empty((len(rows), span, *shape[2:]), dtype=np.float32)
+        left, span = self._margins[0], self._length + sum(self._margins)
+        if self.feature is not None:
+            left, span = 0, self.window
+            if self.feature.streamable:
+                left = self.feature.left_context
+                span = (self._length - 1) * self.feature.hop_samples + left + self.feature.right_context
+        held = np.empty((len(rows), span, *self.shards.content.row_shape), dtype=np.float32)
         read, step = self.shards.read_into, self._step
         for out, row, start in zip(held, rows.tolist(), starts.tolist(), strict=True):
             read(out, row, start // step - left)
@@ -225,5 +241,4 @@ class Feed:
         """Frames of every window, (size, frames, n_bins); a feature that sees all of a signal sees the window."""
         if self.feature.streamable:
             return self.feature.valid(samples)
-        count = self.window // self.feature.hop_samples
-        return np.stack([self.feature(window)[:count] for window in samples])
+        return np.stack([self.feature(window)[: self._length] for window in samples])
