@@ -60,7 +60,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "spectral_entropy": "entropy of the mean power spectrum, 0 tone … 1 white noise",
         "permutation_entropy": "entropy of the orders of three neighbouring samples, 0…1 (Bandt and Pompe 2002)",
         "svd_entropy": "entropy of the singular values of three neighbouring samples, 0…1",
-        "approximate_entropy": "regularity of three stretches of 1000 samples, nats (Pincus 1991)",
+        "approximate_entropy": "regularity of three stretches of 600 samples, nats (Pincus 1991)",
         "sample_entropy": "the same without self matches, nats (Richman and Moorman 2000)",
         "hjorth_mobility": "mean frequency of the waveform, radians a sample (Hjorth 1970)",
         "hjorth_complexity": "how the waveform's bandwidth compares with a sine's, which is 1",

@@ -12,11 +12,14 @@ import typer
 
 from sonoscope.cli.data.audit import audit_command
 from sonoscope.cli.data.extract import extract_command
+from sonoscope.cli.data.features import features_command
 from sonoscope.cli.data.fetch import fetch_command, formats_command
 from sonoscope.cli.data.init import init_command
 from sonoscope.cli.data.manifest import manifest_command
 from sonoscope.cli.data.mix import mix_command
 from sonoscope.cli.data.render import render_command
+from sonoscope.cli.data.split import split_command
+from sonoscope.cli.data.summary import summary_command
 
 #: The verbs in the order of help.
 VERBS: dict[str, Callable[..., int | None]] = {
@@ -25,9 +28,12 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "formats": formats_command,
     "manifest": manifest_command,
     "extract": extract_command,
+    "split": split_command,
     "mix": mix_command,
     "audit": audit_command,
     "render": render_command,
+    "summary": summary_command,
+    "features": features_command,
 }
 
 data_app = typer.Typer(help="From recordings to a training set.", add_completion=False)
