@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from sonoscope.data import manifest
-from sonoscope.data.extract import Settings, cut, extract, record
+from sonoscope.data.extract import Settings, extract, record
+from sonoscope.data.extract.clipfile import ClipFile
 from sonoscope.errors import Locked, RunRefused, UsageError
 
 from .conftest import Specify, entry, heard, tree, wav
@@ -40,7 +41,7 @@ def die(spec_: Path, out: Path, what: str, after: int) -> int:
             return step
 
         if what == "write":
-            cut._Growing.write = dying(cut._Growing.write)  # type: ignore[method-assign]
+            ClipFile.write = dying(ClipFile.write)  # type: ignore[method-assign]
         else:
             Path.replace = dying(Path.replace)  # type: ignore[method-assign]
         extract(spec_, out, SETTINGS)
@@ -257,7 +258,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(tmp_path: Path, speci
         timeout=60,
         env=dict(os.environ),
     )
-    assert ran.returncode == 3 and "is the disk full?" in ran.stderr, ran.stderr
+    assert ran.returncode == 3 and "Make room" in ran.stderr, ran.stderr
     assert not list((tmp_path / "out").rglob("*.wav"))
     done = extract(spec_, tmp_path / "out", Settings(length_s=1.0, sample_rate=22_050, tail="keep"))
     assert done.clips == 6 + 3 + 1 + 2 + 3

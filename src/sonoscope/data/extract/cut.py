@@ -7,25 +7,25 @@ was 16 bit mono at that rate is the same again. Memory does not grow with record
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from sonoscope.audio.decode import Decoder
 from sonoscope.data import survey
+from sonoscope.data.extract.clipfile import ClipFile
 from sonoscope.data.extract.plan import Part, Source
 from sonoscope.data.extract.settings import SHORTEST_S, Settings
 from sonoscope.data.rows import Row
 from sonoscope.data.survey import Problem
-from sonoscope.errors import Stopped, UnreadableAudio
+from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
 
-_SUBTYPE = "PCM_16"
+#: Samples beyond this, 0.1 dB over full scale, are called clipped: resampling and lossy codecs overshoot a little.
+LOUDEST = 32768 * 10 ** (0.1 / 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,42 +190,13 @@ class _Samples:
         self.size = block.size
 
     def integers(self) -> tuple[np.ndarray, np.ndarray]:
-        """The samples as int16, and which of them were beyond full scale."""
+        """The samples as int16, and which of them were beyond :data:`LOUDEST`."""
         if not self._made:
             scaled = np.rint(self._block * np.float32(32768))
-            # One step above the largest integer is what 1.0 becomes in every converter: no clipping to speak of.
-            self._beyond = (scaled > 32768) | (scaled < -32768)
+            self._beyond = np.abs(scaled) > LOUDEST
             self._integers = np.clip(scaled, -32768, 32767).astype(np.int16)
             self._made = True
         return self._integers, self._beyond
-
-
-@dataclass
-class _Growing:
-    """A clip that is being written: its start (samples of the recording) and how many of them it has."""
-
-    start: int
-    file: soundfile.SoundFile
-    path: Path
-    n: int = 0
-    is_clipped: bool = False
-
-    def write(self, samples: np.ndarray) -> None:
-        """Add int16 samples.
-
-        Raises
-        ------
-        Stopped
-            If the disk takes no more (soundfile only sees that fewer samples were written than given).
-        """
-        try:
-            self.file.write(samples)
-        except (soundfile.LibsndfileError, AssertionError):
-            folder = self.path.parents[2]
-            raise Stopped(
-                f"{folder}: cannot be written to; is the disk full? Make room; the same call goes on from here."
-            ) from None
-        self.n += samples.size
 
 
 class _Cutter:
@@ -237,8 +208,8 @@ class _Cutter:
         self.end = None if part.range.end_s is None else round(part.range.end_s * grid.rate)
         self._index, self._stem, self._number, self._work = index, stem, number, work
         self._next = self.start
-        self._open: list[_Growing] = []
-        self._ready: list[_Growing] = []
+        self._open: list[ClipFile] = []
+        self._ready: list[ClipFile] = []
 
     def take(self, samples: _Samples, position: int) -> None:
         """Write what a block, which begins at ``position``, has for the clips of this range."""
@@ -259,15 +230,12 @@ class _Cutter:
                 clip.is_clipped = clip.is_clipped or bool(beyond[part].any())
         while self._open and self._open[0].n == self.grid.length:
             clip = self._open.pop(0)
-            clip.file.close()
+            clip.close()
             self._ready.append(clip)
 
-    def _begin(self) -> _Growing:
+    def _begin(self) -> ClipFile:
         path = self._work / f"{os.getpid()}-{self._index}-{self._next}.part"
-        file = soundfile.SoundFile(
-            path, "w", self.grid.rate, 1, subtype=_SUBTYPE, format=self.grid.format.upper()
-        )
-        return _Growing(self._next, file, path)
+        return ClipFile(path, self.grid.rate, self.grid.format, self._next)
 
     def finish(self, end: int, done: Cut, folder: Path) -> None:
         """Give the clips of the range, which ends at sample ``end``, their names; forget what is none."""
@@ -276,7 +244,7 @@ class _Cutter:
         for clip in clips[len(self._ready) :]:
             if self.grid.tail == "pad":
                 clip.write(np.zeros(self.grid.length - clip.n, np.int16))
-            clip.file.close()
+            clip.close()
             self._open.remove(clip)
         for number, clip in enumerate(clips, start=self._number + 1):
             name = f"{self._stem}__{number}.{self.grid.format}"
@@ -292,8 +260,6 @@ class _Cutter:
     def discard(self) -> None:
         """Remove what has no name yet."""
         for clip in (*self._open, *self._ready):
-            clip.file.close()
-            with contextlib.suppress(OSError):
-                clip.path.unlink(missing_ok=True)
+            clip.discard()
         self._open.clear()
         self._ready.clear()

@@ -125,8 +125,6 @@ class Record:
             file.seek(content_end)
             file.truncate()
             file.write(_line(said))
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _said(key: str, done: Done) -> dict[str, Any]:
