@@ -30,7 +30,7 @@ import numpy as np
 
 from sonoscope.data.shards.content import Content
 from sonoscope.data.table import put
-from sonoscope.errors import Locked, UsageError
+from sonoscope.errors import Locked, RunRefused, UsageError
 
 try:
     import fcntl
@@ -153,6 +153,35 @@ def write_shard(shard: Shard, made: Mapping[str, Any]) -> None:
 def made_of(content: Content) -> dict[str, Any]:
     """What a shard's data follow from besides the sound, as JSON has it."""
     return json.loads(json.dumps({"processing": PROCESSING, **content.to_dict()}))
+
+
+def check_made(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """See that a folder was made as it would be made now.
+
+    Raises
+    ------
+    RunRefused
+        If not; with the parameters that differ.
+    """
+    before, now = _flat(there), _flat(wanted)
+    different = [key for key in dict.fromkeys((*before, *now)) if before.get(key) != now.get(key)]
+    if different:
+        told = "; ".join(f"{key}={before.get(key)} there, {now.get(key)} now" for key in different)
+        raise RunRefused(
+            f"{folder} was prepared otherwise: {told}. Choose another folder, or --overwrite it."
+        )
+
+
+def _flat(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the feature beside the others; its name is ``as``."""
+    flat: dict[str, Any] = {}
+    for key, value in made.items():
+        if key == "feature":
+            flat["as"] = "audio" if value is None else value["name"]
+            flat |= {inner: each for inner, each in (value or {}).items() if inner != "name"}
+        else:
+            flat[key] = value
+    return flat
 
 
 def header(dtype: str, shape: tuple[int, ...]) -> bytes:

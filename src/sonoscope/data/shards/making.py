@@ -127,11 +127,7 @@ def _there(folder: Path, content: Content, overwrite: bool) -> list[Shard]:
     shards, wanted = [], files.made_of(content)
     for path in files.shard_paths(folder):
         shard, made = files.read_shard(path)
-        if different := [key for key in wanted if made.get(key) != wanted[key]]:
-            told = "; ".join(f"{key}: {made.get(key)} there, {wanted[key]} now" for key in different)
-            raise RunRefused(
-                f"{folder} was prepared otherwise ({told}). Choose another folder, or --overwrite it."
-            )
+        files.check_made(folder, made, wanted)
         shards.append(shard)
     complete = {shard.path for shard in shards}
     for path in ours:
@@ -171,10 +167,10 @@ def _plan(manifest: Manifest, folder: Path, shards: Sequence[Shard], digest: boo
     seen: dict[str, Source] = {}
     for index, row in enumerate(manifest.rows):
         if row.path not in seen:
-            seen[row.path] = _source(manifest, row, folder, digest)
+            seen[row.path] = source_of(manifest, row, folder, digest)
         source = seen[row.path]
         shard, item = held.get((source.file, row.start_s, row.duration_s), (None, None))
-        if shard is not None and item is not None and _is_same(item.source, source):
+        if shard is not None and item is not None and is_same(item.source, source):
             usable[index] = shard, item
         else:
             sources[index] = source
@@ -187,7 +183,7 @@ def _plan(manifest: Manifest, folder: Path, shards: Sequence[Shard], digest: boo
     return _Plan(kept, moving, sources)
 
 
-def _source(manifest: Manifest, row: Row, folder: Path, digest: bool) -> Source:
+def source_of(manifest: Manifest, row: Row, folder: Path, digest: bool) -> Source:
     """The file of a row as it is now; one that cannot be asked has size -1, and decoding says why."""
     name = row.path
     with suppress(OSError, UnreadableAudio):
@@ -198,7 +194,7 @@ def _source(manifest: Manifest, row: Row, folder: Path, digest: bool) -> Source:
     return Source(name, -1, -1)
 
 
-def _is_same(before: Source, now: Source) -> bool:
+def is_same(before: Source, now: Source) -> bool:
     """Whether a file is what it was; digests count if both are known, or one is asked for."""
     if now.size < 0 or before.size != now.size:
         return False

@@ -70,6 +70,11 @@ class Shards:
     # ---- what the rows are ---------------------------------------------------------------------------------
 
     @property
+    def shard_paths(self) -> list[Path]:
+        """The shards, in the order in which the index counts them."""
+        return [self.folder / name for name in self._names]
+
+    @property
     def sample_rate(self) -> int:
         """Hz."""
         return self.content.sample_rate

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-#: Rows that are turned into float64 at a time: 0.8 MB of 96 bins, which a core's cache holds.
-BATCH_ROWS = 1024
+#: Values that are turned into float64 at a time: 0.8 MB, which a core's cache holds.
+BATCH_VALUES = 1 << 17
 
 
 @dataclass
@@ -36,8 +36,9 @@ class Moments:
 
     def add(self, rows: np.ndarray, scale: float = 1.0) -> None:
         """Count rows of shape (k, *row_shape), each multiplied by ``scale``, in."""
-        for first in range(0, len(rows), BATCH_ROWS):
-            batch = rows[first : first + BATCH_ROWS].astype(np.float64)
+        at_once = max(BATCH_VALUES // max(int(np.prod(self.row_shape)), 1), 1)
+        for first in range(0, len(rows), at_once):
+            batch = rows[first : first + at_once].astype(np.float64)
             if scale != 1.0:
                 batch *= scale
             mean = batch.mean(axis=0)
