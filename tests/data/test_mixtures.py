@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data import badrows, manifest, mixrecords, mixtures, sources
+from sonoscope.data import annotation, badrows, manifest, mixrecords, mixtures, sources
 from sonoscope.data.mixing import Mixtures, Recipe, recipe_from_dict
 from sonoscope.data.pool import Pool, groups_of
 from sonoscope.data.rows import BadManifest, Manifest, Row
@@ -31,7 +31,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         soundfile.write(folder / f"{number:02d}.wav", sound, RATE)
         split = "train" if number % 2 else "val"
         about = {"unknown": ("*",)} if number == 5 else {}
-        about |= {"split": split, "group": f"{split}{number % 3}", "source": "lab"}
+        about |= {"split": split, "group": f"{split}{number % 3}", "source": "lab", "site": "attic"}
+        about |= {"extra": {"year": "1999", "take": str(number)}}
         rows.append(Row(f"{number:02d}.wav", labels=(LABELS[number // 2 % 4],),
                         licence=("CC0", "CC-BY")[number % 3 == 0], **about))  # fmt: skip
     return Manifest(tuple(rows), folder, LABELS)
@@ -75,12 +76,28 @@ def test_manifest_and_labels_lie_beside_the_sound(made: Path, clips: Manifest) -
         assert groups_of(row) == frozenset().union(*map(groups_of, used))
         assert (row.unknown == ("*",)) == any(each.path == "05.wav" for each in used)
         assert row.source == "lab" and set(row.licence.split(" + ")) == {each.licence for each in used}
+        assert row.site == "attic" and row.extra["year"] == "1999" and "take" not in row.extra, (
+            "what all agree on"
+        )
         assert row.extra["how"] == record["how"] and int(row.extra["files"]) == len(used)
     groups = {
         split: set().union(*(groups_of(r) for r in found.where(split=split).rows))
         for split in ("train", "val")
     }
     assert all(groups.values()) and not groups["train"] & groups["val"], "no split leaks"
+
+
+def test_a_label_track_says_which_label_sounds_when(made: Path) -> None:
+    found = manifest.read(made / "manifest.csv")
+    records = mixrecords.read(made / "mixtures.jsonl")
+    for row in found.rows:
+        record = records[int(row.extra["mixture"])]
+        events = annotation.of(found, row)
+        assert [e.label for e in events] == [e.label for e in mixrecords.events(record)]
+        assert {event.label for event in events} == set(row.labels)
+        stated = sorted((s["onset"] / RATE, (s["onset"] + s["n"]) / RATE) for s in record["sources"])
+        np.testing.assert_allclose([(e.start_s, e.end_s) for e in events], stated, atol=1e-6)
+        assert max(event.end_s for event in events) <= row.duration_s + 1e-6
 
 
 def test_on_disk_is_what_is_mixed_on_the_fly(made: Path, clips: Manifest) -> None:
@@ -135,6 +152,24 @@ def test_records_make_the_same_mixtures_without_drawing(made: Path, clips: Manif
         mixtures.write_again(tmp_path / "x", made / "mixtures.jsonl", Manifest(clips.rows[:4], clips.root))
     with pytest.raises(BadManifest, match="no mixtures in it"):
         mixtures.write_again(tmp_path / "x", tmp_path / "none.jsonl", clips)
+
+
+def test_what_cannot_be_made_again_is_listed_and_the_others_are_made(
+    made: Path, clips: Manifest, tmp_path: Path
+) -> None:
+    records = mixrecords.read(made / "mixtures.jsonl")
+    gone, shorter = records[0]["sources"][0]["path"], records[1]["sources"][0]["path"]
+    for row in clips.rows:
+        (tmp_path / row.path).write_bytes(clips.path_of(row).read_bytes())
+    (tmp_path / gone).unlink()
+    soundfile.write(tmp_path / shorter, np.full(10, 0.1), RATE)
+    done = mixtures.write_again(
+        tmp_path / "out", made / "mixtures.jsonl", Manifest(clips.rows, tmp_path, LABELS)
+    )
+    lost = [r for r in records.values() if {gone, shorter} & {source["path"] for source in r["sources"]}]
+    assert done.made == len(manifest.read(done.manifest)) == 12 - len(lost)
+    reasons = {problem.path: problem.reason for problem in done.problems}
+    assert set(reasons) == {gone, shorter} and "before the part that is in the mixture" in reasons[shorter]
 
 
 def test_another_recipe_seed_or_set_of_rows_is_refused_with_the_difference(

@@ -108,6 +108,11 @@ class Recipe:
         """The least number of sounds that has a probability."""
         return 1 + next(k for k, share in enumerate(self.files) if share > 0)
 
+    @property
+    def labels_of_a_row(self) -> int:
+        """Rows with more labels are of no use."""
+        return min(self.labels_each, self.most_labels)
+
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {**asdict(self), "files": list(self.files), "levels": str(self.levels)}
@@ -245,7 +250,7 @@ def united(
 def _drawn(recipe: Recipe, rng: np.random.Generator, pool: Pool) -> tuple[str, list[Part], list[np.ndarray]]:
     """What sounds, where and how loud, with the samples of each part. Raises ``Unusable``."""
     count = 1 + int(rng.choice(len(recipe.files), p=recipe.files))
-    stratum = pool.stratum(recipe.alike, min(recipe.labels_each, recipe.most_labels), recipe.fewest, rng)
+    stratum = pool.stratum(recipe.alike, recipe.labels_of_a_row, recipe.fewest, rng)
     numbers = stratum.pick(count, recipe.most_labels, rng)
     if len(numbers) < recipe.fewest:
         raise Unusable(f"no {recipe.fewest} rows have at most {recipe.most_labels} labels together")

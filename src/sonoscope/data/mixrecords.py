@@ -7,9 +7,10 @@ each in samples and dB; :func:`again` turns it back into sound without drawing a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ import numpy as np
 from sonoscope.data import clips
 from sonoscope.data.mixing import Mixed, Part, render
 from sonoscope.data.pool import groups_of
-from sonoscope.data.rows import BadManifest, Manifest, Row
+from sonoscope.data.rows import EXTRA_PATHS, BadManifest, Manifest, Row
+from sonoscope.errors import UnreadableAudio
+from sonoscope.values import Event
 
 Record = dict[str, Any]
 
@@ -39,6 +42,7 @@ def record_of(mixed: Mixed, number: int, path: str, sample_rate: int) -> Record:
         "split": mixed.split,
         "source": _together(row.source for row in rows),
         "licence": _together(row.licence for row in rows),
+        "common": _common(rows),
         "sources": [
             {
                 "path": part.row.path,
@@ -54,6 +58,16 @@ def record_of(mixed: Mixed, number: int, path: str, sample_rate: int) -> Record:
             }
             for part in mixed.sources
         ],
+    }
+
+
+def _common(rows: list[Row]) -> dict[str, str]:
+    """What further columns say where all rows agree: the genre or key that they have in common."""
+    said = [{"site": row.site, "recorder": row.recorder, **row.extra} for row in rows]
+    return {
+        key: value
+        for key, value in said[0].items()
+        if value and key not in EXTRA_PATHS and all(other.get(key) == value for other in said)
     }
 
 
@@ -95,6 +109,7 @@ def line_of(record: Record) -> str:
 
 def row_of(record: Record) -> Row:
     """The row of a mixture in the manifest of its folder."""
+    common = dict(record["common"])
     return Row(
         path=record["path"],
         duration_s=record["n"] / record["sample_rate"],
@@ -105,13 +120,39 @@ def row_of(record: Record) -> Row:
         split=record["split"],
         source=record["source"],
         licence=record["licence"],
+        site=common.pop("site", ""),
+        recorder=common.pop("recorder", ""),
+        annotation=annotation_of(record),
         extra={
+            **common,
             "mixture": str(record["index"]),
             "how": record["how"],
             "files": str(len(record["sources"])),
             "gain_db": f"{record['gain_db']:.2f}",
         },
     )
+
+
+def annotation_of(record: Mapping[str, Any]) -> str:
+    """Where the label track of a mixture is, relative to the folder."""
+    return str(PurePosixPath(record["path"]).with_suffix(".labels.txt"))
+
+
+def events(record: Mapping[str, Any]) -> tuple[Event, ...]:
+    """Which label sounds when: from the onset of each source to its end, rests and decay included, sorted."""
+    rate = record["sample_rate"]
+    return tuple(
+        sorted(
+            Event(source["onset"] / rate, (source["onset"] + source["n"]) / rate, label, math.nan)
+            for source in record["sources"]
+            for label in source["labels"]
+        )
+    )
+
+
+def label_track(record: Mapping[str, Any]) -> str:
+    """:func:`events` as a label track for Audacity."""
+    return "".join(f"{event.start_s:.6f}\t{event.end_s:.6f}\t{event.label}\n" for event in events(record))
 
 
 def again(record: Mapping[str, Any], rows: Rows) -> tuple[np.ndarray, tuple[Part, ...]]:
@@ -122,14 +163,18 @@ def again(record: Mapping[str, Any], rows: Rows) -> tuple[np.ndarray, tuple[Part
     BadManifest
         If a row is not there.
     UnreadableAudio
-        If one cannot be decoded.
+        If one cannot be decoded, or is shorter than it was.
     """
     parts = tuple(
         Part(row, *(source[key] for key in ("start", "n", "onset", "gain_db", "level_db")))
         for row, source in zip(rows.of(record), record["sources"], strict=True)
     )
     rate = record["sample_rate"]
-    sounds = [clips.read(rows.manifest, p.row, rate)[p.start : p.start + p.n] for p in parts]
+    sounds = [clips.read(rows.manifest, part.row, rate)[part.start : part.start + part.n] for part in parts]
+    for part, sound in zip(parts, sounds, strict=True):
+        if sound.size < part.n:
+            missing = f"ends {(part.n - sound.size) / rate:.3f} s before the part that is in the mixture"
+            raise UnreadableAudio(part.row.path, missing, "Give the recordings that it was made from.")
     samples, _ = render(parts, sounds, rate, length=record["n"])
     return samples, parts
 

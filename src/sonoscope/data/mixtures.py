@@ -5,7 +5,7 @@
     folder/mix.json             what was asked for: a folder holds mixtures of one kind
     folder/mixtures.jsonl       an object for each mixture: its labels, and every source with start, onset and gain
     folder/manifest.csv         a row for each mixture; labels.json and labels.txt say which labels there are
-    folder/sound/000/000000.flac
+    folder/sound/000/000000.flac, 000000.labels.txt     a mixture, and which label sounds when
 
 Mixture ``i`` depends on the recipe, the rows, the seed and ``i`` alone. What is there is not made again, so an
 interrupted call is finished by the same one, and a larger count adds to the folder. A record is enough to make its
@@ -34,7 +34,7 @@ from sonoscope.data.render import FORMATS, write_sound
 from sonoscope.data.rows import BadManifest, Manifest
 from sonoscope.data.survey import Problem
 from sonoscope.data.table import put
-from sonoscope.errors import RunRefused, UsageError, lookup
+from sonoscope.errors import RunRefused, UnreadableAudio, UsageError, lookup
 from sonoscope.labels import INSTRUMENTS
 from sonoscope.values import Label
 
@@ -97,7 +97,7 @@ def write(
             raise UsageError(f"{name}={value} must be at least {least}")
     lookup(FORMATS, format, "format")
     check_splits(pool.manifest)
-    pool.check(recipe.alike, min(recipe.labels_each, recipe.most_labels), recipe.fewest)
+    pool.check(recipe.alike, recipe.labels_of_a_row, recipe.fewest)
     settings = {
         "recipe": recipe.to_dict(), "seed": seed, "sample_rate": pool.sample_rate, "format": format,
         "rows": len(pool.rows), "rows_sha256": fingerprint(pool.manifest),
@@ -139,6 +139,10 @@ def write_again(
 # ---- making one ------------------------------------------------------------------------------------------------
 
 
+#: The record of a mixture, or None if it could not be made, and the rows that are not good.
+Made = tuple[Record | None, tuple[Problem, ...]]
+
+
 @dataclass(frozen=True)
 class _Maker:
     """Makes a mixture by number and writes its sound. Picklable: workers get it once."""
@@ -147,12 +151,12 @@ class _Maker:
     format: str
     mixtures: Mixtures
 
-    def __call__(self, number: int) -> tuple[Record, tuple[Problem, ...]]:
+    def __call__(self, number: int) -> Made:
         mixed = self.mixtures[number]
         pool = self.mixtures.pool
-        path = sound_path(number, self.format)
-        put_sound(self.folder / path, mixed.samples, pool.sample_rate)
-        return mixrecords.record_of(mixed, number, path, pool.sample_rate), pool.problems
+        record = mixrecords.record_of(mixed, number, sound_path(number, self.format), pool.sample_rate)
+        put_mixture(self.folder, record, mixed.samples)
+        return record, pool.problems
 
     def sharing(self, workers: int) -> _Maker:
         """The same for one of several workers."""
@@ -166,15 +170,19 @@ class _Again:
     records: Mapping[int, Record]
     rows: Rows
 
-    def __call__(self, number: int) -> tuple[Record, tuple[Problem, ...]]:
+    def __call__(self, number: int) -> Made:
         record = self.records[number]
-        samples, parts = mixrecords.again(record, self.rows)
-        path = sound_path(number, self.format)
-        put_sound(self.folder / path, samples, record["sample_rate"])
+        try:
+            samples, parts = mixrecords.again(record, self.rows)
+        except UnreadableAudio as error:
+            row = next(row for row in self.rows.of(record) if row.path == error.file)
+            return None, (Problem(row.path, row.start_s, row.duration_s, error.reason, error.remedy),)
         # Labels are those that the rows have now: a corrected label corrects the mixture.
         labels, absent, unknown = united(self.rows.manifest, [part.row for part in parts])
         said = {"labels": list(labels), "absent": list(absent), "unknown": list(unknown)}
-        return {**record, **said, "path": path}, ()
+        found = {**record, **said, "path": sound_path(number, self.format)}
+        put_mixture(self.folder, found, samples)
+        return found, ()
 
     def sharing(self, workers: int) -> _Again:
         return self
@@ -185,10 +193,12 @@ def sound_path(number: int, format: str) -> str:
     return f"sound/{number // _PER_FOLDER:03d}/{number:06d}.{format}"
 
 
-def put_sound(path: Path, samples: np.ndarray, sample_rate: int) -> None:
-    """Write the sound of a mixture, whole or not at all, 16 bit."""
+def put_mixture(folder: Path, record: Record, samples: np.ndarray) -> None:
+    """Write a mixture: who sounds when, and then the sound, 16 bit, so that a sound that exists has its labels."""
+    path = folder / record["path"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_sound(path, samples, sample_rate)
+    put(folder / mixrecords.annotation_of(record), mixrecords.label_track(record).encode())
+    write_sound(path, samples, record["sample_rate"])
 
 
 # ---- the folder ------------------------------------------------------------------------------------------------
@@ -212,21 +222,23 @@ def _write(
     }
     todo = [number for number in numbers if number not in records]
     problems = {_key(p): p for p in _known_problems(folder)}
-    kept = len(numbers) - len(todo)
+    kept, made = len(numbers) - len(todo), 0
     try:
         _drop_cut_line(folder / RECORDS)
         with open(folder / RECORDS, "a", encoding="utf-8", newline="\n") as journal:
             for done, (record, found) in enumerate(_made(maker, todo, workers), start=kept + 1):
-                journal.write(mixrecords.line_of(record))
-                journal.flush()
-                records[record["index"]] = record
+                if record is not None:
+                    journal.write(mixrecords.line_of(record))
+                    journal.flush()
+                    records[record["index"]] = record
+                    made += 1
                 problems |= {_key(problem): problem for problem in found}
                 if progress is not None:
                     progress(done, len(numbers))
     finally:
         _publish(folder, records, problems.values(), source)
     listed = tuple(sorted(problems.values(), key=lambda problem: (problem.path, problem.start_s)))
-    return Written(folder / MANIFEST, len(todo), kept, listed)
+    return Written(folder / MANIFEST, made, kept, listed)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,9 +259,7 @@ def _publish(
         badrows.write(found, badrows.beside(folder / MANIFEST))
 
 
-def _made(
-    maker: _Maker | _Again, todo: Sequence[int], workers: int
-) -> Iterator[tuple[Record, tuple[Problem, ...]]]:
+def _made(maker: _Maker | _Again, todo: Sequence[int], workers: int) -> Iterator[Made]:
     if workers == 1 or len(todo) < 2:
         yield from map(maker, todo)
         return
@@ -270,7 +280,7 @@ def _start_worker(maker: _Maker | _Again) -> None:
     _own[:] = [maker]
 
 
-def _work(number: int) -> tuple[Record, tuple[Problem, ...]]:
+def _work(number: int) -> Made:
     return _own[0](number)
 
 
