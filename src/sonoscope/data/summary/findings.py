@@ -59,6 +59,11 @@ def _n(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def _s(number: int, verb: str) -> str:
+    """A verb as so many things do it."""
+    return f"{verb}s" if number == 1 else verb
+
+
 def _problems(problems: Sequence[Problem]) -> Iterator[Finding]:
     if problems:
         first = problems[0]
@@ -92,7 +97,10 @@ def _leaks(counts: Counts) -> Iterator[Finding]:
 def _labels(counts: Counts) -> Iterator[Finding]:
     never = [label.label for label in counts.labels if not label.rows]
     if never:
-        yield Finding("warning", f"{_n(len(never), 'label')} of the label map never sounds: {named(never)}.")
+        yield Finding(
+            "warning",
+            f"{_n(len(never), 'label')} of the label map never {_s(len(never), 'sound')}: {named(never)}.",
+        )
     there = [label for label in counts.labels if label.rows]
     few = [f"{label.label} ({label.rows})" for label in there if label.rows < FEW_ROWS]
     if few:
@@ -167,9 +175,8 @@ def _copies(manifest: Manifest, heard: Heard) -> Iterator[Finding]:
     across = [rows for rows in copies if len({row.split for row in rows}) > 1]
     example = (across or copies)[0]
     extra = sum(len(rows) - 1 for rows in copies)
-    text = (
-        f"{_n(extra, 'row')} sound exactly like another one, such as {example[0].path} and {example[1].path}"
-    )
+    text = f"{_n(extra, 'row')} {_s(extra, 'sound')} exactly like another one, such as "
+    text += f"{example[0].path} and {example[1].path}"
     yield Finding(
         "warning" if across else "note",
         f"{text}; {_n(len(across), 'such sound')} in more than one split." if across else f"{text}.",

@@ -27,12 +27,16 @@ def spoken_length(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
+def _n(number: int, one: str) -> str:
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
 def lines(summary: Summary) -> list[str]:
     """What a screen shows: sizes, splits, labels, sound in a few words, and what stands out."""
     counts = summary.counts
     length = f", {spoken_length(counts.seconds)}" if counts.seconds else ""
-    unknown = f" ({counts.open_rows:,} rows of unknown length)" if counts.open_rows else ""
-    told = [f"{counts.rows:,} rows, {counts.files:,} files{length}{unknown}"]
+    unknown = f" ({_n(counts.open_rows, 'row')} of unknown length)" if counts.open_rows else ""
+    told = [f"{_n(counts.rows, 'row')}, {_n(counts.files, 'file')}{length}{unknown}"]
     if counts.has_splits:
         told.append("splits: " + ", ".join(f"{each.split} {each.rows:,}" for each in counts.splits))
     if counts.labels:
@@ -84,7 +88,7 @@ def _sound(summary: Summary) -> list[str]:
     assert heard is not None
     low, middle, high = np.percentile(heard.level_db, [5, 50, 95])
     told = [
-        f"heard {len(heard):,} rows: level {middle:.0f} dB ({low:.0f} to {high:.0f}), "
+        f"heard {_n(len(heard), 'row')}: level {middle:.0f} dB ({low:.0f} to {high:.0f}), "
         f"{np.count_nonzero(heard.clipped > 0):,} touch full scale, {heard.silent.mean():.0%} silence"
     ]
     keys = Counter(str(key) for key in heard.sure_keys())
@@ -92,7 +96,9 @@ def _sound(summary: Summary) -> list[str]:
         told.append(f"keys: {', '.join(f'{name} {number}' for name, number in keys.most_common(5))}")
     tempos = [tempo.beats_per_minute for tempo in heard.sure_tempos()]
     if tempos:
-        told.append(f"tempo: {np.median(tempos):.0f} beats a minute in the median of {len(tempos):,} rows")
+        told.append(
+            f"tempo: {np.median(tempos):.0f} beats a minute in the median of {_n(len(tempos), 'row')}"
+        )
     if summary.explained.any():
         best = np.argsort(-summary.explained, kind="stable")[:3]
         shown = ", ".join(f"{COLUMNS[k]} ({summary.explained[k]:.0%})" for k in best)
