@@ -8,7 +8,6 @@ never tested on. Intervals draw groups.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from sonoscope.data.audit import folds as folding
 from sonoscope.data.audit import head, intervals
 from sonoscope.data.audit.head import Targets
-from sonoscope.errors import optional
 
 TRUTHS = ("after", "before")
 #: A draw ranks all rows for every label.
@@ -120,9 +118,8 @@ def _figures(scores: np.ndarray, truth: Targets, rows: np.ndarray, single: bool)
     """
     scores = np.nan_to_num(scores[rows])
     sounds, known = truth.sounds[rows], truth.known[rows]
-    metrics = optional("sklearn.metrics", "data", "the comparison")
     precisions = [
-        metrics.average_precision_score(sounds[judged, k], scores[judged, k])
+        average_precision(sounds[judged, k], scores[judged, k])
         for k in range(scores.shape[1])
         if sounds[judged := known[:, k], k].any() and not sounds[judged, k].all()
     ]
@@ -130,6 +127,16 @@ def _figures(scores: np.ndarray, truth: Targets, rows: np.ndarray, single: bool)
         right = sounds[np.arange(len(rows)), scores.argmax(axis=1)]
     else:
         right = ((scores >= 0.5) == sounds)[known]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return float(np.mean(precisions)) if precisions else float("nan"), float(np.mean(right))
+    return (
+        float(np.mean(precisions)) if precisions else float("nan"),
+        float(np.mean(right)) if right.size else float("nan"),
+    )
+
+
+def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the precision-recall steps of (n,) truth and scores, ties taken together; ``truth`` has positives."""
+    order = np.argsort(-scores)
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    hits = np.cumsum(truth[order])[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / hits[-1])

@@ -115,7 +115,10 @@ def _card(rank: int, issue: Issue, sound: str, begins: float) -> str:
     until = "" if row.duration_s is None else f" to {format_seconds(row.start_s + row.duration_s)}"
     where = f"{format_seconds(row.start_s)}{until} s" if row.start_s or until else "whole file"
     offset = f", sound from {begins:.1f} s" if begins >= 0.05 else ""
-    group = f" · {escape(row.group)}" if row.group else ""
+    own = row.extra.get("class", "")
+    about = "".join(
+        f" · {escape(text)}" for text in (row.group, own if own not in issue.given else "") if text
+    )
     added = [label for label in issue.suggested if label not in issue.given]
     gone = [label for label in issue.given if label not in issue.suggested]
     bars = "".join(
@@ -126,7 +129,7 @@ def _card(rank: int, issue: Issue, sound: str, begins: float) -> str:
     return f"""<article class="issue" tabindex="-1" data-path="{escape(row.path)}"
  data-start="{format_seconds(row.start_s)}" data-given="{escape(";".join(issue.given))}"
  data-suggested="{escape(";".join(issue.suggested))}">
-<header><b>{rank + 1}</b> <code>{escape(row.path)}</code> <small>{where}{offset}{group}</small></header>
+<header><b>{rank + 1}</b> <code>{escape(row.path)}</code> <small>{where}{offset}{about}</small></header>
 <audio controls preload="none" src="{CLIPS}/{escape(sound)}"></audio>
 <p class="say"><span class="was">{_chips(issue.given, gone, "gone")}</span> <span class="arrow">&rarr;</span>
 <span class="now">{_chips(issue.suggested, added, "new")}</span>

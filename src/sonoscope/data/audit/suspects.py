@@ -5,9 +5,9 @@ the same for each label against the rest, as in ``cleanlab.multilabel_classifica
 somebody judged the label: what is unknown is neither evidence nor suspect (Northcutt, Jiang and Chuang 2021,
 "Confident learning"; Thyagarajan et al. 2022, for several labels).
 
-What a row's score says is the probability, by a head that never met its group, that the least credible of its labels is
-right (*self-confidence*). A row is flagged if it is both below the average of its label and among as many as the
-estimated noise says (cleanlab's ``filter_by="both"``).
+A row's score is the probability, by a head that never met its group, that the least credible of its labels is right
+(*self-confidence*). Flagged are as many of the lowest as cleanlab estimates to be wrong (``low_self_confidence``): of
+its rules the one that found most exchanged labels with fewest false alarms, on all sets that were tried (docs/audit.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 from sonoscope.data.audit.head import Targets, Unheard
 from sonoscope.errors import optional
 
-FILTER = "both"
+#: cleanlab's rule of what is flagged.
+FILTER = "low_self_confidence"
 _PURPOSE = "the audit of labels"
 
 
