@@ -36,8 +36,14 @@ CONTAINERS = ("stages", "blocks", "layers", "features", "layer1", "layer2", "lay
 PROBE = 256
 
 
-def _import_timm() -> Any:
-    """timm, after seeing to it that torchvision can be imported."""
+def import_timm() -> Any:
+    """timm, after seeing to it that torchvision can be imported.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
     with suppress(ModuleNotFoundError):  # timm's own import says what is missing
         import_torchvision()
     return optional("timm", "timm", "the backbone 'timm'")
@@ -101,7 +107,7 @@ class Image(Backbone):
         **config: Any,
     ) -> None:
         super().__init__()
-        timm = _import_timm()
+        timm = import_timm()
         if architecture.partition(".")[0] not in timm.list_models():
             hint = nearest(architecture, timm.list_models())
             raise UnknownName(
@@ -126,12 +132,24 @@ class Image(Backbone):
         self.field, self.dim = self._measure(channels)
         self.wants = Wants(channels=channels, bins=n_bins, longest=longest or None)
 
-    @torch.no_grad()
     def _measure(self, channels: int) -> tuple[Field, int]:
-        """The stride along columns and the size of an embedding, from a run on zeros."""
+        """The stride along columns and the size of an embedding, from a run on noise.
+
+        Parts that have no share in the maps (some families classify through further layers) are taken out.
+        """
         was_training = self.training
         self.eval()
-        frames = self._rows(torch.zeros(1, channels, self.columns or PROBE, self.height))
+        noise = torch.randn(
+            1, channels, self.columns or PROBE, self.height, generator=torch.Generator().manual_seed(0)
+        )
+        frames = self._rows(noise)
+        own = list(self.model.parameters())
+        gradients = torch.autograd.grad(frames.sum(), own, allow_unused=True)
+        used = {id(p) for p, gradient in zip(own, gradients, strict=True) if gradient is not None}
+        for name, part in list(self.model.named_children()):
+            parameters = list(part.parameters())
+            if parameters and not any(id(p) in used for p in parameters):
+                setattr(self.model, name, nn.Identity())
         self.train(was_training)
         stride = max(1, (self.columns or PROBE) // frames.shape[1])
         return Field.of([Step(stride, stride)]), frames.shape[2]

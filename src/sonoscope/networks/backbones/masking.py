@@ -43,15 +43,18 @@ def batch_norm(norm: nn.BatchNorm2d, maps: torch.Tensor, lengths: torch.Tensor |
     count = mask.sum() * maps.shape[3]
     real = torch.where(mask > 0, maps, torch.zeros_like(maps))
     mean = real.sum(dim=(0, 2, 3)) / count
-    centred = (maps - mean[None, :, None, None]) * mask
-    variance = centred.square().sum(dim=(0, 2, 3)) / count
+    centred = maps - mean[None, :, None, None]
+    variance = (centred * mask).square().sum(dim=(0, 2, 3)) / count
     with torch.no_grad():
         unbiased = variance * count / (count - 1).clamp(min=1)
         norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
         norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), norm.momentum)
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
-    return functional.batch_norm(maps, mean, variance, norm.weight, norm.bias, eps=norm.eps)
+    scale = torch.rsqrt(variance + norm.eps)
+    if norm.affine:
+        return centred * (scale * norm.weight)[None, :, None, None] + norm.bias[None, :, None, None]
+    return centred * scale[None, :, None, None]
 
 
 def masked_mean(frames: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
