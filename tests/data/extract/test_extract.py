@@ -304,6 +304,9 @@ def test_a_label_that_is_not_in_the_map_ends_the_run_before_any_work(
     with pytest.raises(UsageError, match=r"spec\.json, line 3: the label 'trumpett' is not in the label map\. Did you "
                                          r"mean 'trumpet'"):  # fmt: skip
         extract(spec_, tmp_path / "out", labels="irmas")
+    both = specify(entry("a.wav", ["violn"]), entry("a.wav", ["violin"]), entry("b.wav", ["trumpett"]))
+    with pytest.raises(UsageError, match=r"line 2: the label 'violn'.* \(Also wrong: line 4\.\)"):
+        extract(both, tmp_path / "out", labels="irmas")
     with pytest.raises(UnknownName, match="Did you mean 'irmas'"):
         extract(spec_, tmp_path / "out", labels="irma")
     assert not (tmp_path / "out").exists()

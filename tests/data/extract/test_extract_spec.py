@@ -136,6 +136,16 @@ def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, text: str, line:
     assert message in str(error.value) and f"s.yaml, line {line}:" in str(error.value)
 
 
+def test_all_entries_that_are_wrong_are_told_at_once(tmp_path: Path) -> None:
+    lines = ["- {file: a.wav, labels: [x], ranges: [[0, 2.30]]}", "- {file: b.wav, labels: [x]}"] * 13
+    with pytest.raises(
+        BadSpec, match=r"line 1: 2\.30 may .* \(Also wrong: lines 3, 5, 7, .* 19, 21, \.\.\.\.\)"
+    ):
+        read(tmp_path, "\n".join(lines))
+    with pytest.raises(BadSpec, match=r"\(Also wrong: line 3\.\)"):
+        read(tmp_path, "\n".join(lines[:3]))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

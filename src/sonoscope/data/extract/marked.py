@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
@@ -27,7 +27,28 @@ _WORDS = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"}
 
 
 class BadSpec(UsageError):
-    """A specification that cannot be followed; the message names file, line, value and remedy."""
+    """A specification that cannot be followed; the message names file, line, value and remedy.
+
+    ``line`` is 0 where it is about the whole file.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+#: Further wrong lines that a message names.
+SHOWN = 10
+
+
+def raise_all(errors: Sequence[BadSpec]) -> None:
+    """Raise the first error, with the lines of the others; nothing if there is none."""
+    if not errors:
+        return
+    others = [str(error.line) for error in errors[1:]]
+    more = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
+    told = f" (Also wrong: line{'s' if len(others) > 1 else ''} {more}.)" if others else ""
+    raise BadSpec(f"{errors[0]}{told}", errors[0].line)
 
 
 @dataclass(frozen=True, slots=True)

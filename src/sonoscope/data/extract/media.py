@@ -155,6 +155,7 @@ class Media:
             place = self.place_of(url)
             if place is None or self._by_address(url).path is not None:
                 continue
+            say(f"fetching {url} into {place.parent}")
             try:
                 file = Remote(url, place.name, "media")
                 download.download(file, place, advice=f"put it there as {place}", say=say, progress=progress)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.data import paths
+from sonoscope.data.extract.marked import BadSpec, raise_all
 from sonoscope.data.extract.media import Found, Media, identity
 from sonoscope.data.extract.spec import Entry, Range, Spec
 from sonoscope.data.labelmap import Names
@@ -94,8 +95,7 @@ def settle(spec: Spec, media: Media, names: Names, known: Mapping[str, str]) -> 
     keys: dict[str, str] = {}
     places: dict[str, Found] = {}
     parts: dict[str, list[Part]] = {}
-    for entry in spec.entries:
-        labels = _ids(spec, entry, names)
+    for entry, labels in zip(spec.entries, _all_ids(spec, names), strict=True):
         found = media.locate(entry)
         if len(found) > 1 and entry.ranges:
             raise spec.fail(
@@ -118,6 +118,19 @@ def settle(spec: Spec, media: Media, names: Names, known: Mapping[str, str]) -> 
         place = places[key]
         sources.append(Source(key, stems[key], place.path, place.problem, tuple(of_one)))
     return tuple(sources)
+
+
+def _all_ids(spec: Spec, names: Names) -> list[tuple[str, ...]]:
+    """The labels of each entry as ids; all lines with a label that is unknown are told at once."""
+    found: list[tuple[str, ...]] = []
+    errors: list[BadSpec] = []
+    for entry in spec.entries:
+        try:
+            found.append(_ids(spec, entry, names))
+        except BadSpec as error:
+            errors.append(error)
+    raise_all(errors)
+    return found
 
 
 def _ids(spec: Spec, entry: Entry, names: Names) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class Spec:
 
     def fail(self, line: int, what: str) -> BadSpec:
         """The error that points to a line."""
-        return BadSpec(f"{self.path}, line {line}: {what}")
+        return BadSpec(f"{self.path}, line {line}: {what}", line)
 
 
 def read(path: str | Path, *, decimals: str | None = None) -> Spec:
@@ -111,7 +111,15 @@ def read(path: str | Path, *, decimals: str | None = None) -> Spec:
     if not root.items:
         raise BadSpec(f"{path}: an empty list. Write an entry for each recording: {_EXAMPLE}")
     reader = _Reader(path, decimals)
-    spec = Spec(path, tuple(reader.entry(node) for node in root.items))
+    entries: list[Entry] = []
+    errors: list[BadSpec] = []
+    for node in root.items:
+        try:
+            entries.append(reader.entry(node))
+        except BadSpec as error:
+            errors.append(error)
+    marked.raise_all(errors)
+    spec = Spec(path, tuple(entries))
     _check_spelling(spec)
     return spec
 
@@ -125,7 +133,7 @@ class _Reader:
     decimals: str | None
 
     def fail(self, node: Node, what: str) -> BadSpec:
-        return BadSpec(f"{self.path}, line {node.line}: {what}")
+        return BadSpec(f"{self.path}, line {node.line}: {what}", node.line)
 
     def entry(self, node: Node) -> Entry:
         if node.members is None:
