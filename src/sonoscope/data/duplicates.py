@@ -31,7 +31,7 @@ from sonoscope.data.survey import Problem
 from sonoscope.errors import UnreadableAudio, UsageError
 
 #: Two clips are near-duplicates from this similarity on: the figures are in docs/splits.md.
-SIMILAR = 0.8
+SIMILAR = 0.9
 #: Below this at whole samples, a similarity is not worth being told (between samples it may be a tenth higher).
 PROMISING = 0.4
 #: Hashes at one offset that make two clips candidates.

@@ -268,7 +268,8 @@ def _tell(
         if missing and label:
             some = "groups" if having.size > 1 else "group"
             tell(
-                f"{label} is missing from {', '.join(missing)}: it is in {having.size} {some} only: "
+                f"{label} is missing from {', '.join(missing)}: it is in {having.size} {some}"
+                f"{' only' if having.size < len(names) else ''}: "
                 f"{found.listed(having.tolist())}"
             )
 
@@ -291,7 +292,8 @@ def leave_out(
     """Test on what training never met: a site, a recorder, a player, any column.
 
     Without ``value`` every value of the column ``name`` is a fold of its own, called like it; test on each in turn.
-    With it, rows that have it are ``test``, the others are ``train``, or dealt by ``parts``.
+    With it, rows that have it are ``test``, the others are ``train``, or dealt by ``parts``; ``ties`` hold among
+    those only (the certificate tells what ties them to the test).
 
     Raises
     ------
@@ -308,7 +310,7 @@ def leave_out(
         raise UsageError(f"all rows have the same {name}, {values[0]!r}: nothing is left to train on")
     if value is not None and value not in values:
         raise UnknownName(f"no row has {name}={value!r}.{nearest(value, values)} Known: {', '.join(values)}.")
-    found = units(manifest, by=by, ties=ties)
+    found = units(manifest, by=by)
     of_unit: dict[int, str] = {}
     for unit, cell in zip(found.of.tolist(), cells, strict=True):
         if of_unit.setdefault(unit, cell) != cell:

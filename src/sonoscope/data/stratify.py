@@ -18,7 +18,7 @@ MOST_REFINED, MOST_STEPS = 3_000, 400
 #: Groups whose exchanges are all tried.
 _EXCHANGED = 250
 #: What a part without a label costs, against the squared relative error of shares.
-_ABSENT = 1.0
+_ABSENT = 4.0
 
 
 def deal(
