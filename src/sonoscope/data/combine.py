@@ -25,6 +25,14 @@ def _namespace(array: Array) -> Any:
     return array_namespace(array)
 
 
+def _amplitudes(gains_db: Array, like: Array) -> Array:
+    """Factors of gains in dB, of the dtype and on the device of ``like``."""
+    if isinstance(like, np.ndarray):
+        return np.asarray(10.0 ** (np.asarray(gains_db) / 20.0), dtype=like.dtype)
+    xp = _namespace(like)
+    return 10.0 ** (xp.asarray(gains_db, dtype=like.dtype, device=like.device) / 20.0)
+
+
 def sum_n(parts: Array, gains_db: Array) -> Array:
     """The sum of sounds at stated gains.
 
@@ -32,7 +40,7 @@ def sum_n(parts: Array, gains_db: Array) -> Array:
     ----------
     parts : array, shape (..., k, n)
     gains_db : array, shape (..., k)
-        Of amplitudes: 6 dB is twice the amplitude.
+        Of amplitudes: 6 dB is twice the amplitude. Numbers of the host will do for tensors of a device.
 
     Returns
     -------
@@ -40,7 +48,7 @@ def sum_n(parts: Array, gains_db: Array) -> Array:
         Not limited in any way: see :func:`protect`.
     """
     xp = _namespace(parts)
-    gains = xp.asarray(10.0 ** (gains_db / 20.0), dtype=parts.dtype)
+    gains = _amplitudes(gains_db, parts)
     return xp.sum(parts * gains[..., None], axis=-2)
 
 
@@ -62,7 +70,7 @@ def concat_n(parts: Array, gains_db: Array) -> Array:
     xp = _namespace(parts)
     count, n = parts.shape[-2:]
     edges = [round(place * n / count) for place in range(count + 1)]
-    gains = xp.asarray(10.0 ** (gains_db / 20.0), dtype=parts.dtype)
+    gains = _amplitudes(gains_db, parts)
     pieces = [parts[..., j, : edges[j + 1] - edges[j]] * gains[..., j, None] for j in range(count)]
     return xp.concat(pieces, axis=-1) if hasattr(xp, "concat") else xp.concatenate(pieces, axis=-1)
 
@@ -84,8 +92,8 @@ def sum_powers_db(parts_db: Array, gains_db: Array) -> Array:
     array, shape (..., t, m)
     """
     xp = _namespace(parts_db)
-    raised = parts_db + xp.asarray(gains_db, dtype=parts_db.dtype)[..., None, None]
-    return 10.0 * xp.log10(xp.sum(10.0 ** (raised / 10.0), axis=-3))
+    powers = 10.0 ** (parts_db / 10.0) * _amplitudes(gains_db, parts_db)[..., None, None] ** 2
+    return 10.0 * xp.log10(xp.sum(powers, axis=-3))
 
 
 def protect(samples: Array, peak: float = PEAK) -> tuple[Array, Array]:
@@ -108,7 +116,7 @@ def protect(samples: Array, peak: float = PEAK) -> tuple[Array, Array]:
     highest = xp.max(xp.abs(samples), axis=-1)
     excess = xp.clip(highest / peak, 1.0, None)
     gain_db = xp.floor(-2000.0 * xp.log10(excess)) / 100.0
-    return samples * xp.asarray(10.0 ** (gain_db / 20.0), dtype=samples.dtype)[..., None], gain_db
+    return samples * _amplitudes(gain_db, samples)[..., None], gain_db
 
 
 def unite(sounds: Array, known: Array) -> tuple[Array, Array]:
