@@ -10,7 +10,7 @@ from sonoscope.data.music import Score
 from sonoscope.data.style import SCALES
 from sonoscope.features import tempo, tonality
 
-RATE, PIECES = 22_050, 24
+RATE, PIECES = 22_050, 60
 MODES = {SCALES["major"]: "major", SCALES["minor"]: "minor", SCALES["harmonic_minor"]: "minor"}
 
 

@@ -33,6 +33,20 @@ def test_columns_begin_and_end_as_promised_and_none_is_there_twice() -> None:
         assert name in columns
 
 
+def test_every_column_is_explained() -> None:
+    families = statistics.FAMILIES
+    for column in statistics.COLUMNS:
+        named = [
+            name for name in families if column == name or (name.endswith("_") and column.startswith(name))
+        ]
+        assert len(named) == 1, column
+    for name in families:
+        assert any(
+            column == name or (name.endswith("_") and column.startswith(name))
+            for column in statistics.COLUMNS
+        )
+
+
 @pytest.mark.parametrize(
     "samples",
     [np.zeros(RATE), np.zeros(1), np.ones(3), np.eye(1, 5000, 2500)[0], np.ones(RATE), -np.ones(700)],

@@ -62,7 +62,8 @@ def _bank(sample_rate: int, n_fft: int) -> np.ndarray:
 
 
 def tempo(samples: np.ndarray, sample_rate: int) -> Tempo | None:
-    """The tempo of a stretch of music; None if it is shorter than :data:`SHORTEST_S` or nothing begins in it.
+    """The tempo of a stretch of music; None if it is shorter than :data:`SHORTEST_S`, or nothing begins again
+    in it.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def tempo(samples: np.ndarray, sample_rate: int) -> Tempo | None:
 
 
 def tempo_of(strength: np.ndarray, frames_per_second: float) -> Tempo | None:
-    """The tempo in an onset strength; see :func:`tempo`."""
+    """The tempo in an onset strength, None if nothing in it comes back; see :func:`tempo`."""
     # What rises above its surroundings of a second: a crescendo is no beat.
     wide = max(3, round(frames_per_second))
     pulse = np.maximum(strength - np.convolve(strength, np.ones(wide) / wide, mode="same"), 0.0)
@@ -91,9 +92,13 @@ def tempo_of(strength: np.ndarray, frames_per_second: float) -> Tempo | None:
     smooth = np.convolve(repeated, [0.25, 0.5, 0.25], mode="same")
     first, last = (round(60 * frames_per_second / bpm) for bpm in (FASTEST, SLOWEST))
     lags = np.arange(first, min(last, pulse.size * 3 // 4) + 1)
+    # At an end of the range only what is a peak there counts, not the slope of one beyond.
+    lags = lags[(smooth[lags] >= smooth[lags - 1]) & (smooth[lags] >= smooth[lags + 1]) & (smooth[lags] > 0)]
+    if not lags.size:
+        return None
     bpm = 60 * frames_per_second / lags
     liked = np.exp(-0.5 * (np.log2(bpm / CENTRE) / OCTAVES) ** 2)
-    lag = int(lags[np.argmax(np.maximum(smooth[lags], 0.0) * liked)])
+    lag = int(lags[np.argmax(smooth[lags] * liked)])
     return Tempo(60 * frames_per_second / _refined(smooth, lag), float(np.clip(smooth[lag], 0.0, 1.0)))
 
 

@@ -108,6 +108,8 @@ def summarise(
         sounds = manifest.targets()[0][heard.rows]
         explained = relations.explained(heard.features, sounds)
         correlations = relations.correlations(heard.features, COLUMNS)
-        if maps and (first := relations.principal(heard.features, COLUMNS)) is not None:
-            drawn = [first, relations.neighbours(heard.features)]
+        used = relations.timbre(COLUMNS)
+        names = [COLUMNS[place] for place in used]
+        if maps and (first := relations.principal(heard.features[:, used], names)) is not None:
+            drawn = [first, relations.neighbours(heard.features[:, used])]
     return Summary(manifest, counts, heard, tuple(problems), found, explained, correlations, tuple(drawn))

@@ -11,6 +11,8 @@ from sonoscope.errors import UsageError, optional
 
 #: Features shown in the correlation matrix, rows placed on a map, and rows that either needs at least.
 SHOWN_FEATURES, MAPPED_ROWS, FEWEST_ROWS = 24, 2000, 8
+#: Pitch is no property of a kind of sound: with it, notes of one name would lie together, whatever plays them.
+PITCH = ("chroma_", "tonnetz_")
 #: Standardised values are cut here, so that one odd clip does not stretch a map.
 FAR = 5.0
 
@@ -130,6 +132,11 @@ def explained(features: np.ndarray, sounds: np.ndarray) -> np.ndarray:
     left = np.square(scaled - design @ np.linalg.lstsq(design, scaled, rcond=None)[0]).sum(axis=0)
     share = 1 - (left / free) / np.maximum(total / (len(features) - 1), 1e-12)
     return np.asarray(np.where(total > 1e-9, np.maximum(share, 0.0), 0.0))
+
+
+def timbre(names: Sequence[str]) -> list[int]:
+    """Places of the features that are not about pitch, which maps are drawn of."""
+    return [place for place, name in enumerate(names) if not name.startswith(PITCH)]
 
 
 def principal(features: np.ndarray, names: Sequence[str]) -> Map | None:

@@ -215,8 +215,8 @@ def _map(summary: Summary, found: Map | str) -> str:
         ((label, mine) for label, mine in places.items() if mine.size), key=lambda item: -item[1].size
     )
     told = {
-        "PCA": "The two directions in which standardised features spread most.",
-        "t-SNE": "Rows that sound alike lie together; distances between clusters mean nothing.",
+        "PCA": "The two directions in which standardised features (those of pitch left out) spread most.",
+        "t-SNE": "Rows that sound alike, whatever their pitch, lie together; distances between clusters mean nothing.",
     }[found.name]
     parts = [
         f"<h3>{found.name}</h3>",
