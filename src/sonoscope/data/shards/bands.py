@@ -104,8 +104,7 @@ class BandContent:
 def _below_loudest(magnitudes: np.ndarray) -> np.ndarray:
     """``librosa.power_to_db(magnitudes, ref=np.max)``."""
     decibels = 10.0 * np.log10(np.maximum(magnitudes, SMALLEST))
-    decibels -= 10.0 * np.log10(max(float(magnitudes.max()), SMALLEST))
-    return np.maximum(decibels, decibels.max() - RANGE_DB).astype(np.float32)
+    return np.maximum(decibels - decibels.max(), -RANGE_DB).astype(np.float32)
 
 
 @dataclass(frozen=True)
