@@ -366,8 +366,11 @@ def test_splits_that_share_a_group_are_refused() -> None:
     ):
         pool.check_splits(Manifest(tuple(leaky), Path()))
     halves = [row(1, group="", path="a.wav"), row(5, group="", path="a.wav", start_s=3.0)]
-    with pytest.raises(UsageError, match=r"the group 'a\.wav'"):
+    with pytest.raises(UsageError, match=r"the file 'a\.wav' is in the splits"):
         pool.check_splits(Manifest(tuple(halves), Path()))
+    grouped = [row(1, path="a.wav"), row(5, path="a.wav", start_s=3.0)]
+    with pytest.raises(UsageError, match=r"the file 'a\.wav' is in the splits 'train' and 'val'"):
+        pool.check_splits(Manifest(tuple(grouped), Path()))
     mixtures = [row(1, group="a;b"), row(5, group="b;c")]
     with pytest.raises(UsageError, match="the group 'b'"):
         pool.check_splits(Manifest(tuple(mixtures), Path()))

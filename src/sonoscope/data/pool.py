@@ -48,20 +48,21 @@ FAMILIES: Mapping[str, str] = families()
 
 
 def check_splits(manifest: Manifest) -> None:
-    """See to it that no group of the labelled rows is in two splits.
+    """See to it that no group, and no file, of the labelled rows is in two splits.
 
     Raises
     ------
     UsageError
         If one is: mixtures would carry the leak on.
     """
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
     for row in manifest.rows:
-        for group in sorted(groups_of(row)) if row.labels else ():
-            other = found.setdefault(group, row.split)
+        shared = [("group", group) for group in sorted(groups_of(row))] if row.group else []
+        for what, name in (*shared, ("file", row.path)) if row.labels else ():
+            other = found.setdefault((what, name), row.split)
             if other != row.split:
                 raise UsageError(
-                    f"the group {group!r} is in the splits {other!r} and {row.split!r}: what is learnt from mixtures "
+                    f"the {what} {name!r} is in the splits {other!r} and {row.split!r}: what is learnt from mixtures "
                     "of one would be tested on mixtures of the same recordings. Split by group first (sonoscope "
                     "data split), or mix one split alone (--where split=NAME)."
                 )
