@@ -433,5 +433,9 @@ def test_a_folder_that_somebody_else_made_is_not_touched(tmp_path: Path, specify
     with pytest.raises(RunRefused, match="is there already, and no run that is known here made it"):
         extract(specify(entry("a.wav", ["a"])), tmp_path / "out", OWN)
     assert mine.read_bytes() == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "counts.csv").write_text("my own")
+    with pytest.raises(RunRefused, match=r"counts\.csv is there already"):
+        extract(specify(entry("a.wav", ["a"])), tmp_path / "other", OWN)
     extract(specify(entry("a.wav", ["a"])), tmp_path / "out", OWN, overwrite=True)
     assert len(clips(tmp_path / "out")[0]) == 3 * RATE

@@ -72,6 +72,27 @@ def test_a_folder_is_all_its_recordings(tmp_path: Path, specify: Specify) -> Non
         extract(specify(entry("suona", ["suona"], [0, 1])), tmp_path / "two", SETTINGS)
 
 
+def test_clips_are_no_recordings_of_a_folder_that_holds_them(tmp_path: Path, specify: Specify) -> None:
+    wav(tmp_path / "rec" / "a.wav", 1, 2)
+    spec_ = specify(entry("rec", ["x"]))
+    out = tmp_path / "rec" / "clips"
+    assert [extract(spec_, out, SETTINGS).clips for _ in range(2)] == [2, 2]
+    done = extract(specify(entry("rec", ["x"]), entry("rec/clips/x/[x]a__1.wav", ["x"])), out, SETTINGS)
+    assert done.clips == 2 and done.problems[0].reason == "lies among the clips"
+
+
+def test_long_names_in_any_script_fit_on_every_disk(tmp_path: Path, specify: Specify) -> None:
+    name = "古琴" * 40  # 240 bytes
+    wav(tmp_path / f"{name}.wav", 1, 2)
+    labels = [f"{number}: {'琵琶' * 20}" for number in range(6)]
+    done = extract(specify(entry(f"{name}.wav", labels)), tmp_path / "out", SETTINGS)
+    rows = manifest.read(done.manifest).rows
+    assert [row.labels for row in rows] == [tuple(labels)] * 2
+    for row in rows:
+        assert all(len(part.encode()) < 250 and not paths.unportable(part) for part in row.path.split("/"))
+        assert (tmp_path / "out" / row.path).is_file()
+
+
 @pytest.mark.parametrize(
     ("url", "file"),
     [

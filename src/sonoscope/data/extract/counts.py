@@ -13,6 +13,8 @@ from sonoscope.data import table
 from sonoscope.data.rows import Row
 from sonoscope.values import format_seconds
 
+#: What the table is called.
+NAME = "counts.csv"
 COLUMNS = ("label", "clips", "seconds", "groups", "target", "missing_clips", "missing_seconds")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.data import labelmap, manifest
-from sonoscope.data.extract import plan
+from sonoscope.data.extract import counts, plan
 from sonoscope.data.extract.cut import cut
 from sonoscope.data.extract.plan import Source
 from sonoscope.data.extract.record import Done, Record
@@ -71,15 +71,21 @@ class Job:
         return manifest.read(path, labels=self.names.labels or None)
 
     def _check_foreign(self) -> None:
-        for source in self.sources:
-            for part in source.parts:
-                stem = self.folder / (plan.prefix(part, self.names) + source.name)
-                pattern = f"{glob.escape(stem.name)}__*.{self.settings.format}"
-                if there := next(stem.parent.glob(pattern), None):
-                    raise RunRefused(
-                        f"{there} is there already, and no run that is known here made it. Name another folder "
-                        "with -o, or replace it with --overwrite."
-                    )
+        """Refuse to write over what no run made; to a manifest that is there, rows are added."""
+        stems = {
+            self.folder / (plan.prefix(part, self.names) + source.name)
+            for source in self.sources
+            for part in source.parts
+        }
+        there = [self.folder / counts.NAME]
+        for stem in sorted(stems):
+            there += stem.parent.glob(f"{glob.escape(stem.name)}__*.{self.settings.format}")
+        for path in there:
+            if path.exists():
+                raise RunRefused(
+                    f"{path} is there already, and no run that is known here made it. Name another folder with -o, "
+                    "or replace it with --overwrite."
+                )
 
     def _refuse(self, what: str, differing: list[str]) -> None:
         shown = "; ".join(differing[:SHOWN]) + ("; ..." if len(differing) > SHOWN else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from sonoscope.data import download, paths
 from sonoscope.data.datasets.description import Remote
 from sonoscope.data.extract.spec import Entry
 from sonoscope.errors import SonoscopeError, Stopped, UnreadableAudio
+from sonoscope.values import Recording
 
 _SAFE = re.compile(r"[\w.()+,=@ -]+")
 #: Paths below which video sites keep the id.
@@ -41,15 +42,16 @@ class Media:
     Parameters
     ----------
     base : Path
-        What relative paths are relative to.
-    folder : Path or None
-        Where the files of addresses are looked for (all below it); None: ``base``.
+        What relative paths are relative to, and where the files of addresses are looked for (all below it).
+    clips : Path
+        Where clips go: what lies there is no recording to cut, even if an entry's folder holds it.
     remap : sequence of (old, new)
         Beginnings of paths to be replaced (:func:`sonoscope.data.paths.remap`).
     """
 
-    def __init__(self, base: Path, folder: Path | None, remap: list[tuple[str, str]]) -> None:
-        self._base, self._folder, self._remap = base, folder or base, remap
+    def __init__(self, base: Path, clips: Path, remap: Sequence[tuple[str, str]]) -> None:
+        self._folder, self._remap = base, remap
+        self._clips = os.path.realpath(clips)
         self._tree = paths.Tree(base)
 
     def locate(self, entry: Entry) -> list[Found]:
@@ -80,16 +82,26 @@ class Media:
             where = (
                 "there is no such file"
                 if paths.is_absolute(place)
-                else f"there is no such file below {self._base}"
+                else f"there is no such file below {self._folder}"
             )
             remedy = hint or "Correct the path, or say what lies where (--media FOLDER, --remap OLD=NEW)."
             return [Found(name, None, (where, remedy))]
+        if self._is_clip(path):
+            return [Found(name, None, ("lies among the clips", "Cut them into another folder (-o)."))]
         return [Found(name, path)]
 
-    @staticmethod
-    def _within(name: str, folder: Path) -> list[Found]:
-        found: list[Found] = []
+    def _is_clip(self, path: Path | str) -> bool:
+        return Path(os.path.realpath(path)).is_relative_to(self._clips)
+
+    def _recordings(self, folder: Path) -> Iterator[Recording | Unlisted]:
+        """What lies below a folder, without the clips that were cut."""
         for each in find([folder]):
+            if isinstance(each, Unlisted) or not self._is_clip(each.path):
+                yield each
+
+    def _within(self, name: str, folder: Path) -> list[Found]:
+        found: list[Found] = []
+        for each in self._recordings(folder):
             inner = f"{name.rstrip('/')}/{each.name}" if name not in ("", ".") else each.name
             if isinstance(each, Unlisted):
                 found.append(Found(inner, None, (each.reason, each.remedy)))
@@ -142,7 +154,7 @@ class Media:
             return []
         return [
             Path(each.path)
-            for each in find([self._folder])
+            for each in self._recordings(self._folder)
             if not isinstance(each, Unlisted) and each.member is None
         ]
 

@@ -19,8 +19,8 @@ from sonoscope.errors import nearest
 
 #: The folder of clips in which none of the labels sounds.
 BACKGROUND = "background"
-#: Longest name that clips take over from their recording.
-LONGEST_NAME = 80
+#: Most bytes of a clip's name that are taken from its recording's, and that its labels get: disks allow 255 in all.
+LONGEST_NAME, LONGEST_TAGS = 100, 120
 
 _BRACKETS = str.maketrans("[]/\\", "()__")
 _REFUSED = re.compile(r'[<>:"|?*\x00-\x1f]+')
@@ -210,17 +210,22 @@ def file_name(text: str) -> str:
     >>> file_name("Suona [abc]: live?"), file_name("con")
     ('Suona (abc)_ live_', 'con_')
     """
-    text = (
-        _REFUSED.sub("_", paths.same_name(text).translate(_BRACKETS)).strip(". ")[:LONGEST_NAME].rstrip(". ")
-    )
+    text = _REFUSED.sub("_", paths.same_name(text).translate(_BRACKETS))
+    text = text.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
     return f"{text}_" if not text or paths.unportable(text) else text
 
 
 def prefix(part: Part, names: Names) -> str:
     """What the clips of a part are called before the recording's name: ``vio/[vio][pia]``.
 
-    Labels stand by their code where the map has one, as in IRMAS, else by their id.
+    Labels stand by their code where the map has one, as in IRMAS, else by their id; those for which there is no room
+    are in the manifest only.
     """
     codes = {label.id: label.code for label in names.labels}
     tags = [file_name(codes.get(label) or label) for label in part.labels]
-    return f"{tags[0] if tags else BACKGROUND}/{''.join(f'[{tag}]' for tag in tags)}"
+    shown = ""
+    for tag in tags:
+        if shown and len(f"{shown}[{tag}]".encode()) > LONGEST_TAGS:
+            break
+        shown += f"[{tag}]"
+    return f"{tags[0] if tags else BACKGROUND}/{shown}"

@@ -19,8 +19,6 @@ from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
 from sonoscope.values import Label
 
-#: What the table of counts is called.
-COUNTS = "counts.csv"
 #: Clips of a class that are enough to begin with.
 TARGET = 700
 
@@ -119,7 +117,7 @@ def extract(
         raise UsageError(f"target={target} must be at least 0 clips")
     wanted = spec.read(specification, decimals=decimals)
     where = _media_folder(media, wanted.path.parent)
-    found = Media(where, where, list(remap))
+    found = Media(where, folder, remap)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; clips go into a folder")
     record = Record.read(folder, damaged=overwrite)
@@ -144,7 +142,7 @@ def _concluded(job: Job, n_cut: int, target: int) -> Extracted:
     done = job.done()
     rows = [row for each, _ in done for row in job.rows(each)]
     found = counts.count(rows, job.names.ids, target, job.settings.length_s)
-    counts.write(found, job.folder / COUNTS)
+    counts.write(found, job.folder / counts.NAME)
     problems, path = tuple(job.problems()), job.folder / MANIFEST
     update.tell(path, problems)
     return Extracted(path, n_cut, len(done) - n_cut, len(rows), found, problems, job.notes())
