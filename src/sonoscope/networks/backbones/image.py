@@ -150,16 +150,22 @@ class Image(Backbone):
             parameters = list(part.parameters())
             if parameters and not any(id(p) in used for p in parameters):
                 setattr(self.model, name, nn.Identity())
-        self.train(was_training)
         stride = max(1, (self.columns or PROBE) // frames.shape[1])
+        # Padded strides round up, patches round down: one column more than a multiple of the stride shows which.
+        self.rounds_up = False
+        if not self.columns:
+            with torch.no_grad():
+                more = self._rows(functional.pad(noise, (0, 0, 0, 1)))
+            self.rounds_up = more.shape[1] > frames.shape[1]
+        self.train(was_training)
         return Field.of([Step(stride, stride)]), frames.shape[2]
 
     def output_lengths(self, n: Any) -> Any:
-        """Output frames of ``n`` columns: the whole picture's where it has one size, else rounded up."""
+        """Output frames of ``n`` columns: the whole picture's where it has one size."""
         if self.columns:
             whole = self.columns // self.field.stride
             return torch.full_like(n, whole) if isinstance(n, torch.Tensor) else whole
-        return -(-n // self.field.stride)
+        return -(-n // self.field.stride) if self.rounds_up else n // self.field.stride
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, channels, time, bins) to (batch, ``output_lengths(time)``, dim)."""

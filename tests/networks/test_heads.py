@@ -1,0 +1,129 @@
+"""Each head against what it says it is: one layer for each class, a probe, weights that sum to one."""
+
+from __future__ import annotations
+
+import pytest
+
+from sonoscope.errors import UnknownName, UsageError
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from sonoscope.networks.heads import build, pool  # noqa: E402
+from sonoscope.networks.heads.fluffy import Fluffy  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def test_fluffy_is_a_network_of_its_own_for_each_class() -> None:
+    torch.manual_seed(0)
+    head = Fluffy(6, 4, layers=[5, 3]).eval()
+    embeddings = torch.randn(2, 7, 6)
+    logits, _ = head(embeddings)
+    for c in range(4):
+        x = embeddings
+        for i, layer in enumerate(head.layers):
+            x = functional.linear(x, layer.weight[c].T, layer.bias[c])
+            x = functional.relu(x) if i < 2 else x
+        torch.testing.assert_close(logits[:, :, c], x[:, :, 0])
+
+
+def test_fluffy_heads_share_no_gradient() -> None:
+    head = Fluffy(6, 4, layers=[5]).eval()
+    head(torch.randn(3, 6))[0][:, 0, 2].sum().backward()
+    for layer in head.layers:
+        assert layer.weight.grad[2].any()
+        assert not layer.weight.grad[[0, 1, 3]].any()
+
+
+def test_a_linear_head_over_frames_is_one_over_the_mean() -> None:
+    head = build("linear", 8, 3).eval()
+    embeddings = torch.randn(4, 9, 8)
+    torch.testing.assert_close(head.clip_logits(embeddings), head.logits(embeddings.mean(dim=1)))
+
+
+@pytest.mark.parametrize(("over", "size"), [("frames", 8), ("mean", 8), ("mean+max", 16)])
+def test_a_deep_head_has_the_layers_of_its_list(over: str, size: int) -> None:
+    head = build({"name": "mlp", "layers": [1000, 500], "over": over}, 8, 4)
+    linear = [layer for layer in head.layers if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [
+        (size, 1000),
+        (1000, 500),
+        (500, 4),
+    ]
+
+
+def test_attention_weights_sum_to_one_and_leave_padding_out() -> None:
+    head = build({"name": "attention", "n_heads": 2}, 8, 3).eval()
+    with torch.no_grad():
+        head.questions.normal_(0.0, 3.0)
+    mask = torch.arange(6)[None] < torch.tensor([[6], [4]])
+    _, weights = head.listen(torch.randn(2, 6, 8), mask)
+    assert weights.shape == (2, 6, 2)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2, 2))
+    assert not weights[1, 4:].any()
+    assert weights.std() > 0.05
+
+
+def test_cosine_logits_are_scaled_angles() -> None:
+    head = build({"name": "cosine", "scale": 10.0}, 2, 2)
+    with torch.no_grad():
+        head.directions.copy_(torch.tensor([[3.0, 0.0], [0.0, 0.5]]))
+    logits, _ = head(torch.tensor([[7.0, 0.0], [1.0, 1.0]]))
+    expected = torch.tensor([[10.0, 0.0], [10 / 2**0.5, 10 / 2**0.5]])
+    torch.testing.assert_close(logits[:, 0], expected)
+
+
+def test_unknown_further_inputs_do_not_count_whatever_they_hold() -> None:
+    torch.manual_seed(0)
+    head = build({"name": "auxiliary", "inputs": {"genre": 3, "drums": 1}, "head": "linear"}, 8, 2).eval()
+    embeddings = torch.randn(2, 5, 8)
+    without, _ = head(embeddings)
+    values = {"genre": torch.eye(3)[:2], "drums": torch.tensor([[1.0], [float("nan")]])}
+    known = {"genre": torch.tensor([1.0, 0.0]), "drums": torch.tensor([1.0, 0.0])}
+    told, _ = head(embeddings, values=values, known=known)
+    torch.testing.assert_close(told[1], without[1])
+    assert (told[0] - without[0]).abs().max() > 1e-3
+    zero = {"drums": torch.zeros(2, 1)}
+    # To know that there are no drums is something else than not to know.
+    assert (head(embeddings, values=zero)[0] - without).abs().max() > 1e-3
+
+
+def test_pool_is_the_mean_under_even_attention() -> None:
+    logits = torch.randn(2, 5, 3)
+    torch.testing.assert_close(pool(logits, torch.zeros_like(logits)), logits.mean(dim=1))
+    mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
+    torch.testing.assert_close(pool(logits, torch.zeros_like(logits), mask)[1], logits[1, :2].mean(dim=0))
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "message"),
+    [
+        ("fluffi", UnknownName, r"unknown head 'fluffi'\. Did you mean 'fluffy'\?"),
+        (
+            {"name": "mlp", "layer": [3]},
+            UnknownName,
+            r"unknown parameter 'layer' of this head\. Did you mean 'layers'",
+        ),
+        (
+            {"name": "mlp", "over": "median"},
+            UsageError,
+            r"over='median' must be one of frames, mean, max, mean\+max",
+        ),
+        ({"name": "mlp", "normalise": True}, UsageError, "normalise=True needs a pooled embedding"),
+        ({"name": "attention", "n_heads": 3}, ValueError, "n_heads=3 must divide dim=8"),
+        ({"name": "cosine", "scale": 0}, ValueError, "scale=0 must be positive"),
+    ],
+)
+def test_refusals_say_what_is_wrong(spec, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        build(spec, 8, 4)
+
+
+def test_unknown_inputs_and_shapes_are_refused() -> None:
+    head = build({"name": "auxiliary", "inputs": {"drums": 1}}, 8, 2)
+    with pytest.raises(ValueError, match="unknown input 'genre'; this head has drums"):
+        head(torch.randn(2, 8), values={"genre": torch.zeros(2, 3)})
+    with pytest.raises(ValueError, match=r"input 'drums' has shape \(2, 2\), expected \(2, 1\)"):
+        head(torch.randn(2, 8), values={"drums": torch.zeros(2, 2)})
