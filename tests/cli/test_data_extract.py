@@ -56,6 +56,21 @@ def test_clips_a_manifest_and_counts(
     assert ran.code == 0 and not list(out.rglob("*.wav")) and len(list(out.rglob("*.flac"))) == 7
 
 
+def test_a_dry_run_shows_what_would_be_cut(
+    sonoscope: Sonoscope, recordings: Path, spec: Path, tmp_path: Path
+) -> None:
+    words = ("data", "extract", spec, "-o", tmp_path / "out", "--media", recordings, "--dry-run")
+    ran = sonoscope(*words)
+    assert ran.code == 0 and not (tmp_path / "out").exists()
+    assert [line.split() for line in ran.out.splitlines()[1:]] == [
+        ["organ.wav", "2", "to", "its", "end", "?", "organ", "cut"],
+        ["beat.flac", "1", "to", "its", "end", "?", "drums", "cut"],
+    ]
+    spec.write_text("- {file: none.wav, labels: [a], ranges: [[0, 7]]}\n")
+    ran = sonoscope(*words)
+    assert ran.code == 1 and "0:07.00      2  a       there is no such file below" in ran.out
+
+
 def test_what_cannot_be_cut_ends_with_1(
     sonoscope: Sonoscope, recordings: Path, spec: Path, tmp_path: Path
 ) -> None:

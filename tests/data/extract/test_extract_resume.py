@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sonoscope.data import manifest
-from sonoscope.data.extract import Settings, extract, record
+from sonoscope.data.extract import Settings, extract, preview, record
 from sonoscope.data.extract.clipfile import ClipFile
 from sonoscope.errors import Locked, RunRefused, UsageError
 
@@ -232,6 +232,29 @@ def test_ranges_that_could_not_be_cut_may_be_corrected(tmp_path: Path, specify: 
     assert not (out / "a").exists() and not (out / "manifest.bad_rows.csv").exists()
     with pytest.raises(RunRefused, match=r"0\.wav has other ranges"):
         extract(specify(*entries), out, settings)
+
+
+def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path, specify: Specify) -> None:
+    for number in range(2):
+        wav(tmp_path / f"{number}.wav", number, 6)
+    entries = [entry("0.wav", ["a"], [0, 2], [3, 6]), entry("1.wav", ["b"])]
+    out = tmp_path / "out"
+    planned = preview(specify(*entries), out, SETTINGS)
+    assert [(p.recording, p.ranges, p.seconds, p.clips, p.labels, p.state) for p in planned] == [
+        ("0.wav", 2, 5.0, 5, ("a",), "cut"), ("1.wav", 1, None, None, ("b",), "cut"),
+    ]  # fmt: skip
+    assert not out.exists()
+    extract(specify(*entries), out, SETTINGS)
+    before = tree(out)
+    more = specify(*entries, entry("2.wav", ["a"]))
+    assert [p.state for p in preview(more, out, SETTINGS)][:2] == ["done", "done"]
+    assert "there is no such file" in preview(more, out, SETTINGS)[2].state
+    with pytest.raises(RunRefused, match="other settings"):
+        preview(more, out)
+    assert [p.state for p in preview(more, out, overwrite=True)][:2] == ["cut", "cut"]
+    changed = specify(entry("0.wav", ["a"], [0, 3]), entries[1])
+    assert [p.state for p in preview(changed, out, SETTINGS, overwrite=True)] == ["cut", "done"]
+    assert tree(out) == before
 
 
 def test_two_at_once_are_refused(tmp_path: Path, specify: Specify) -> None:

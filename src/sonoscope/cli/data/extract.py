@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ import typer
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from sonoscope.data.extract import Extracted
+    from sonoscope.data.extract import Extracted, Planned
 
 #: How often progress is told where it cannot be rewritten in place.
 TOLD_EVERY_S = 30.0
@@ -94,6 +94,9 @@ Fetch = Annotated[bool, typer.Option("--fetch", help="Fetch addresses that lead 
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Make anew what another specification or other settings made.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only check SPEC and show what would be cut from which recording.")
+]
 
 
 def extract_command(
@@ -112,6 +115,7 @@ def extract_command(
     decimals: Decimals = None,
     fetch: Fetch = False,
     overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Cut clips from videos and recordings by a specification, with a manifest of them beside.
 
@@ -119,7 +123,7 @@ def extract_command(
     cannot be cut are listed in manifest.bad_rows.csv; the exit code is then 1.
     """
     from sonoscope.data import paths
-    from sonoscope.data.extract import Settings, extract
+    from sonoscope.data.extract import Settings, extract, preview
 
     settings = Settings(
         length_s=length,
@@ -129,12 +133,26 @@ def extract_command(
         channel=channel,
         format=format,
     )
+    remaps = paths.parse_remaps(remap or ())
+    if dry_run:
+        return _show(
+            preview(
+                specification,
+                out,
+                settings,
+                media=media,
+                remap=remaps,
+                labels=labels,
+                decimals=decimals,
+                overwrite=overwrite,
+            )
+        )
     done = extract(
         specification,
         out,
         settings,
         media=media,
-        remap=paths.parse_remaps(remap or ()),
+        remap=remaps,
         labels=labels,
         decimals=decimals,
         target=target,
@@ -161,6 +179,19 @@ def _say(text: str) -> None:
     from sonoscope.cli.display import printable
 
     print(printable(text), file=sys.stderr)
+
+
+def _show(planned: Sequence[Planned]) -> int:
+    """What would be done, on stdout; 1 if something cannot be."""
+    from sonoscope.cli.display import clock, columns, printable
+
+    rows = [("recording", "ranges", "length", "clips", "labels", "state")]
+    for one in planned:
+        length, clips = ("to its end", "?") if one.seconds is None else (clock(one.seconds), f"{one.clips:,}")
+        rows.append((one.recording, str(one.ranges), length, clips, ";".join(one.labels), one.state))
+    for line in columns(rows, right=(1, 2, 3), indent=""):
+        print(printable(line))
+    return int(any(one.state not in ("cut", "done") for one in planned))
 
 
 def _tell(done: Extracted, target: int) -> None:

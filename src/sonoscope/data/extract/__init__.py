@@ -9,7 +9,7 @@ The way: ``marked`` (JSON and YAML with lines) and ``times`` are read by ``spec`
 
 from sonoscope.data.extract.counts import Count
 from sonoscope.data.extract.marked import BadSpec
-from sonoscope.data.extract.run import Extracted, extract
+from sonoscope.data.extract.run import Extracted, Planned, extract, preview
 from sonoscope.data.extract.settings import Settings
 
-__all__ = ["BadSpec", "Count", "Extracted", "Settings", "extract"]
+__all__ = ["BadSpec", "Count", "Extracted", "Planned", "Settings", "extract", "preview"]

@@ -109,17 +109,8 @@ class Job:
     def _forget(self, labels_given: bool) -> None:
         """Begin the record anew with what is still as wanted; remove the clips of everything else, and their rows."""
         old = dict(self.record.done)
-        same = not self.settings.differences(self.record.settings or {})
         of_spec = {source.key: source for source in self.sources}
-        stay = {
-            key: done
-            for key, done in old.items()
-            if same
-            and key in of_spec
-            and of_spec[key].to_json() == done.parts
-            and _size(of_spec[key]) in (None, done.bytes)
-            and self._prefixes_hold(of_spec[key], done)
-        }
+        stay = {key: done for key, done in old.items() if key in of_spec and self._stays(of_spec[key], done)}
         gone = {clip.path for key, done in old.items() if key not in stay for clip in done.clips}
         path = self.folder / MANIFEST
         if path.is_file():
@@ -130,10 +121,22 @@ class Job:
         self._remove(gone)
         self.record.replace(self.settings.to_dict(), labels_given, stay)
 
-    def _prefixes_hold(self, source: Source, done: Done) -> bool:
-        """Whether clips are still called what the label map makes of them."""
+    def _stays(self, source: Source, done: Done) -> bool:
+        """Whether what is there of a recording is what would be made of it."""
         starts = [plan.prefix(part, self.names) + source.name for part in source.parts]
-        return all(clip.path.startswith(starts[clip.part]) for clip in done.clips)
+        return (
+            not self.settings.differences(self.record.settings or {})
+            and source.to_json() == done.parts
+            and _size(source) in (None, done.bytes)
+            and all(clip.path.startswith(starts[clip.part]) for clip in done.clips)
+        )
+
+    def state(self, source: Source, overwrite: bool) -> str:
+        """``done``, ``cut`` (it is to be cut), or why it cannot be."""
+        done = self.record.done.get(source.key)
+        if done is not None and self._is_done(source) and not (overwrite and not self._stays(source, done)):
+            return "done"
+        return "cut" if source.problem is None else source.problem[0]
 
     def _remove(self, clips: Iterable[str]) -> None:
         """Remove clips, and the folders that are empty then."""

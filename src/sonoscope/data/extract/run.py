@@ -9,6 +9,7 @@ from pathlib import Path
 from sonoscope.data import download, labelmap, update
 from sonoscope.data.extract import counts, plan, spec
 from sonoscope.data.extract.counts import Count
+from sonoscope.data.extract.cut import Grid
 from sonoscope.data.extract.job import MANIFEST, Job
 from sonoscope.data.extract.media import Media
 from sonoscope.data.extract.plan import Source
@@ -112,29 +113,101 @@ def extract(
     Stopped
         If the disk is full; the same call goes on.
     """
-    folder, settings = Path(folder), settings or Settings()
     if target < 0:
         raise UsageError(f"target={target} must be at least 0 clips")
-    wanted = spec.read(specification, decimals=decimals)
-    where = _media_folder(media, wanted.path.parent)
-    found = Media(where, folder, remap)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; clips go into a folder")
-    record = Record.read(folder, damaged=overwrite)
-    names, given = _names(wanted, folder, labels, record, overwrite)
-    sources = plan.settle(wanted, found, names, {key: done.name for key, done in record.done.items()})
-    job = Job(folder, settings, names, sources, record, wanted.path.stem)
-    if not overwrite:
-        job.check()
+    ready = _ready(specification, Path(folder), settings, media, remap, labels, decimals, overwrite)
+    job = ready.job
     if fetch:
-        job.sources = _fetched(wanted, found, job, say, downloading)
-    with alone(folder) as work:
-        job.prepare(given, overwrite)
+        job.sources = _fetched(ready, say, downloading)
+    with alone(job.folder) as work:
+        job.prepare(ready.labels_given, overwrite)
         try:
             n_cut = job.cut_all(work, progress)
         finally:
             job.list_clips()
     return _concluded(job, n_cut, target)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run would do with a recording.
+
+    ``state`` is ``cut`` (it would be cut), ``done`` (it is), or why it cannot be cut; ``seconds`` and ``clips`` are
+    None where a range reaches to the recording's end, which only decoding tells.
+    """
+
+    recording: str
+    ranges: int
+    seconds: float | None
+    clips: int | None
+    labels: tuple[str, ...]
+    state: str
+
+
+def preview(
+    specification: str | Path,
+    folder: str | Path,
+    settings: Settings | None = None,
+    *,
+    media: str | Path | None = None,
+    remap: Sequence[tuple[str, str]] = (),
+    labels: str | Path | Sequence[str | Label] | None = None,
+    decimals: str | None = None,
+    overwrite: bool = False,
+) -> tuple[Planned, ...]:
+    """What :func:`extract` would do, in its order; nothing is decoded or written. Raises what it would raise."""
+    job = _ready(specification, Path(folder), settings, media, remap, labels, decimals, overwrite).job
+    grid = Grid.of(job.settings, job.settings.sample_rate or 48_000)
+    planned = []
+    for source in job.sources:
+        lengths = [
+            each.range.end_s - each.range.start_s for each in source.parts if each.range.end_s is not None
+        ]
+        is_known = len(lengths) == len(source.parts)
+        planned.append(
+            Planned(
+                source.key,
+                len(source.parts),
+                sum(lengths) if is_known else None,
+                sum(len(grid.clips(round(s * grid.rate))) for s in lengths) if is_known else None,
+                tuple(dict.fromkeys(label for part in source.parts for label in part.labels)),
+                job.state(source, overwrite),
+            )
+        )
+    return tuple(planned)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is settled before any work."""
+
+    wanted: spec.Spec
+    media: Media
+    job: Job
+    labels_given: bool
+
+
+def _ready(
+    specification: str | Path,
+    folder: Path,
+    settings: Settings | None,
+    media: str | Path | None,
+    remap: Sequence[tuple[str, str]],
+    labels: str | Path | Sequence[str | Label] | None,
+    decimals: str | None,
+    overwrite: bool,
+) -> _Ready:
+    wanted = spec.read(specification, decimals=decimals)
+    found = Media(_media_folder(media, wanted.path.parent), folder, remap)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; clips go into a folder")
+    record = Record.read(folder, damaged=overwrite)
+    names, given = _names(wanted, folder, labels, record, overwrite)
+    sources = plan.settle(wanted, found, names, {key: done.name for key, done in record.done.items()})
+    job = Job(folder, settings or Settings(), names, sources, record, wanted.path.stem)
+    if not overwrite:
+        job.check()
+    return _Ready(wanted, found, job, given)
 
 
 def _concluded(job: Job, n_cut: int, target: int) -> Extracted:
@@ -148,12 +221,12 @@ def _concluded(job: Job, n_cut: int, target: int) -> Extracted:
     return Extracted(path, n_cut, len(done) - n_cut, len(rows), found, problems, job.notes())
 
 
-def _fetched(
-    wanted: spec.Spec, media: Media, job: Job, say: Callable[[str], None], downloading: download.Progress
-) -> tuple[Source, ...]:
+def _fetched(ready: _Ready, say: Callable[[str], None], downloading: download.Progress) -> tuple[Source, ...]:
     """The recordings once those to which addresses lead directly have been fetched."""
-    failed = media.fetch([entry.url for entry in wanted.entries if not entry.file], say, downloading)
-    sources = plan.settle(wanted, media, job.names, {source.key: source.name for source in job.sources})
+    urls = [entry.url for entry in ready.wanted.entries if not entry.file]
+    failed = ready.media.fetch(urls, say, downloading)
+    known = {source.key: source.name for source in ready.job.sources}
+    sources = plan.settle(ready.wanted, ready.media, ready.job.names, known)
     return tuple(
         each.failed(failed[each.key]) if each.path is None and each.key in failed else each
         for each in sources
