@@ -113,7 +113,8 @@ def pitch_classes(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _peaks(magnitude: np.ndarray, hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """MIDI pitch and weight of the peaks of spectra: the square root of each one's share of its frame."""
+    """MIDI pitch and weight of the peaks of spectra: magnitude beside the strongest of the frame, so
+    that quiet moments count as loud ones do."""
     first, last = np.searchsorted(hz, [F_MIN_HZ, F_MAX_HZ])
     log = np.log(np.maximum(magnitude[:, max(first - 1, 0) : last + 1], 1e-9))
     middle, below, above = log[:, 1:-1], log[:, :-2], log[:, 2:]
@@ -126,7 +127,7 @@ def _peaks(magnitude: np.ndarray, hz: np.ndarray) -> tuple[np.ndarray, np.ndarra
     # The top of the parabola through three logarithms (Smith and Serra 1987).
     shift = 0.5 * (left - right) / np.minimum(left - 2 * top + right, -1e-9)
     frequency = hz[1] * (max(first, 1) + places + shift)
-    weight = np.exp(0.5 * (top - strongest[frames, 0]))
+    weight = np.exp(top - 0.25 * (left - right) * shift - strongest[frames, 0])
     return 69 + 12 * np.log2(frequency / 440.0), weight
 
 
