@@ -34,7 +34,8 @@ def family(
     Parameters
     ----------
     logits, targets, judged, smoothing, weights
-        As in :func:`~sonoscope.training.losses.bce.masked_bce`; ``weights`` weigh the labels.
+        As in :func:`~sonoscope.training.losses.bce.masked_bce`; weights of rows (batch, 1) weigh the
+        families too, those of classes only the labels.
     families : sequence of sequences of int
         Members of each family by class number (:func:`families_of`); a class may be in none.
     family_weight : float
@@ -63,7 +64,9 @@ def family(
     losses = functional.binary_cross_entropy_with_logits(
         stacked, smooth(torch.stack(aims, dim=-1), smoothing), reduction="none"
     )
-    return own + family_weight * judged_mean(losses, torch.stack(certain, dim=-1).to(logits.dtype))
+    rows = weights if weights is not None and weights.ndim and weights.shape[-1] == 1 else None
+    certainty = torch.stack(certain, dim=-1).to(logits.dtype)
+    return own + family_weight * judged_mean(losses, certainty, rows)
 
 
 def family_logit(logits: torch.Tensor, judged: torch.Tensor | None = None) -> torch.Tensor:

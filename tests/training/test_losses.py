@@ -1,0 +1,402 @@
+"""Each loss against a closed form in its limits, a naive recomputation, or another library."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from sonoscope.errors import UnknownName, UsageError
+
+torch = pytest.importorskip("torch")
+from torch.nn import functional  # noqa: E402
+
+from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES  # noqa: E402
+from sonoscope.training.losses.bce import balance  # noqa: E402
+from sonoscope.training.losses.family import families_of, family_logit  # noqa: E402
+from sonoscope.training.losses.objective import Objective  # noqa: E402
+from sonoscope.training.losses.pairs import Margins, relations  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+ROWS, CLASSES, DIM = 12, 4, 6
+
+
+@pytest.fixture
+def cells():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3.0 * torch.randn(ROWS, CLASSES, generator=generator, dtype=torch.float64)
+    targets = torch.randint(0, 2, (ROWS, CLASSES), generator=generator).double()
+    judged = torch.randint(0, 3, (ROWS, CLASSES), generator=generator).clamp(max=1).double()
+    return logits, targets, judged
+
+
+@pytest.fixture
+def rows():
+    """Embeddings, one label each, all judged."""
+    generator = torch.Generator().manual_seed(1)
+    embeddings = torch.randn(ROWS, DIM, generator=generator, dtype=torch.float64)
+    targets = functional.one_hot(torch.arange(ROWS) % 3, CLASSES).double()
+    return embeddings, targets, torch.ones_like(targets)
+
+
+def test_binary_cross_entropy_by_hand() -> None:
+    logits, targets = torch.tensor([[0.0, 2.0], [-1.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    judged = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    expected = (np.log(2) + np.log1p(np.exp(2.0)) + np.log1p(np.exp(-1.0))) / 3
+    assert float(LOSSES["bce"](logits, targets, judged)) == pytest.approx(expected, rel=1e-6)
+    # Smoothing by 0.1 makes the targets 0.95 and 0.05.
+    softened = LOSSES["bce"](torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1), smoothing=0.1)
+    assert float(softened) == pytest.approx(np.log(2), rel=1e-6)
+    sure = float(LOSSES["bce"](torch.full((1, 1), 30.0), torch.ones(1, 1), torch.ones(1, 1), smoothing=0.1))
+    assert sure == pytest.approx(0.05 * 30.0, rel=1e-5)
+
+
+def test_positive_weights_multiply_the_positives(cells) -> None:
+    logits, targets, _ = cells
+    judged, weights = torch.ones_like(targets), torch.tensor([1.0, 2.0, 5.0, 10.0], dtype=torch.float64)
+    expected = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
+    torch.testing.assert_close(LOSSES["bce"](logits, targets, judged, positive_weights=weights), expected)
+
+
+def test_balanced_weights_are_negatives_per_positive() -> None:
+    targets = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    judged = torch.ones(4, 3)
+    judged[3, 0] = 0.0
+    assert balance(targets, judged).tolist() == [2.0, 1.0, 1.0]
+    many = torch.zeros(200, 1)
+    many[0] = 1.0
+    assert balance(many, torch.ones(200, 1)).tolist() == [50.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("focal", {"gamma": 0.0}),
+        ("asymmetric", {"g_positive": 0.0, "g_negative": 0.0, "margin": 0.0}),
+        ("family", {"family_weight": 0.0, "families": [[0, 1]]}),
+    ],
+)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_limits_are_binary_cross_entropy(cells, name: str, parameters: dict, smoothing: float) -> None:
+    expected = LOSSES["bce"](*cells, smoothing=smoothing)
+    torch.testing.assert_close(LOSSES[name](*cells, smoothing=smoothing, **parameters), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("alpha", [None, 0.25])
+def test_focal_loss_cell_by_cell(cells, gamma: float, alpha: float | None) -> None:
+    logits, targets, judged = cells
+    total = count = 0.0
+    for i, c in product(range(ROWS), range(CLASSES)):
+        if judged[i, c]:
+            p = 1 / (1 + math.exp(-float(logits[i, c])))
+            true = p if targets[i, c] else 1 - p
+            share = 1.0 if alpha is None else alpha if targets[i, c] else 1 - alpha
+            total, count = total - share * (1 - true) ** gamma * math.log(true), count + 1
+    assert float(LOSSES["focal"](*cells, gamma=gamma, alpha=alpha)) == pytest.approx(total / count)
+
+
+def test_an_easy_negative_weighs_less_than_a_hard_one() -> None:
+    one = torch.ones(1, 1)
+    for logit in (-4.0, 4.0):
+        plain = LOSSES["bce"](torch.tensor([[logit]]), 0 * one, one)
+        shrunk = float(LOSSES["focal"](torch.tensor([[logit]]), 0 * one, one, gamma=2.0) / plain)
+        p = 1 / (1 + math.exp(-logit))
+        assert shrunk == pytest.approx(p**2, rel=1e-4)
+
+
+def test_asymmetric_loss_cell_by_cell(cells) -> None:
+    logits, targets, judged = cells
+    total = count = 0.0
+    for i, c in product(range(ROWS), range(CLASSES)):
+        if judged[i, c]:
+            p = 1 / (1 + math.exp(-float(logits[i, c])))
+            m = max(p - 0.05, 0.0)
+            total -= (1 - p) * math.log(p) if targets[i, c] else m**4 * math.log(1 - m)
+            count += 1
+    found = LOSSES["asymmetric"](*cells, g_positive=1.0, g_negative=4.0, margin=0.05)
+    assert float(found) == pytest.approx(total / count)
+
+
+def test_cross_entropy_is_torchs(cells) -> None:
+    logits, _, _ = cells
+    classes = torch.arange(ROWS) % CLASSES
+    targets, judged = functional.one_hot(classes, CLASSES).double(), torch.ones(ROWS, CLASSES)
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    for smoothing in (0.0, 0.1):
+        expected = functional.cross_entropy(logits, classes, label_smoothing=smoothing)
+        torch.testing.assert_close(
+            LOSSES["cross_entropy"](logits, targets, judged, smoothing=smoothing), expected
+        )
+    expected = functional.cross_entropy(logits, classes, weight=weights)
+    torch.testing.assert_close(LOSSES["cross_entropy"](logits, targets, judged, weights=weights), expected)
+
+
+def test_cross_entropy_leaves_unknown_classes_out_of_the_softmax(cells) -> None:
+    logits, _, _ = cells
+    targets = functional.one_hot(torch.zeros(ROWS, dtype=torch.long), CLASSES).double()
+    judged = torch.ones(ROWS, CLASSES).double()
+    judged[:, 2] = 0.0
+    expected = functional.cross_entropy(logits[:, [0, 1, 3]], torch.zeros(ROWS, dtype=torch.long))
+    torch.testing.assert_close(LOSSES["cross_entropy"](logits, targets, judged), expected)
+
+
+def test_a_family_sounds_where_a_member_does() -> None:
+    logits = torch.tensor([[-1.0, 0.5, 2.0], [-80.0, -90.0, -100.0], [80.0, 3.0, -5.0]], dtype=torch.float64)
+    p = torch.sigmoid(logits[0])
+    expected = torch.logit(1 - torch.prod(1 - p))
+    torch.testing.assert_close(family_logit(logits)[0], expected)
+    # Far down it is the sum of the probabilities, far up the sum of the odds.
+    assert float(family_logit(logits)[1]) == pytest.approx(-80.0, abs=1e-4)
+    assert float(family_logit(logits)[2]) == pytest.approx(83.06, abs=0.02)
+    torch.testing.assert_close(family_logit(logits[:, :1]), logits[:, 0])
+
+
+def test_families_that_may_sound_for_all_we_know_do_not_count() -> None:
+    logits, targets = torch.zeros(1, 3), torch.tensor([[0.0, 1.0, 0.0]])
+    families = {"families": [[0, 2]], "family_weight": 1.0}
+    known = LOSSES["family"](logits, targets, torch.ones(1, 3), **families)
+    assert float(known) == pytest.approx(math.log(2) + math.log(4))  # 1 - (1/2)^2 = 3/4 that one sounds
+    unknown = LOSSES["family"](logits, targets, torch.tensor([[1.0, 1.0, 0.0]]), **families)
+    assert float(unknown) == pytest.approx(math.log(2))
+    assert families_of(["strings", "winds", "strings", ""]) == [[0, 2], [1]]
+
+
+def test_arcface_without_margin_is_the_softmax_of_scaled_cosines(rows) -> None:
+    embeddings, targets, judged = rows
+    loss = EMBEDDING_LOSSES["arcface"](DIM, CLASSES, margin=0.0, scale=7.0).double()
+    cosines = functional.normalize(embeddings, dim=1) @ functional.normalize(loss.directions, dim=1).T
+    expected = functional.cross_entropy(7.0 * cosines, targets.argmax(dim=1))
+    torch.testing.assert_close(loss(embeddings, targets, judged), expected)
+
+
+def test_arcface_of_many_labels_is_that_of_repeated_embeddings(rows) -> None:
+    embeddings, targets, judged = rows
+    targets = targets.clone()
+    targets[0, 1] = targets[5, 3] = 1.0
+    loss = EMBEDDING_LOSSES["arcface"](DIM, CLASSES, margin=0.3).double()
+    terms = []
+    for i, c in torch.nonzero(targets).tolist():
+        # The row once for this label, its other labels neither right nor wrong.
+        known = judged[i : i + 1].clone()
+        known[0, (targets[i] > 0) & (torch.arange(CLASSES) != c)] = 0.0
+        terms.append(loss(embeddings[i : i + 1], targets[i : i + 1] * known, known))
+    torch.testing.assert_close(loss(embeddings, targets, judged), torch.stack(terms).mean())
+
+
+def test_arcface_is_the_librarys(rows) -> None:
+    library = pytest.importorskip("pytorch_metric_learning.losses")
+    embeddings, targets, judged = rows
+    ours = EMBEDDING_LOSSES["arcface"](DIM, CLASSES, margin=math.radians(28.6), scale=64.0).double()
+    theirs = library.ArcFaceLoss(CLASSES, DIM).double()
+    with torch.no_grad():
+        theirs.W.copy_(ours.directions.T)
+    torch.testing.assert_close(
+        ours(embeddings, targets, judged), theirs(embeddings, targets.argmax(dim=1)), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_wider_margin_costs_more(rows) -> None:
+    losses = []
+    for margin in (0.0, 0.2, 0.5, 1.0):
+        torch.manual_seed(0)
+        losses.append(float(EMBEDDING_LOSSES["arcface"](DIM, CLASSES, margin=margin).double()(*rows)))
+    assert losses == sorted(losses)
+
+
+def test_contrastive_loss_pair_by_pair(rows) -> None:
+    embeddings, targets, judged = rows
+    x = functional.normalize(embeddings, dim=1).numpy()
+    labels = targets.argmax(dim=1)
+    pull, push = [], []
+    for i, j in product(range(ROWS), repeat=2):
+        d = float(np.linalg.norm(x[i] - x[j]))
+        if i != j:
+            (pull if labels[i] == labels[j] else push).append(
+                d**2 if labels[i] == labels[j] else max(0, 1.2 - d) ** 2
+            )
+    loss = EMBEDDING_LOSSES["contrastive"](DIM, CLASSES, margin=1.2)
+    assert float(loss(embeddings, targets, judged)) == pytest.approx(np.mean(pull) + np.mean(push))
+
+
+def test_supervised_contrastive_loss_is_the_librarys(rows) -> None:
+    library = pytest.importorskip("pytorch_metric_learning.losses")
+    embeddings, targets, judged = rows
+    ours = EMBEDDING_LOSSES["supervised_contrastive"](DIM, CLASSES, temperature=0.2)
+    theirs = library.SupConLoss(temperature=0.2)
+    torch.testing.assert_close(
+        ours(embeddings, targets, judged), theirs(embeddings, targets.argmax(dim=1)), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("miner", ["all", "hard", "semihard"])
+def test_triplet_loss_triplet_by_triplet(rows, miner: str) -> None:
+    embeddings, targets, judged = rows
+    labels = targets.argmax(dim=1).tolist()
+    d = torch.cdist(*[functional.normalize(embeddings, dim=1)] * 2).numpy()
+    found = []
+    for a in range(ROWS):
+        alikes = [i for i in range(ROWS) if labels[i] == labels[a] and i != a]
+        others = [i for i in range(ROWS) if labels[i] != labels[a]]
+        if miner == "all":
+            chosen = list(product(alikes, others))
+        elif miner == "hard":
+            chosen = [(max(alikes, key=lambda i: d[a, i]), min(others, key=lambda i: d[a, i]))]
+        else:
+            chosen = []
+            for p in alikes:
+                beyond = [i for i in others if d[a, i] > d[a, p]]
+                n = min(beyond, key=lambda i: d[a, i]) if beyond else max(others, key=lambda i: d[a, i])
+                chosen.append((p, n))
+        found += [max(0.0, d[a, p] - d[a, n] + 0.3) for p, n in chosen]
+    loss = EMBEDDING_LOSSES["triplet"](DIM, CLASSES, miner=miner, margin=0.3)
+    assert float(loss(embeddings, targets, judged)) == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_triplets_that_are_right_by_the_margin_cost_nothing() -> None:
+    embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]], requires_grad=True)
+    targets = torch.tensor([[1.0, 0.0]] * 2 + [[0.0, 1.0]] * 2)
+    for miner in ("all", "hard", "semihard"):
+        loss = EMBEDDING_LOSSES["triplet"](2, 2, miner=miner, margin=1.9)
+        assert float(loss(embeddings, targets, torch.ones(4, 2))) == 0.0
+
+
+def test_pairs_that_may_be_alike_are_left_out() -> None:
+    targets = torch.tensor(
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    )
+    judged = torch.ones(5, 3)
+    judged[1, 0] = 0.0
+    alike, different = relations(targets, judged)
+    assert alike[0].tolist() == [False, False, True, False, False]
+    assert different[0].tolist() == [False, False, False, True, True]  # row 1 might sound as row 0 does
+    assert not different[3, 4]  # two silences are not two different sounds
+    assert not (alike & different).any()
+
+
+def test_margins_grow_with_family_and_genre() -> None:
+    targets, judged = torch.eye(3), torch.ones(3, 3)
+    margins = Margins(1.0, families=[[0, 1], [2]], family=0.5, genre=0.25)
+    expected = [[1.0, 1.0, 1.5], [1.0, 1.0, 1.5], [1.5, 1.5, 1.0]]
+    assert margins.matrix(targets, judged).tolist() == expected
+    by_genre = margins.matrix(targets, judged, torch.tensor([0, 1, -1]))
+    assert by_genre.tolist() == [[1.0, 1.25, 1.5], [1.25, 1.0, 1.5], [1.5, 1.5, 1.0]]
+
+
+def test_centre_loss_is_half_the_variance_at_the_means(rows) -> None:
+    embeddings, targets, judged = rows
+    loss = EMBEDDING_LOSSES["center"](DIM, CLASSES).double()
+    torch.testing.assert_close(loss(embeddings, targets, judged), 0.5 * embeddings.square().sum(dim=1).mean())
+    means = torch.stack([embeddings[c::3].mean(dim=0) for c in range(3)])
+    with torch.no_grad():
+        loss.centres[:3] = means
+    value = loss(embeddings, targets, judged)
+    torch.testing.assert_close(
+        value, 0.5 * (embeddings - means[torch.arange(ROWS) % 3]).square().sum(dim=1).mean()
+    )
+    value.backward()
+    assert loss.centres.grad.abs().max() < 1e-12  # the means are where the loss is least
+
+
+def test_distance_to_measured_centroids(rows) -> None:
+    embeddings, targets, judged = rows
+    loss = EMBEDDING_LOSSES["centroid"](DIM, CLASSES).double()
+    assert float(loss(embeddings, targets, judged)) == 0.0  # nothing measured yet
+    loss.measure(embeddings, targets, judged)
+    assert loss.measured.tolist() == [True, True, True, False]
+    at_centroids = loss.centroids[torch.arange(ROWS) % 3]
+    assert float(loss(3.0 * at_centroids, targets, judged)) == pytest.approx(0.0, abs=1e-12)
+    expected = 1 - functional.cosine_similarity(embeddings, at_centroids)
+    torch.testing.assert_close(loss(embeddings, targets, judged), expected.mean())
+    assert "centroids" in loss.state_dict()
+
+
+def test_an_objective_is_the_sum_of_its_terms(cells) -> None:
+    logits, targets, judged = cells
+    embeddings = torch.randn(ROWS, DIM, dtype=torch.float64)
+    objective = Objective(
+        ["bce", {"name": "focal", "gamma": 1.0, "weight": 0.5}, {"name": "arcface", "weight": 0.2}],
+        dim=DIM,
+        n_classes=CLASSES,
+        smoothing=0.1,
+    ).double()
+    arcface = objective.on_embeddings["arcface"]
+    expected = (
+        LOSSES["bce"](*cells, smoothing=0.1)
+        + 0.5 * LOSSES["focal"](*cells, gamma=1.0, smoothing=0.1)
+        + 0.2 * arcface(embeddings, targets, judged)
+    )
+    torch.testing.assert_close(objective(logits, targets, judged, embeddings=embeddings), expected)
+    assert list(objective.terms(logits, targets, judged, embeddings=embeddings)) == [
+        "bce",
+        "focal",
+        "arcface",
+    ]
+    assert len(list(objective.parameters())) == 1
+    with pytest.raises(UsageError, match="the loss 'arcface' needs embeddings"):
+        objective(logits, targets, judged)
+
+
+def test_an_objective_holds_its_positive_weights(cells) -> None:
+    objective = Objective(
+        {"name": "bce", "positive_weights": [1.0, 2.0, 3.0, 4.0]}, dim=DIM, n_classes=CLASSES
+    ).double()
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    torch.testing.assert_close(objective(*cells), LOSSES["bce"](*cells, positive_weights=weights))
+    assert "positive_weights_bce" in objective.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("terms", "error", "message"),
+    [
+        ("focla", UnknownName, r"unknown loss 'focla'\. Did you mean 'focal'\?"),
+        (
+            {"name": "focal", "gama": 1},
+            UnknownName,
+            r"unknown parameter 'gama' of this loss\. Did you mean 'gamma'",
+        ),
+        ([], UsageError, "at least one term"),
+        (["bce", "bce"], UsageError, "the loss 'bce' is named twice"),
+        ({"name": "triplet", "miner": "easy"}, UsageError, "miner='easy' must be one of all, hard, semihard"),
+        (
+            {"name": "centroid", "distance": "city"},
+            UsageError,
+            "distance='city' must be one of cosine, euclidean",
+        ),
+        ({"name": "arcface", "margin": 2.0}, ValueError, r"margin=2\.0 must lie in 0\.\.pi/2"),
+        ({"name": "supervised_contrastive", "temperature": 0}, ValueError, "temperature=0 must be positive"),
+    ],
+)
+def test_refusals_say_what_is_wrong(terms, error, message: str) -> None:
+    with pytest.raises(error, match=message):
+        Objective(terms, dim=DIM, n_classes=CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("focal", {"gamma": -1.0}, r"gamma=-1\.0 must be at least 0"),
+        ("focal", {"alpha": 2.0}, r"alpha=2\.0 must lie in 0\.\.1"),
+        ("asymmetric", {"margin": 1.0}, r"margin=1\.0 must lie in 0\.\.1"),
+        ("bce", {"smoothing": 1.5}, r"smoothing=1\.5 must lie in 0\.\.1"),
+        ("family", {"family_weight": -0.1}, r"family_weight=-0\.1 must be at least 0"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(cells, name: str, parameters: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LOSSES[name](*cells, **parameters)
+
+
+def test_a_loss_of_the_library_takes_many_labels(rows) -> None:
+    pytest.importorskip("pytorch_metric_learning")
+    from pytorch_metric_learning import losses
+
+    embeddings, targets, judged = rows
+    ours = EMBEDDING_LOSSES["metric_learning"](DIM, CLASSES, loss="ContrastiveLoss", neg_margin=0.7)
+    theirs = losses.ContrastiveLoss(neg_margin=0.7)
+    torch.testing.assert_close(ours(embeddings, targets, judged), theirs(embeddings, targets.argmax(dim=1)))
+    with pytest.raises(UnknownName, match=r"unknown loss 'ArcFaceLos'.*Did you mean 'ArcFaceLoss'\?"):
+        EMBEDDING_LOSSES["metric_learning"](DIM, CLASSES, loss="ArcFaceLos")
