@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sonoscope.data import manifest
+from sonoscope.data import labelmap, manifest
 from sonoscope.data.extract import Settings, extract, preview, record
 from sonoscope.data.extract.clipfile import ClipFile
 from sonoscope.errors import Locked, RunRefused, UsageError
@@ -164,6 +164,21 @@ def test_a_grown_specification_adds_and_rows_that_are_there_stay(tmp_path: Path,
     assert len(found) == 3 * 3 - 1 + 2 and found.label_map == ("a", "new")
     extract(specify(*entries, entry("3.wav", ["a", "new"], [0, 2])), out, SETTINGS)
     assert manifest.read(table) == found
+
+
+def test_what_was_written_into_the_label_map_stays_when_it_grows(tmp_path: Path, specify: Specify) -> None:
+    wav(tmp_path / "0.wav", 0, 6)
+    out = tmp_path / "out"
+    extract(specify(entry("0.wav", ["suona"], [0, 3])), out, SETTINGS)
+    text = (out / "labels.json").read_text()
+    (out / "labels.json").write_text(
+        text.replace('"suona"', '"suona", "name": "Suona", "synonyms": ["laba"]')
+    )
+    wav(tmp_path / "1.wav", 1, 6)
+    grown = specify(entry("0.wav", ["suona"], [0, 3]), entry("1.wav", ["dizi", "laba"], [0, 1]))
+    extract(grown, out, SETTINGS)
+    suona, dizi = labelmap.read(out / "labels.json")
+    assert (suona.name, suona.synonyms, dizi.id) == ("Suona", ("laba",), "dizi")
 
 
 def test_another_specification_or_other_settings_are_refused_with_the_differences(

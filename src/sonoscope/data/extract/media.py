@@ -50,7 +50,7 @@ class Media:
     """
 
     def __init__(self, base: Path, clips: Path, remap: Sequence[tuple[str, str]]) -> None:
-        self._folder, self._remap = base, remap
+        self._folder, self._remap = base.absolute(), remap
         self._clips = os.path.realpath(clips)
         self._tree = paths.Tree(base)
 

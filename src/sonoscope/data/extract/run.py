@@ -257,5 +257,6 @@ def _names(
     if there and not is_own:
         return Names(there), True
     named = dict.fromkeys(label for entry in wanted.entries for label in entry.labels)
-    kept = [] if overwrite else [label.id for label in there]
-    return Names([Label(name) for name in dict.fromkeys([*kept, *named])]), False
+    kept = Names(() if overwrite else there)
+    new = [Label(name) for name in named if kept.find(name) is None]
+    return Names([*kept.labels, *new]), False
