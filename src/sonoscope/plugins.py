@@ -30,6 +30,7 @@ GROUPS = {
     "backbone": "sonoscope.backbones",
     "head": "sonoscope.heads",
     "loss": "sonoscope.losses",
+    "augmentation": "sonoscope.augmentations",
     "feature": "sonoscope.features",
     "dataset": "sonoscope.datasets",
 }

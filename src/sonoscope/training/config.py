@@ -54,6 +54,8 @@ class Data:
     task : {"multilabel", "multiclass"}
     by : str
         The column that no split may cut.
+    train_where, test_where : str, optional
+        ``column=value,value``: the only rows to train and validate on, and the rows to test on (such as one fold).
     validation_share, test_share : float
         Of the seconds.
     folds, fold : int
@@ -70,6 +72,10 @@ class Data:
         At most so many rows.
     share : float
         Of the training rows, by whole groups.
+    split_seed : int
+        Of the split alone: seeds of the training leave it as it is.
+    folder : str, optional
+        Where the prepared sound is kept; default: ``data`` in the run's folder.
     """
 
     train: tuple[str, ...] = ()
@@ -78,6 +84,8 @@ class Data:
     labels: str | None = None
     task: str = "multilabel"
     by: str = "group"
+    train_where: str | None = None
+    test_where: str | None = None
     validation_share: float = 0.15
     test_share: float = 0.15
     folds: int = 0
@@ -89,6 +97,8 @@ class Data:
     max_samples: int | None = None
     max_test_samples: int | None = None
     share: float = 1.0
+    split_seed: int = 0
+    folder: str | None = None
 
     def check(self) -> None:
         _one_of("data.task", self.task, ("multilabel", "multiclass"))
@@ -110,12 +120,14 @@ class Data:
 class Net:
     """Backbone and head, by name with their parameters, and what their weights begin with.
 
+    ``normalise`` is ``level+shape``, ``level`` or ``none`` (:class:`sonoscope.networks.build.Network`).
     ``init_from`` is a bundle, or a checkpoint of this program or of the backbone's publisher; ``adapters`` are put
     between frozen layers (:mod:`sonoscope.training.adapters`).
     """
 
     backbone: Part = field(default_factory=lambda: {"name": "valid_cnn"})
     head: Part = field(default_factory=lambda: {"name": "framewise_attention"})
+    normalise: str = "level+shape"
     init_from: str | None = None
     adapters: Part | None = None
 

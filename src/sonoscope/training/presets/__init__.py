@@ -63,7 +63,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     for key, value in above.items():
         old = found.get(key)
         joined = isinstance(old, Mapping) and isinstance(value, Mapping) and "name" not in {*old, *value}
-        found[key] = merged(old, value) if joined else value
+        found[key] = merged(old, value) if joined else value  # type: ignore[arg-type]
     return found
 
 

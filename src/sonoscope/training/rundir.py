@@ -1,0 +1,117 @@
+"""A run's folder: what a training leaves behind, written and read without torch.
+
+=======================  ========================================================================================
+``config.yaml``          the whole configuration as it was resolved
+``manifest.csv``         every row, its part and its labels (with ``labels.json``); ``split.json`` the certificate
+``history.csv``          an epoch a line
+``metrics.json``         figures of the test part with 95 % intervals, of each label, and what the run cost
+``validation.npz``,
+``test.npz``             truth and scores of each clip
+``best.ckpt``, ``last.ckpt``
+                         to go on from
+``bundle/``              the model
+``bad_rows.csv``         rows that could not be used
+=======================  ========================================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope.data.table import put
+from sonoscope.errors import UsageError
+from sonoscope.evaluation import bootstrap, tagging
+from sonoscope.evaluation.tagging import Answers
+from sonoscope.training import config as configs
+from sonoscope.training.config import Config
+
+CONFIG, HISTORY, METRICS, MANIFEST, SPLIT = (
+    "config.yaml",
+    "history.csv",
+    "metrics.json",
+    "manifest.csv",
+    "split.json",
+)
+BUNDLE, BEST, LAST = "bundle", "best.ckpt", "last.ckpt"
+#: Draws of the bootstrap for figures that rank all clips.
+DRAWS = 400
+#: Figures that get an interval.
+INTERVALS = ("map", "micro_f1", "macro_f1", "top1", "macro_top1", "hamming")
+
+
+def write_config(folder: Path, config: Config) -> None:
+    put(folder / CONFIG, config.to_yaml().encode())
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of a run. Raises ``UsageError`` if the folder is none."""
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"{folder} is no folder of a training: it holds no {CONFIG}")
+    return configs.from_dict(configs.plain(folder / CONFIG))
+
+
+def write_answers(path: Path, answers: Answers) -> None:
+    """Truth and scores of clips, compressed."""
+    np.savez_compressed(
+        path,
+        truth=answers.truth.astype(np.float32),
+        known=answers.known,
+        scores=answers.scores.astype(np.float32),
+        labels=np.array(answers.labels),
+        groups=np.array(answers.groups),
+        names=np.array(answers.names),
+    )
+
+
+def read_answers(path: Path) -> Answers:
+    """What :func:`write_answers` wrote. Raises ``UsageError`` if it is not there."""
+    if not path.is_file():
+        raise UsageError(f"{path} is not there: has the run finished?")
+    with np.load(path, allow_pickle=False) as held:
+        return Answers(
+            held["truth"], held["known"], held["scores"],
+            *(tuple(str(v) for v in held[key]) for key in ("labels", "groups", "names")),
+        )  # fmt: skip
+
+
+def figures(answers: Answers, thresholds: np.ndarray, *, draws: int = DRAWS) -> dict[str, Any]:
+    """All figures of a set of clips: at 0.5, at ``thresholds`` fitted elsewhere, intervals, and for each label."""
+    found: dict[str, Any] = {"fixed": _numbers(tagging.measured(answers, 0.5))}
+    found["fitted"] = _numbers(tagging.measured(answers, thresholds))
+    samples: dict[str, list[float]] = {name: [] for name in INTERVALS}
+    for rows in bootstrap.draws_of(answers.groups, draws):
+        drawn = tagging.measured(answers.take(rows), thresholds)
+        for name in INTERVALS:
+            samples[name].append(drawn[name])
+    found["interval_95"] = {name: _numbers(bootstrap.interval(values)) for name, values in samples.items()}
+    found["labels"] = {name: _numbers(row) for name, row in tagging.per_label(answers, thresholds).items()}
+    found["groups"] = len(set(answers.groups))
+    return found
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    put(folder / METRICS, (json.dumps(metrics, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The figures of a run. Raises ``UsageError`` if it has not finished."""
+    path = folder / METRICS
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no {METRICS}: the run has not finished. Go on with --resume.")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _numbers(values: Any) -> Any:
+    """Four decimals; what could not be measured is null, since JSON knows no NaN."""
+    if isinstance(values, Mapping):
+        return {name: _numbers(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_numbers(value) for value in values]
+    return None if not math.isfinite(values) else round(float(values), 4)

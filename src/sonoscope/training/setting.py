@@ -1,0 +1,231 @@
+"""Everything of a training but the fitting: data, network, loaders, made from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from sonoscope import features
+from sonoscope.data.shards.feed import Feed
+from sonoscope.errors import UsageError
+from sonoscope.features import Feature
+from sonoscope.networks import checkpoints
+from sonoscope.networks.backbones.masking import frame_mask
+from sonoscope.networks.build import Network
+from sonoscope.training import prepare, rundir
+from sonoscope.training.config import Config
+from sonoscope.training.frontend import Frontend
+from sonoscope.training.loader import All, Drawn, Whole, loader
+from sonoscope.training.prepare import TRAIN, Prepared
+
+#: Batches that mean and standard deviation are taken from.
+STATISTICS_BATCHES = 32
+#: A bin that hardly changes is not blown up.
+LEAST_STD = 1e-2
+
+Say = Callable[[str], None]
+
+
+class Setting:
+    """Everything of a training but the fitting: data, network, loaders."""
+
+    def __init__(self, config: Config, folder: Path, *, quick: bool, say: Say) -> None:
+        self.config, self.folder, self.say = config, folder, say
+        self.feature = feature_of(config)
+        rate = rate_of(config, self.feature)
+        place = Path(config.data.folder) if config.data.folder else folder / "data"
+        self.data: Prepared = prepare.prepare(config.data, place, rate, quick=quick)
+        self.rate = rate
+        seconds = config.data.window_s
+        self.window = None if seconds is None else round(seconds * rate)
+        torch.manual_seed(config.training.seed)
+        self.network = network_of(config, self.feature, len(self.data.labels))
+        self.frames = self._frames()
+        on_device = config.feature_on == "device" or self.network.takes_samples
+        self.loader_feature = None if on_device else self.feature
+        shown = self.feature if on_device and not self.network.takes_samples else None
+        self.frontend = Frontend(shown, self.window, self.frames if shown is not None else None)
+
+    def _frames(self) -> int | None:
+        """Rows of a window: those centred in it, and for a network that is shown whole windows the one on its end."""
+        if self.window is None or self.feature is None:
+            return None
+        hop = self.feature.hop_samples
+        if self.network.poolable and self.feature.streamable:
+            if self.window % hop:
+                nearest = max(round(self.window / hop), 1) * hop / self.rate
+                raise UsageError(
+                    f"data.window_s={self.window / self.rate:g} must be a multiple of the feature's hop of "
+                    f"{hop / self.rate:g} s for this backbone, such as {nearest:g}"
+                )
+            return self.window // hop
+        return 1 + self.window // hop
+
+    def feed(self, part: str, *, seed: int = 0) -> Feed:
+        """Windows of a part."""
+        assert self.window is not None
+        training = self.config.training
+        balance = ("labels",) if part == TRAIN and self.config.data.sampler == "balanced" else ()
+        computed: dict[str, Any] = {"margins": (self.frontend.before, self.frontend.after)}
+        if self.loader_feature is not None:
+            computed = {"feature": self.loader_feature, "frames": self.frames}
+        return Feed(
+            self.data.shards, self.data.labels, window=self.window, batch_size=training.batch_size, seed=seed,
+            split=part, balance=balance, **computed,
+        )  # fmt: skip
+
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        limit = self.config.training.epoch_batches
+        if self.window is None:
+            count = Whole(self.data.shards, self.data.labels, TRAIN, self.config.training.batch_size).steps
+            return count if limit is None else min(limit, count)
+        rows = np.array([row.split == TRAIN for row in self.data.shards.rows])
+        windows = int(np.maximum(self.data.shards.lengths[rows] // self.window, 1).sum())
+        return limit or max(windows // self.config.training.batch_size, 1)
+
+    def train_loader(self, rank: int = 0, world: int = 1) -> DataLoader:
+        """Batches to learn from; the same for the same seed and epoch."""
+        training = self.config.training
+        if self.window is None:
+            clips = Whole(
+                self.data.shards, self.data.labels, TRAIN, training.batch_size, seed=training.seed,
+                longest=self.longest(), rank=rank, world=world,
+            )  # fmt: skip
+            return loader(clips, training.loader_workers)
+        drawn = Drawn(self.feed(TRAIN, seed=training.seed), self.steps_per_epoch(), rank, world)
+        return loader(drawn, training.loader_workers)
+
+    def loader_of(self, part: str) -> DataLoader:
+        """All windows, or whole clips, of a part in order."""
+        data = self.config.data
+        if self.window is None:
+            clips = Whole(
+                self.data.shards,
+                self.data.labels,
+                part,
+                self.config.training.batch_size,
+                longest=self.longest(),
+            )
+            return loader(clips)
+        hop = None if data.hop_s is None else round(data.hop_s * self.rate)
+        return loader(All(self.feed(part), hop))
+
+    def longest(self) -> int | None:
+        """Samples that the backbone takes at most of a whole clip."""
+        most = self.network.backbone.wants.longest
+        if most is None:
+            return None
+        return (
+            most
+            if self.feature is None or self.network.takes_samples
+            else (most - 1) * self.feature.hop_samples
+        )
+
+    def has(self, part: str) -> bool:
+        """Whether there is a recording of a part."""
+        return any(row.split == part for row in self.data.shards.rows)
+
+    def normalise(self) -> None:
+        """Give the network mean and standard deviation of its rows, over batches of the training part."""
+        if self.network.takes_samples or self.network.normalise == "none":
+            return
+        total, squares, count = 0.0, 0.0, 0
+        for number, batch in enumerate(self.train_loader()):
+            if number == STATISTICS_BATCHES:
+                break
+            rows, lengths = batch.samples, None
+            if rows.ndim == 2:
+                rows, lengths = self.frontend(rows, None if self.window else batch.lengths)
+            flat = rows.flatten(0, 1) if lengths is None else rows[frame_mask(lengths, rows.shape[1])]
+            flat = flat.double()
+            total, squares = total + flat.sum(dim=0), squares + flat.square().sum(dim=0)
+            count += len(flat)
+        mean = cast(torch.Tensor, total) / count
+        std = (cast(torch.Tensor, squares) / count - mean.square()).clamp(min=LEAST_STD**2).sqrt()
+        self.network.set_normalisation(mean.numpy(), std.numpy())
+
+    def class_weights(self) -> torch.Tensor | None:
+        """Inverse to how many training rows have a label, with a mean of 1."""
+        if not self.config.training.class_weights:
+            return None
+        learned = replace(
+            self.data.shards.manifest, rows=tuple(r for r in self.data.shards.rows if r.split == TRAIN)
+        )
+        counts = learned.targets(self.data.labels)[0].sum(axis=0)
+        weights = 1.0 / np.maximum(counts, 1.0)
+        return torch.as_tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+def feature_of(config: Config) -> Feature | None:
+    """The feature of a configuration: one, or several as channels; None where samples go in.
+
+    Raises
+    ------
+    UnknownName, UsageError
+        If a feature or a parameter is unknown, or several do not share rate and hop.
+    """
+    specs = [dict(spec) for spec in config.features]
+    if [spec["name"] for spec in specs] == ["samples"]:
+        return None
+    spec = specs[0] if len(specs) == 1 else {"name": "channels", "features": specs}
+    try:
+        return features.from_dict(spec)
+    except ValueError as error:
+        raise UsageError(f"features: {error}") from None
+
+
+def rate_of(config: Config, feature: Feature | None) -> int:
+    """Hz of the samples that are prepared."""
+    if feature is not None:
+        return feature.sample_rate
+    return int(config.features[0].get("sample_rate", 16_000))
+
+
+def network_of(config: Config, feature: Feature | None, n_classes: int) -> Network:
+    """The network of a configuration, with the weights that it begins with.
+
+    Raises
+    ------
+    UsageError
+        If backbone and feature do not go together; says why.
+    """
+    parts = (1,) if feature is None else feature.parts
+    normalise = config.network.normalise
+    if feature is None or (len(parts) > 1 and normalise == "level+shape"):
+        normalise = "level"
+    try:
+        network = Network(
+            sum(parts), n_classes, backbone=config.network.backbone, head=config.network.head,
+            normalise=normalise, parts=parts,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UsageError(f"network: {error}") from None
+    if network.takes_samples != (feature is None):
+        wanted = "samples (features: samples)" if network.takes_samples else "a feature"
+        raise UsageError(f"the backbone {config.network.backbone['name']!r} takes {wanted}")
+    return network
+
+
+def begin_with(network: Network, wish: str, say: Say) -> None:
+    """Take the weights of a run, a bundle or a checkpoint; what does not fit is said and stays as initialised.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or not one fits.
+    """
+    place = Path(wish)
+    if place.is_dir():
+        inner = place / rundir.BUNDLE if (place / rundir.BUNDLE).is_dir() else place
+        place = inner / "model.safetensors"
+    report = checkpoints.load_weights(network, place, strict=False)
+    if not report.loaded:
+        raise UsageError(f"{wish}: not one of its weights fits this network.\n{report.text()}")
+    say(report.text())

@@ -1,0 +1,189 @@
+"""The Lightning module: a batch of samples through augmentation, features and network to a loss, and validation."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, cast
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from sonoscope.evaluation import tagging
+from sonoscope.evaluation.tagging import Answers
+from sonoscope.networks.build import Network
+from sonoscope.training import phases
+from sonoscope.training.augment import Changed, RowsChanged
+from sonoscope.training.batch import Batch, Rows
+from sonoscope.training.config import Config
+from sonoscope.training.frontend import Frontend
+from sonoscope.training.losses.objective import Objective
+
+
+def moving_average(
+    decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
+) -> torch.Tensor:
+    """One step of a moving average; it forgets faster while young, so that the start leaves no trace."""
+    if not averaged.is_floating_point():
+        return current
+    weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
+    return averaged + (1.0 - weight) * (current - averaged)
+
+
+class Task(lightning.LightningModule):
+    """A network on windows with weak labels.
+
+    Parameters
+    ----------
+    network, frontend, objective
+    config : Config
+    steps_per_epoch : int
+    labels : tuple of str
+    groups, names : tuple of str
+        Of the validation clips, by number.
+    augment, augment_rows : callable, optional
+        Of the samples of a batch, and of the rows computed from them; training only.
+    class_weights : Tensor of shape (classes,), optional
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        frontend: Frontend,
+        objective: Objective,
+        config: Config,
+        *,
+        steps_per_epoch: int,
+        labels: tuple[str, ...],
+        groups: tuple[str, ...],
+        names: tuple[str, ...],
+        augment: Changed | None = None,
+        augment_rows: RowsChanged | None = None,
+        class_weights: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.frontend, self.objective = network, frontend, objective
+        self.config, self.labels = config, labels
+        self.plan = phases.Plan(config.training, steps_per_epoch)
+        self.augment, self.augment_rows = augment, augment_rows
+        self.weights: torch.Tensor | None
+        self.register_buffer("weights", class_weights, persistent=False)
+        decay = config.training.average
+        self.averaged = (
+            None
+            if decay is None
+            else AveragedModel(network, avg_fn=partial(moving_average, decay), use_buffers=True)
+        )
+        self._groups, self._names = groups, names
+        self._said: list[tuple[np.ndarray, ...]] = []
+
+    @property
+    def best(self) -> Network:
+        """The network that is judged and kept: the averaged one where weights are averaged."""
+        return self.network if self.averaged is None else self.averaged.module  # type: ignore[return-value]
+
+    # ---- a batch -------------------------------------------------------------------------------------------
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Rows:
+        """Augment and compute features where the batch now is; normalisation follows in the network."""
+        batch = Batch(*batch)
+        learning = self.trainer.training
+        if learning and self.augment is not None:
+            batch = self.augment(batch, self._chance(1))
+        if batch.samples.ndim == 3:  # the feed has computed features already
+            rows, lengths = batch.samples, None
+        else:
+            whole = batch.samples.shape[1] - self.frontend.before - self.frontend.after
+            equal = bool((batch.lengths == whole).all())
+            rows, lengths = self.frontend(batch.samples, None if equal else batch.lengths)
+        if learning and self.augment_rows is not None:
+            rows = self.augment_rows(rows, self._chance(2))
+        return Rows(rows, lengths, batch.targets, batch.judged, batch.clips)
+
+    def _chance(self, stream: int) -> torch.Generator:
+        """Random numbers of this step alone, so that a training that goes on draws what it would have drawn."""
+        numbers = self.config.training.seed, self.trainer.global_step, self.global_rank, stream
+        return torch.Generator().manual_seed(hash(numbers) & (1 << 62) - 1)
+
+    def training_step(self, batch: Rows, _: int) -> torch.Tensor:
+        logits, embeddings = self.network.answers(batch.rows, batch.lengths)
+        loss = self.objective(
+            logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights
+        )
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        return loss
+
+    def on_train_epoch_start(self) -> None:
+        phases.apply(self.network, self.plan.at(self.current_epoch).phase)
+        phases.hold_still(self.network)
+
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        """Step, then average: at once, so that no checkpoint has one without the other."""
+        super().optimizer_step(*arguments, **named)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer, schedule = phases.optimizer(
+            self.network, self.objective.parameters(), self.plan, self.config.training
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ---- validation and test -------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Rows, _: int) -> None:
+        logits, embeddings = self.best.answers(batch.rows, batch.lengths)
+        loss = self.objective(
+            logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights
+        )
+        self.log("val_loss", loss, batch_size=len(batch.rows), sync_dist=True)
+        kept = (batch.clips, logits.float(), batch.targets, batch.judged)
+        self._said.append(tuple(self._of_all(part) for part in kept))
+
+    def _of_all(self, part: torch.Tensor) -> np.ndarray:
+        """The rows of all processes that train together, (rows, …)."""
+        gathered = cast(torch.Tensor, self.all_gather(part))
+        return gathered.flatten(0, gathered.ndim - part.ndim).cpu().numpy()
+
+    def on_validation_epoch_end(self) -> None:
+        answers = self.answers()
+        if answers is not None:
+            found = tagging.measured(answers, 0.5)
+            self.log_dict({f"val_{name}": value for name, value in found.items() if np.isfinite(value)})
+
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        """Answers are taken with :meth:`answers` by whoever tests."""
+
+    def on_validation_epoch_start(self) -> None:
+        self._said.clear()
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def answers(self, *, logits: bool = False) -> Answers | None:
+        """What was said of each clip since validation or test began: the mean over its windows.
+
+        Probabilities (or with ``logits`` the logits) in the order of clips' numbers; None where nothing was said.
+        """
+        if not self._said:
+            return None
+        clips, said, targets, judged = (np.concatenate(column) for column in zip(*self._said, strict=True))
+        numbers, place, counts = np.unique(clips, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(numbers), said.shape[1]))
+        np.add.at(sums, place, said)
+        mean = sums / counts[:, None]
+        first = np.unique(place, return_index=True)[1]
+        softmax = self.config.data.task == "multiclass" and not logits
+        scores = mean if logits else _softmax(mean) if softmax else 1.0 / (1.0 + np.exp(-mean))
+        return Answers(
+            targets[first], judged[first] > 0, scores, self.labels,
+            tuple(self._groups[k] for k in numbers), tuple(self._names[k] for k in numbers),
+        )  # fmt: skip
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,84 @@
+"""How a training is watched and stopped: history, a line an epoch, and Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from sonoscope.errors import Stopped
+
+Say = Callable[[str], None]
+
+
+class Watch(Callback):
+    """Writes ``history.csv``, an epoch a line, and says how it goes."""
+
+    def __init__(self, path: Path, say: Say, going_on: bool) -> None:
+        self.path, self.say, self._began = path, say, time.process_time()
+        self._columns: list[str] = []
+        if not going_on:
+            self.path.unlink(missing_ok=True)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "cpu_s": round(time.process_time() - self._began, 1),
+            **{name: round(value, 6) for name, value in sorted(found.items())},
+        }
+        self._write(row, trainer.current_epoch)
+        shown = "  ".join(
+            f"{name} {found[name]:.3f}"
+            for name in ("loss", "val_loss", "val_map", "val_micro_f1")
+            if name in found
+        )
+        self.say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {shown}")
+
+    def _write(self, row: dict[str, float], epoch: int) -> None:
+        lines = list(csv.DictReader(self.path.open(newline=""))) if self.path.is_file() else []
+        kept = [line for line in lines if int(line["epoch"]) <= epoch]
+        columns = list(dict.fromkeys([*(kept[0] if kept else ()), *row]))
+        with open(self.path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+            writer.writeheader()
+            writer.writerows([*kept, row])
+
+
+@contextmanager
+def interruptible(trainer: lightning.Trainer, say: Say) -> Iterator[list[bool]]:
+    """Ctrl-C once ends the training after the batch at hand, and what follows is done; twice stops at once.
+
+    Yields a list that is empty as long as nobody interrupted.
+
+    Raises
+    ------
+    Stopped
+        After the second interruption.
+    """
+    times: list[bool] = []
+
+    def heard(_number: int, _frame: FrameType | None) -> None:
+        times.append(True)
+        if len(times) > 1:
+            raise Stopped("interrupted twice: nothing more was done. --resume goes on from the last epoch.")
+        say("interrupted: it ends here and is tested now; once more stops at once")
+        trainer.should_stop = True
+
+    try:
+        before = signal.signal(signal.SIGINT, heard)
+    except ValueError:  # not in the main thread, where nobody presses Ctrl-C
+        yield times
+        return
+    try:
+        yield times
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,246 @@
+"""Trainings from a folder of sounds to a bundle: what is left, that it goes on, and that only what should learns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+import sonoscope  # noqa: E402
+from sonoscope.errors import UsageError  # noqa: E402
+from sonoscope.training import phases, rundir  # noqa: E402
+from sonoscope.training.config import Config, compose  # noqa: E402
+from sonoscope.training.engine import fit  # noqa: E402
+from sonoscope.training.setting import Setting  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+RATE = 8000
+TONES = {"low": 220.0, "middle": 700.0, "high": 2200.0}
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each of three classes; clips of six recordists, whom ``manifest.csv`` names."""
+    root = tmp_path_factory.mktemp("sounds")
+    rng = np.random.default_rng(4)
+    lines = ["path,labels,group"]
+    for label, hertz in TONES.items():
+        (root / label).mkdir()
+        for number in range(12):
+            time = np.arange(int(RATE * rng.uniform(1.1, 1.9))) / RATE
+            tone = np.sin(2 * np.pi * hertz * rng.uniform(0.95, 1.05) * time)
+            sound = 0.2 * tone + 0.02 * rng.standard_normal(time.size)
+            soundfile.write(root / label / f"{number}.wav", sound.astype(np.float32), RATE)
+            lines.append(f"{label}/{number}.wav,{label},recordist{number % 6}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def configured(sounds: Path, *words: str) -> Config:
+    return compose(
+        {
+            "name": "tones",
+            "data": {"train": [str(sounds)], "window_s": 1.0, "validation_share": 0.2, "test_share": 0.2},
+            "features": [{"name": "logmel", "sample_rate": RATE, "n_fft": 512, "hop_samples": 200, "n_mels": 24,
+                          "f_min_hz": 50.0, "f_max_hz": 4000.0}],
+            "network": {"backbone": {"name": "valid_cnn", "width": 0.25, "dim": 16}},
+            "training": {"epochs": 4, "epoch_batches": 6, "batch_size": 8, "learning_rate": 0.01},
+        },
+        words,
+    )  # fmt: skip
+
+
+SMALL_CNN = ("network.backbone=small_cnn", "network.backbone.stages=[8, 8]", "network.head=linear")
+
+
+@pytest.fixture(scope="module")
+def run(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tones"
+    fit(configured(sounds), folder, say=lambda _: None)
+    return folder
+
+
+def test_it_learns_and_leaves_all_that_was_promised(run: Path, sounds: Path):
+    metrics = rundir.read_metrics(run)
+    assert metrics["fitted"]["map"] > 0.95 and metrics["fitted"]["clips"] >= 3
+    assert metrics["certificate"].startswith("groups shared: 0")
+    assert rundir.read_config(run) == configured(sounds)
+    history = (run / "history.csv").read_text().splitlines()
+    assert len(history) == 5 and history[0].startswith("epoch,learning_rate,cpu_s")
+    answers = rundir.read_answers(run / "test.npz")
+    assert answers.scores.shape == (metrics["fitted"]["clips"], 3)
+    for name in ("manifest.csv", "split.json", "best.ckpt", "last.ckpt", "bundle/README.md"):
+        assert (run / name).is_file(), name
+    assert json.loads((run / "metrics.json").read_text())["interval_95"]["map"][0] <= metrics["fitted"]["map"]
+
+
+def test_the_parts_share_no_recordist(run: Path):
+    from sonoscope.data import manifest
+
+    rows = manifest.read(run / "manifest.csv").rows
+    of = {part: {row.group for row in rows if row.split == part} for part in ("train", "val", "test")}
+    assert all(of.values())
+    assert not of["train"] & of["val"] and not of["train"] & of["test"] and not of["val"] & of["test"]
+
+
+def test_the_bundle_analyses_without_torch_what_it_was_trained_on(run: Path, sounds: Path):
+    model = sonoscope.load(run / "bundle")
+    for label in TONES:
+        result = model.analyze(sounds / label / "0.wav")
+        assert result.scores.probabilities.mean(axis=0).argmax() == sorted(TONES).index(label)
+
+
+@pytest.mark.parametrize("words", [(), SMALL_CNN], ids=["valid", "padded"])
+def test_what_is_trained_is_what_is_run(run: Path, sounds: Path, tmp_path: Path, words: tuple[str, ...]):
+    """Validation in torch and the bundle in ONNX Runtime give the same scores for the same clips."""
+    folder = run
+    if words:
+        folder = tmp_path / "run"
+        fit(configured(sounds, "training.epochs=1", *words), folder, say=lambda _: None)
+    answers = rundir.read_answers(folder / "test.npz")
+    model = sonoscope.load(folder / "bundle")
+    for name, expected in zip(answers.names, answers.scores, strict=True):
+        path = name.rpartition("@")[0]
+        scores = model.analyze(sounds / path, hop=1.0).scores
+        logits = scores.logits.mean(axis=0)
+        slope, offset = model.bundle.calibration.T
+        np.testing.assert_allclose(1 / (1 + np.exp(-(slope * logits + offset))), expected, atol=5e-3)
+
+
+def test_it_goes_on_where_it_was_to_the_same_weights(sounds: Path, tmp_path: Path, monkeypatch):
+    whole = tmp_path / "whole"
+    fit(configured(sounds), whole, say=lambda _: None)
+    from sonoscope.training import watch
+
+    class Cut(Exception):
+        pass
+
+    original = watch.Watch.on_train_epoch_end
+
+    def cut(self, trainer, module):
+        if trainer.current_epoch == 2:
+            raise Cut
+        original(self, trainer, module)
+
+    parts = tmp_path / "parts"
+    with monkeypatch.context() as patched:
+        patched.setattr(watch.Watch, "on_train_epoch_end", cut)
+        with pytest.raises(Cut):
+            fit(configured(sounds), parts, say=lambda _: None)
+    fit(configured(sounds), parts, resume=True, say=lambda _: None)
+    one, other = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (whole, parts))
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+    assert len((parts / "history.csv").read_text().splitlines()) == 5
+
+
+def test_a_folder_with_another_run_is_refused(run: Path, sounds: Path):
+    with pytest.raises(UsageError, match="holds a training already"):
+        fit(configured(sounds), run)
+    with pytest.raises(UsageError, match="another configuration"):
+        fit(configured(sounds, "training.epochs=9"), run, resume=True)
+
+
+def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_path: Path):
+    """Head first, then everything from a named layer on: frozen weights stay bit for bit, running means too."""
+    words = (
+        "training.phases=[{epochs: 1, train: head, learning_rate: 0.01}, {train: from conv4, layer_decay: 0.5}]",
+        "training.epochs=2", "training.learning_rate=0.002", "training.warm_up=0",
+    )  # fmt: skip
+    folder = tmp_path / "run"
+    seen: list[dict[str, torch.Tensor]] = []
+    rates: list[dict[str, float]] = []
+    from sonoscope.training import watch
+
+    class Spy(watch.Watch):
+        def on_train_start(self, trainer, module):
+            seen.append({k: v.clone() for k, v in module.network.state_dict().items()})
+
+        def on_train_batch_start(self, trainer, module, batch, number):
+            rates.append({g["name"]: g["lr"] for g in trainer.optimizers[0].param_groups})
+
+        def on_train_epoch_end(self, trainer, module):
+            seen.append({k: v.clone() for k, v in module.network.state_dict().items()})
+
+    import sonoscope.training.engine as engine
+
+    original, engine.Watch = engine.Watch, Spy
+    try:
+        fit(configured(sounds, *words), folder, say=lambda _: None)
+    finally:
+        engine.Watch = original
+    start, after_head, end = seen
+    layer_of = {}
+    setting = Setting(configured(sounds, *words), tmp_path / "again", quick=False, say=lambda _: None)
+    named = dict(setting.network.named_parameters())
+    for layer, parameters in setting.network.backbone.groups().items():
+        for name, parameter in named.items():
+            if any(parameter is p for p in parameters):
+                layer_of[name] = layer
+    moved = {name: not torch.equal(start[name], after_head[name]) for name in start}
+    assert all(moved[name] == name.startswith("head.") for name in named)
+    assert not any(moved[name] for name in start if "running" in name)
+    frozen = [name for name in named if layer_of.get(name) in ("conv1", "conv2", "conv3")]
+    learning = [name for name in named if name not in frozen and not name.startswith("head.attention")]
+    assert frozen and all(torch.equal(start[name], end[name]) for name in frozen)
+    assert all(not torch.equal(after_head[name], end[name]) for name in learning)
+    first, second = rates[0], rates[6]
+    assert first["head 0.01"] == pytest.approx(0.01) and second["head 0.01"] == pytest.approx(0.002)
+    assert {first[name] for name in first if name.startswith(("conv", "embed"))} == {0.0}
+    assert second["embed 0.01"] == pytest.approx(0.001) and second["conv6 0.01"] == pytest.approx(0.0005)
+    assert second["conv3 0.01"] == 0.0
+
+
+def test_an_unknown_layer_names_those_there_are(sounds: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="unknown layer 'conv9'.*conv1, conv2"):
+        fit(configured(sounds, "training.phases=[{train: from conv9}]"), tmp_path / "run", say=lambda _: None)
+
+
+def test_phases_add_up():
+    with pytest.raises(UsageError, match="last 3 epochs, training.epochs=2"):
+        phases.Plan(compose({}, ["training.epochs=2", "training.phases=[{epochs: 3}]"]).training, 5)
+
+
+@pytest.mark.parametrize("name", ["cosine", "one-cycle", "multi-step", "constant"])
+def test_schedules_are_theirs(name: str):
+    training = compose(
+        {}, [f"training.schedule={name}", "training.epochs=10", "training.milestones=[4, 8]", "training.warm_up=0.1",
+             "training.learning_rate=1.0"]
+    ).training  # fmt: skip
+    plan = phases.Plan(training, 10)
+    rates = [plan.rate(step, None, 3) for step in range(100)]
+    assert max(rates) == pytest.approx(1.0, abs=0.02) and rates[0] < 0.2
+    if name == "cosine":
+        parameter = torch.nn.Parameter(torch.zeros(1))
+        reference = torch.optim.lr_scheduler.CosineAnnealingLR(torch.optim.SGD([parameter], lr=1.0), T_max=90)
+        for step in range(10, 100):
+            assert rates[step] == pytest.approx(reference.get_last_lr()[0], abs=1e-6)
+            reference.optimizer.step()
+            reference.step()
+    elif name == "multi-step":
+        assert (rates[39], rates[40], rates[79], rates[80]) == (1.0, *map(pytest.approx, (0.1, 0.1, 0.01)))
+    elif name == "constant":
+        assert set(rates[10:]) == {1.0}
+    else:
+        assert rates[0] == pytest.approx(1 / 25) and rates[-1] < 0.001
+
+
+def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(sounds: Path, tmp_path: Path):
+    words = ("data.window_s=null", "network.backbone=crnn", "network.head=linear", "training.epochs=1")
+    config = configured(sounds, *words)
+    setting = Setting(config, tmp_path / "run", quick=False, say=lambda _: None)
+    setting.network.eval()
+    batch = next(iter(setting.loader_of("train")))
+    assert len(set(batch.lengths.tolist())) > 1
+    rows, lengths = setting.frontend(batch.samples, batch.lengths)
+    together = setting.network.window_logits(rows, lengths)
+    for k, length in enumerate(batch.lengths.tolist()):
+        alone, _ = setting.frontend(batch.samples[k : k + 1, :length])
+        torch.testing.assert_close(setting.network.window_logits(alone)[0], together[k], atol=1e-4, rtol=1e-4)
