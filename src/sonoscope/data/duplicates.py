@@ -319,14 +319,18 @@ def similarity(first: np.ndarray, second: np.ndarray, offset: int) -> tuple[floa
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, offset: int, shared: int) -> tuple[float, float, int] | None:
-    norm = np.sqrt(np.dot(a, a) * np.dot(b, b))
-    if norm == 0:
-        return None
     reach, finer = 2 * HOP, 4
     n = 1 << (a.size + reach - 1).bit_length()
-    spectrum = np.fft.rfft(a, n) * np.conj(np.fft.rfft(b, n))
     # Of a lag between samples, no more than the band that resampling leaves alone.
-    spectrum[int(0.85 * spectrum.size) :] = 0
+    kept = int(0.85 * (n // 2 + 1))
+    one, two = np.fft.rfft(a, n)[:kept], np.fft.rfft(b, n)[:kept]
+    # Parseval, with the bins that a real signal has twice: the value at lag 0 of the correlation of a with itself.
+    power = [(2 * np.vdot(s, s).real - abs(s[0]) ** 2) / n for s in (one, two)]
+    norm = float(np.sqrt(power[0] * power[1]))
+    if norm == 0:
+        return None
+    spectrum = np.zeros(n // 2 + 1, dtype=np.complex128)
+    spectrum[:kept] = one * np.conj(two)
     coarse = np.fft.irfft(spectrum, n)
     if max(coarse[: reach + 1].max(), coarse[-reach:].max()) < PROMISING * norm:
         return None

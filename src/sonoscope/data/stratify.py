@@ -1,8 +1,9 @@
 """Sharing out groups so that every part gets its share of every label: iterative stratification with groups.
 
 After Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, ECML PKDD 2011: the label of which
-least is left is dealt with first, and what has it goes to the part that is furthest from its share of it. What is
-dealt here are groups, which cannot be cut and weigh what their rows last, the heaviest first. Then single groups are
+least is left is dealt with first, and what has it goes to the part that is furthest from its share of it, here in
+proportion to that share. What is dealt are groups, which cannot be cut and weigh what their rows last, the heaviest
+first. Then single groups are
 moved, or two exchanged, as long as that brings the parts nearer to their shares, since a greedy deal of a few large
 groups seldom ends well. Of several deals, which differ in how ties are broken, the best is kept.
 """
@@ -12,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 
 #: Deals that are tried, fewer for many groups, which come out well anyway.
-DEALS, MOST_DEALT = 12, 20_000
+DEALS, MOST_DEALT = 6, 10_000
 #: Groups up to which moves and exchanges are looked for, and how many are made at most.
 MOST_REFINED, MOST_STEPS = 3_000, 400
 #: Groups whose exchanges are all tried.
-_EXCHANGED = 250
+_EXCHANGED = 120
 #: What a part without a label costs, against the squared relative error of shares.
 _ABSENT = 4.0
 
@@ -85,7 +86,8 @@ def _dealt(
     weights: np.ndarray, shares: np.ndarray, fixed: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     parts = fixed.copy()
-    wanted = shares[:, None] * weights.sum(axis=0)
+    due = np.maximum(shares[:, None] * weights.sum(axis=0), 1e-12)
+    wanted = due.copy()
     np.subtract.at(wanted, parts[parts >= 0], weights[parts >= 0])
     luck = rng.random(len(weights))
     is_free = parts < 0
@@ -96,9 +98,12 @@ def _dealt(
         label = int(labels[np.argmin(left[labels])]) if labels.size else 0
         having = np.flatnonzero(is_free & ((weights[:, label] > 0) if labels.size else True))
         for group in having[np.lexsort((luck[having], -weights[having, label]))]:
-            need = wanted[:, label]
-            nearest = np.flatnonzero(need >= need.max() - 1e-9)
-            nearest = nearest[wanted[nearest, 0] >= wanted[nearest, 0].max() - 1e-9]
+            nearest = np.arange(len(shares))
+            for column in (label, 0):
+                # What would be left to get, against what is due: so that parts fill up side by side, and long clips
+                # do not all go to the largest.
+                need = (wanted[nearest, column] - weights[group, column]) / due[nearest, column]
+                nearest = nearest[need >= need.max() - 1e-9]
             part = int(nearest[int(luck[group] * len(nearest))])
             parts[group] = part
             wanted[part] -= weights[group]

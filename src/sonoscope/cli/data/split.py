@@ -74,7 +74,7 @@ Move = Annotated[
         help="Move a share (default: 0.5) of one part to another without cutting a group: val:train=0.5.",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Another seed gives another split.")]
+Seed = Annotated[int, typer.Option(help="What is left to chance is drawn with this.")]
 Count = Annotated[str, typer.Option(metavar="seconds|rows", help="What shares are of.")]
 Anew = Annotated[
     bool, typer.Option("--anew", help="Forget the splits that rows have; otherwise they are kept.")
