@@ -31,6 +31,8 @@ BENCHMARKS = {
     "end_to_end": "a recording to window scores, against librosa + eager torch (needs both)",
     "stages": "the whole path against its stages alone",
     "logmel": "log-mel once, against librosa per window (needs librosa and torch)",
+    "features": "every feature against log-mel, and against librosa's where that is installed",
+    "wavelets": "the Morlet scalogram against PyWavelets' (needs PyWavelets)",
     "feed": "training batches from prepared folders, against librosa for each clip (needs librosa and torch)",
     "listing": "a hundred thousand files, the first against the last",
     "trunk": "the network once, against window by window",

@@ -19,7 +19,7 @@ from sonoscope.features.frames import Array, backend, concatenated, pad_zeros
 from sonoscope.features.logmel import LogMel
 from sonoscope.features.morlet import Morlet
 from sonoscope.features.protocol import Feature, Framewise, samples_of
-from sonoscope.features.stream import Kernel
+from sonoscope.features.stream import BATCH_FRAMES, Kernel
 
 
 def fitted(rows: Array, size: int) -> Array:
@@ -143,6 +143,11 @@ class Channels(Framewise):
     def numpy_only(self) -> bool:
         """Whether any feature is."""
         return any(feature.numpy_only for feature in self.features)
+
+    @property
+    def batch_frames(self) -> int:  # type: ignore[override]
+        """Rows that NumPy computes at a time: what the feature with the longest context needs."""
+        return max(getattr(feature, "batch_frames", BATCH_FRAMES) for feature in self.features)
 
     @property
     def left_context(self) -> int:

@@ -6,7 +6,8 @@ predecessor), the window, zeros up to ``n_fft``, the power spectrum, triangles o
 Equal to ``torchaudio.compliance.kaldi.fbank(..., dither=0)`` and to the extractor of AST in transformers within 1e-4.
 
 Rows are centred at ``k * hop`` as everywhere here; ``valid(samples)`` gives Kaldi's own frames
-(``snip_edges=True``), the first of which begins at sample 0.
+(``snip_edges=True``), the first of which begins at sample 0. With 128 filters at 16 kHz no bin falls into filter 3: it
+stays at the floor, as it did when those networks were trained.
 
 ========  =============================================================================
 AST       the defaults; then ``(x + 4.2677393) / (2 * 4.5689974)``
