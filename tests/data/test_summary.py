@@ -14,6 +14,7 @@ from sonoscope.data import summary, table
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.data.summary import feature_table, findings, relations, sound, text
 from sonoscope.data.summary.counts import NO_SPLIT, count
+from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
 from sonoscope.features.statistics import COLUMNS
 
@@ -175,6 +176,10 @@ def test_long_rows_are_heard_in_part_and_counted_whole(folder: Path, monkeypatch
     heard = sound.hear(Manifest(rows, folder), [0, 1, 2], report=lambda problem: pytest.fail(str(problem)))
     np.testing.assert_allclose(heard.duration_s, [5, 4, 4], atol=0.01)
     assert all(key is None for key in heard.keys), "two seconds were measured"
+    told: list[Problem] = []
+    beyond = Manifest((Row("tone.wav", 9.0, 30.0),), folder)
+    assert not len(sound.hear(beyond, [0], report=told.append))
+    assert [(each.start_s, each.duration_s) for each in told] == [(9.0, 30.0)]
 
 
 def test_the_table_has_labels_masks_and_the_promised_columns(looked: summary.Summary, tmp_path: Path) -> None:

@@ -229,9 +229,9 @@ def cloud(points: np.ndarray, groups: Sequence[str], title: str, axes: tuple[str
             parts.append(
                 f'<path class="dots {look}" stroke-width="{wide:.1f}" d="{_dots(x[mine], y[mine])}"/>'
             )
-    parts += [_text(WIDTH / 2, height - 16, axes[0], anchor="middle", look="small")]
+    parts += [_text(WIDTH / 2, height - 19, axes[0], anchor="middle", look="small")]
     parts += [
-        _text(WIDTH / 2, height - 2, f"upwards: {axes[1]}" if axes[1] else "", anchor="middle", look="small")
+        _text(WIDTH / 2, height - 6, f"upwards: {axes[1]}" if axes[1] else "", anchor="middle", look="small")
     ]
     told = f"{len(points):,} rows; groups: {', '.join(top)}"
     legend = [(f"c{k}", name) for k, name in enumerate(top)] + (

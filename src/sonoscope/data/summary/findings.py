@@ -101,7 +101,8 @@ def _labels(counts: Counts) -> Iterator[Finding]:
             "warning",
             f"{_n(len(never), 'label')} of the label map never {_s(len(never), 'sound')}: {named(never)}.",
         )
-    there = [label for label in counts.labels if label.rows]
+    # Those with most rows are named first.
+    there = sorted((label for label in counts.labels if label.rows), key=lambda label: -label.rows)
     few = [f"{label.label} ({label.rows})" for label in there if label.rows < FEW_ROWS]
     if few:
         yield Finding("warning", f"{_n(len(few), 'label')} with fewer than {FEW_ROWS} rows: {named(few)}.")
@@ -114,7 +115,7 @@ def _labels(counts: Counts) -> Iterator[Finding]:
         origins = counts.origins.get(column, {})
         if len(origins) < 2:
             continue
-        single = [label.label for label in there if getattr(label, attribute) == 1]
+        single = [label.label for label in there if getattr(label, attribute) == 1 and label.rows > 1]
         if single:
             yield Finding(
                 "warning",

@@ -11,8 +11,9 @@ from sonoscope.data.summary.counts import NO_SPLIT, Counts, LabelCount
 from sonoscope.data.summary.text import spoken_length
 from sonoscope.values import format_seconds
 
-#: Labels in the table of pairs, values in each table of origins, rows in the list of problems.
-PAIRED, LISTED, PROBLEMS = 24, 15, 100
+#: Labels that are seen at once, labels in the table of pairs, values in each table of origins, rows in the list of
+#: problems.
+SEEN, PAIRED, LISTED, PROBLEMS = 40, 24, 15, 100
 #: What columns are called in headings.
 _TITLES = {
     "source": "Sources",
@@ -81,7 +82,11 @@ def _labels(counts: Counts) -> str:
         "Rows in which each label sounds; alone: nothing else is said to sound; unknown: nobody judged it."
     )
     legend = [(colour(counts, each.split), each.split) for each in counts.splits] if counts.has_splits else []
-    return charts.keys(legend) * bool(legend) + charts.table(head, rows, caption=caption, left=(0, 1))
+    seen = charts.table(head, rows[:SEEN], caption=caption, left=(0, 1))
+    if more := rows[SEEN:]:
+        rest = charts.table(head, more, caption=caption, left=(0, 1))
+        seen += f"<details><summary>The other {len(more):,} labels</summary>{rest}</details>"
+    return (charts.keys(legend) if legend else "") + seen
 
 
 def _tip(label: LabelCount, split: str) -> str:

@@ -7,7 +7,7 @@ its length is counted all the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,39 +140,53 @@ def hear(
         Told of each row that cannot be used, which is left out.
     progress : callable (rows done, rows in all), optional
     """
-    formats: dict[str, AudioInfo | None] = {}
-    wanted: list[Row] = []
-    kept: list[int] = []
+    files: dict[str, list[int]] = {}
+    for place in places:
+        files.setdefault(manifest.rows[place].path, []).append(place)
+    measured: list[_Measured] = []
+    done = 0
+    for mine in files.values():
+        for found in _of_file(manifest, mine):
+            if isinstance(found, _Measured):
+                measured.append(found)
+            else:
+                report(found)
+            done += 1
+            if progress is not None:
+                progress(done, len(places))
+    return _collected(sorted(measured, key=lambda each: each.row))
+
+
+def _of_file(manifest: Manifest, places: Sequence[int]) -> Iterator[_Measured | Problem]:
+    """What is measured of the rows of one file, or why it cannot be, one for each row."""
+    info = _info(manifest, manifest.rows[places[0]])
+    parts: list[Row] = []
     lengths: list[float | None] = []
     for place in places:
         row = manifest.rows[place]
-        if row.path not in formats:
-            formats[row.path] = _info(manifest, row)
         try:
-            part, length_s = _bounded(manifest, row, formats[row.path])
+            part, length_s = _bounded(manifest, row, info)
         except UnreadableAudio as error:
-            report(Problem(row.path, row.start_s, row.duration_s, error.reason, error.remedy))
-            continue
-        wanted.append(part)
-        kept.append(place)
+            for each in (manifest.rows[other] for other in places):
+                yield Problem(each.path, each.start_s, each.duration_s, error.reason, error.remedy)
+            return
+        parts.append(part)
         lengths.append(length_s)
-    measured = []
-    failed = 0
-
-    def failing(problem: Problem) -> None:
-        nonlocal failed
-        failed += 1
-        report(problem)
-
-    for clip in clips.each(manifest, SAMPLE_RATE, rows=wanted, report=failing):
-        row = manifest.rows[kept[clip.index]]
+    problems: list[Problem] = []
+    for clip in clips.each(manifest, SAMPLE_RATE, rows=parts, report=problems.append):
+        place = places[clip.index]
         if clip.samples.size:
-            measured.append(_measure(kept[clip.index], clip.samples, lengths[clip.index], formats[row.path]))
+            yield _measure(place, clip.samples, lengths[clip.index], info)
         else:
-            failing(Problem(row.path, row.start_s, row.duration_s, "holds no sound", "Leave it out."))
-        if progress is not None:
-            progress(len(measured) + failed, len(wanted))
-    return _collected(sorted(measured, key=lambda each: each.row))
+            row = manifest.rows[place]
+            yield Problem(row.path, row.start_s, row.duration_s, "holds no sound", "Leave it out.")
+    # Of a row that is heard in part only, the whole is told.
+    whole = {
+        (part.start_s, part.duration_s): manifest.rows[place].duration_s
+        for part, place in zip(parts, places, strict=True)
+    }
+    for problem in problems:
+        yield replace(problem, duration_s=whole[problem.start_s, problem.duration_s])
 
 
 def _info(manifest: Manifest, row: Row) -> AudioInfo | None:
