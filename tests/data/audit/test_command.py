@@ -105,7 +105,7 @@ def test_one_labelling_against_another(
     assert main(["data", "audit", str(data), "--against", str(other), "-o", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr()
     assert re.search(r"exactly right +0\.980 \(0\.\d+ to 1\.000\) +100", shown.out)
-    assert "2 rows differ" in shown.err
+    assert "2 rows labelled differently" in shown.err
     assert len(table(tmp_path / "out" / "differences.csv")) == 2
     assert {row["label"] for row in table(tmp_path / "out" / "agreement.csv")} == {
         "clicks",

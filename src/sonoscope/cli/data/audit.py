@@ -321,7 +321,7 @@ def _against(rows: Manifest, other: Manifest, folder: Path, by: str) -> int:
             ],
         )
     )
-    _say(f"{count(len(found.differing), 'row')} differ, listed in {folder / 'differences.csv'}")
+    _say(f"{count(len(found.differing), 'row')} labelled differently, listed in {folder / 'differences.csv'}")
     if found.only_first or found.only_second:
         _say(f"not in both: {found.only_first} rows of the first, {found.only_second} of the second")
     return 0

@@ -7,7 +7,7 @@ somebody judged the label: what is unknown is neither evidence nor suspect (Nort
 
 A row's score is the probability, by a head that never met its group, that the least credible of its labels is right
 (*self-confidence*). Flagged are as many of the lowest as cleanlab estimates to be wrong (``low_self_confidence``): of
-its rules the one that found most exchanged labels with fewest false alarms, on all sets that were tried (docs/audit.md).
+its rules the one that found most exchanged labels with fewest false alarms on all sets that were tried.
 """
 
 from __future__ import annotations
