@@ -69,8 +69,7 @@ def _problems(problems: Sequence[Problem]) -> Iterator[Finding]:
         first = problems[0]
         yield Finding(
             "warning",
-            f"{_n(len(problems), 'row')} cannot be used; the first: {first.path}: {first.reason}. "
-            "They are listed below.",
+            f"{_n(len(problems), 'row')} cannot be used; the first: {first.path}: {first.reason}.",
         )
 
 
