@@ -1,11 +1,12 @@
 """How well near-duplicates are found: real clips, copies of them that were worked on, and clips that are none.
 
-    python recipes/duplicates/measure.py FOLDER [--clips 200] [--seed 0]
+    python recipes/duplicates/measure.py FOLDER [--clips 200] [--seed 0] [--all]
 
-FOLDER is a data set in the layout ``collection`` or any manifest. Some clips are drawn, and of each a copy is made in
-each way of :data:`WAYS`. All of them, and the originals, are compared as the command does it, and two tables are
-printed in Markdown: the share of copies that are tied to their original, for several similarities; and how many pairs
-of clips of *different classes*, which are certainly no copies, are taken for such among the drawn clips.
+FOLDER is a data set in the layout ``collection``, or whatever a command takes for DATA. Some clips are drawn, and
+copies of them are made in each way of :data:`WAYS`; originals and copies are compared as the command does it. Two
+tables are printed in Markdown: the share of copies that are tied to their original, for several similarities; and,
+with ``--all``, how many pairs of all clips are tied as they are. Those of two classes are certainly no copies, unless
+a label is wrong; those of one class may be either.
 """
 
 from __future__ import annotations
@@ -73,74 +74,53 @@ def main() -> int:
     parser.add_argument("folder")
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--all", action="store_true", help="compare all clips as they are, too")
     options = parser.parse_args()
     known = Path(options.folder, "manifest.csv").is_file()
     source = sources.load(f"collection:{options.folder}" if known else options.folder)
     rng = np.random.default_rng(options.seed)
     drawn = sorted(rng.choice(len(source), min(options.clips, len(source)), replace=False))
-    with tempfile.TemporaryDirectory() as folder:
-        manifest, originals = _copies(source, [source.rows[i] for i in drawn], Path(folder), rng)
-        begun = time.process_time()
-        pairs = duplicates.find(manifest, similar=min(THRESHOLDS))
-        took = time.process_time() - begun
-    print(_recall(pairs, originals))
-    print(_precision(pairs, manifest, originals))
-    seconds = sum(row.duration_s or 0.0 for row in manifest.rows)
-    print(f"{len(manifest)} clips, {seconds:.0f} s of sound: {took:.0f} s of CPU", file=sys.stderr)
+    rows = [source.rows[i] for i in drawn]
+    head = " | ".join(f"≥ {t:g}" for t in THRESHOLDS)
+    print(f"| copy | {head} |\n|---|{'---|' * len(THRESHOLDS)}")
+    for name, way in WAYS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            similarities = _of_copies(source, rows, Path(folder), way, rng)
+        print(f"| {name} | " + " | ".join(f"{np.mean(similarities >= t):.1%}" for t in THRESHOLDS) + " |")
+    print(f"\n| pairs of clips as they are | {head} |\n|---|{'---|' * len(THRESHOLDS)}")
+    begun = time.process_time()
+    pairs = duplicates.find(source, similar=min(THRESHOLDS)) if options.all else []
+    for kind, same in (("of one class", True), ("of two classes", False)):
+        found = np.array(
+            [p.similarity for p in pairs if (_class(source, p.first) == _class(source, p.second)) == same]
+        )
+        print(f"| {kind} | " + " | ".join(str(int(np.sum(found >= t))) for t in THRESHOLDS) + " |")
+    if options.all:
+        print(f"{len(source)} clips: {time.process_time() - begun:.0f} s of CPU", file=sys.stderr)
     return 0
 
 
-def _copies(
-    source: Manifest, rows: list[Row], folder: Path, rng: np.random.Generator
-) -> tuple[Manifest, list[tuple[int, str]]]:
-    """Originals and copies on disk; for each row, which original it is of and the way it was made."""
-    made, of = [], []
+def _class(manifest: Manifest, place: int) -> str:
+    row = manifest.rows[place]
+    return row.extra.get("class", ";".join(row.labels))
+
+
+def _of_copies(
+    source: Manifest, rows: list[Row], folder: Path, way: Way, rng: np.random.Generator
+) -> np.ndarray:
+    """The similarity of each clip and its copy, 0 where they were not tied, shape (clips that are not silent,)."""
+    made: list[Row] = []
     for number, clip in enumerate(clips.each(source, RATE, rows=rows)):
         if not clip.samples.any():
             continue
-        about = clip.row.extra.get("class", ";".join(clip.row.labels))
-        for way in ("", *WAYS):
-            samples, rate = WAYS[way](clip.samples, rng) if way else (clip.samples, RATE)
-            name = f"{number}-{len(made)}.wav"
-            soundfile.write(folder / name, samples, rate, subtype="FLOAT")
-            made.append(Row(name, duration_s=samples.size / rate, labels=(about,)))
-            of.append((number, way))
-    return Manifest(tuple(made), folder), of
-
-
-def _recall(pairs: list[duplicates.Pair], of: list[tuple[int, str]]) -> str:
-    tied = {}
-    for pair in pairs:
-        (one, way), (other, second_way) = of[pair.first], of[pair.second]
-        if one == other and "" in (way, second_way):
-            tied[one, way or second_way] = pair.similarity
-    lines = [
-        "| copy | " + " | ".join(f"≥ {t:g}" for t in THRESHOLDS) + " |",
-        "|---|" + "---|" * len(THRESHOLDS),
-    ]
-    for way in WAYS:
-        found = [tied.get((number, way), 0.0) for number in sorted({n for n, _ in of})]
-        shares = (f"{np.mean(np.array(found) >= t):.1%}" for t in THRESHOLDS)
-        lines.append(f"| {way} | " + " | ".join(shares) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _precision(pairs: list[duplicates.Pair], manifest: Manifest, of: list[tuple[int, str]]) -> str:
-    """Among all originals and copies: pairs of one class may be takes of one note, those of two cannot be copies."""
-    head = "| pairs | " + " | ".join(f"≥ {t:g}" for t in THRESHOLDS) + " |"
-    lines = [head, "|---|" + "---|" * len(THRESHOLDS)]
-    kinds: dict[str, list[float]] = {"a copy": [], "one class": [], "two classes": []}
-    for pair in pairs:
-        if of[pair.first][0] == of[pair.second][0]:
-            kind = "a copy"
-        else:
-            same = manifest.rows[pair.first].labels == manifest.rows[pair.second].labels
-            kind = "one class" if same else "two classes"
-        kinds[kind].append(pair.similarity)
-    for kind, found in kinds.items():
-        counts = (str(int(np.sum(np.array(found) >= t))) for t in THRESHOLDS)
-        lines.append(f"| {kind} | " + " | ".join(counts) + " |")
-    return "\n".join(lines) + "\n"
+        for name, (samples, rate) in (("", (clip.samples, RATE)), ("-copy", way(clip.samples, rng))):
+            soundfile.write(folder / f"{number}{name}.wav", samples, rate, subtype="FLOAT")
+            made.append(Row(f"{number}{name}.wav", duration_s=samples.size / rate))
+    found = np.zeros(len(made) // 2)
+    for pair in duplicates.find(Manifest(tuple(made), folder), similar=min(THRESHOLDS)):
+        if pair.first // 2 == pair.second // 2:
+            found[pair.first // 2] = pair.similarity
+    return found
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ joined with the next :data:`FAN` in time, and a hash is the map, the two frequen
 clips of one sound share many hashes, all with the same difference in time (after Wang, An Industrial-Strength Audio
 Search Algorithm, ISMIR 2003, with neighbourhoods in place of his density criterion, and rises).
 
-A second of music gives about 70 hashes. What is alike but not the same (the same note played again) shares some too:
+A second of sound gives about 260 hashes. What is alike but not the same (the same note played again) shares some too:
 hashes find candidates, :mod:`~sonoscope.data.duplicates` compares the waveforms.
 """
 

@@ -267,7 +267,11 @@ def _ties(manifest: Manifest, pairs: Sequence[Pair] | None) -> list[tuple[int, .
 
 def _how(*values: Any) -> dict[str, Any]:
     names = ("by", "parts", "folds", "leave_out", "move", "seed", "count", "anew")
-    return {name: value for name, value in zip(names, values, strict=True) if value not in (None, False)}
+    return {
+        name: value
+        for name, value in zip(names, values, strict=True)
+        if value is not None and value is not False
+    }
 
 
 def _finish(
@@ -302,9 +306,9 @@ def _finish(
         certificate.write(found, certificate.beside(place))
         _list(manifest, pairs, place.with_suffix(".duplicates.csv"))
         bad = update.tell(place, problems)
-        left = " and left out" if out is not None else ""
+        left = "left out" if out is not None else "cannot be used"
         if bad is not None:
-            _say(f"{count(len(problems), 'row')} cannot be used{left}, listed in {bad}; "
+            _say(f"{count(len(problems), 'row')} {left}, listed in {bad}; "
                  f"the first: {problems[0].path}: {problems[0].reason}")  # fmt: skip
     print(found.text(), end="")
     _say_verdict(found, place)
@@ -338,6 +342,7 @@ def _table(source: str | None) -> Path | None:
 
 def _list(manifest: Manifest, pairs: Sequence[Pair] | None, path: Path) -> None:
     """The pairs that sound the same, as a table; none, no table."""
+    from sonoscope.cli.display import count
     from sonoscope.data import table
     from sonoscope.values import format_seconds
 
@@ -353,7 +358,7 @@ def _list(manifest: Manifest, pairs: Sequence[Pair] | None, path: Path) -> None:
         first, second = ((row.path, format_seconds(row.start_s), row.split) for row in (one, two))
         rows.append((*first, *second, *times))
     table.write(path, header, rows)
-    _say(f"{len(pairs):,} pairs of rows that are in different groups sound the same: {path}")
+    _say(f"{count(len(pairs), 'pair')} of rows in different groups, which sound the same: {path}")
 
 
 def _note(text: str) -> None:
