@@ -54,7 +54,7 @@ def test_an_audit_leaves_a_page_and_tables(audited: Path, made: Manifest) -> Non
     assert len(rows) == 100 and sum(int(row["flagged"]) for row in rows) == len(issues)
     present = table(audited / "presence.csv")
     assert len(present) == 100 and {row["flagged"] for row in present} <= {"0", "1"}
-    assert len(list((audited / "clips").iterdir())) == min(3, len(issues))
+    assert len(list((audited / "audit-sounds").iterdir())) == min(3, len(issues))
     assert not (audited / "bad_rows.csv").exists()
 
 

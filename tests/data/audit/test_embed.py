@@ -129,3 +129,22 @@ def test_some_rows_can_be_taken(embedded: Embeddings) -> None:
     some = embedded.taken([3, 10, 11])
     assert some.rows == (3, 10, 11)
     np.testing.assert_allclose(some.of_rows(), embedded.of_rows()[[3, 10, 11]])
+
+
+def test_an_audit_that_was_stopped_goes_on(made: Manifest, bundle: Bundle, tmp_path: Path) -> None:
+    some = replace(made, rows=made.rows[:6])
+    saved, heard = tmp_path / "e.npz", []
+
+    def until_four(rows: int, seconds: float) -> None:
+        heard.append(rows)
+        if len(heard) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed.embed(some, bundle, progress=until_four, keep=lambda found: embed.save(found, some, saved))
+    rest: list[int] = []
+    found = embed.embed(some, bundle, saved=saved, progress=lambda rows, seconds: rest.append(rows))
+    assert rest == [1, 2]
+    whole = embed.embed(some, bundle)
+    np.testing.assert_array_equal(found.vectors, whole.vectors)
+    np.testing.assert_array_equal(found.owner, whole.owner)

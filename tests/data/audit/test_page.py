@@ -72,7 +72,7 @@ def test_every_issue_has_a_player_whose_sound_is_there(folder: Path, audit: audi
     assert "<made> & found" in page.text
     for audio in page.all("audio"):
         source = str(audio["src"])
-        assert re.fullmatch(r"clips/\d{4}\.(mp3|wav)", source)
+        assert re.fullmatch(r"audit-sounds/\d{4}\.(mp3|wav)", source)
         sound = soundfile.info(folder / source)
         assert (sound.samplerate, sound.channels) == (24_000, 1)
         assert sound.duration == pytest.approx(1.2, abs=0.15)

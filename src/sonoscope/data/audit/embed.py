@@ -32,6 +32,8 @@ from sonoscope.models.runtime import Runtime
 SCHEMA = 1
 #: A window this much weaker than the row's strongest, or weaker than FLOOR_DB of full scale, is silent.
 RANGE_DB, FLOOR_DB = 50.0, -80.0
+#: What was heard is kept this often, so that whoever stops an audit of many hours loses little.
+KEPT_EVERY_S = 300.0
 
 Key = tuple[str, float, float | None]
 
@@ -118,6 +120,7 @@ def embed(
     saved: str | Path | None = None,
     report: Callable[[Problem], None] | None = None,
     progress: Callable[[int, float], None] | None = None,
+    keep: Callable[[Embeddings], None] | None = None,
 ) -> Embeddings:
     """Embed every row that can be used.
 
@@ -130,6 +133,8 @@ def embed(
     report : callable, optional
         Takes a :class:`~sonoscope.data.survey.Problem` for each row that cannot be used.
     progress : callable (rows so far, seconds of sound so far), optional
+    keep : callable, optional
+        Takes what there is so far, every few minutes and when something ends the listening early.
 
     Raises
     ------
@@ -145,21 +150,42 @@ def embed(
     known = _saved(saved, manifest, bundle)
     wanted = [index for index, row in enumerate(manifest.rows) if key_of(row) not in known]
     found: dict[int, _Windows] = {}
+    for index, row in enumerate(manifest.rows):
+        if (old := known.get(key_of(row))) is not None:
+            found[index] = old
+    try:
+        _listen(manifest, bundle, wanted, found, report, progress, keep)
+    except BaseException:
+        if keep is not None and len(found) > len(known):
+            keep(_gathered(found, bundle))
+        raise
+    return _gathered(found, bundle)
+
+
+def _listen(
+    manifest: Manifest,
+    bundle: Bundle,
+    wanted: Sequence[int],
+    found: dict[int, _Windows],
+    report: Callable[[Problem], None] | None,
+    progress: Callable[[int, float], None] | None,
+    keep: Callable[[Embeddings], None] | None,
+) -> None:
+    """Add the windows of the rows at ``wanted`` to ``found``."""
     runtime = Runtime(bundle) if wanted else None
-    heard = 0.0
     rows = [manifest.rows[index] for index in wanted]
+    done, heard, kept = 0, 0.0, time.monotonic()
     for clip in clips.each(manifest, bundle.sample_rate, rows=rows, report=report):
         assert runtime is not None
         if not clip.samples.size:
             continue
         found[wanted[clip.index]] = _windows(clip.samples, bundle, runtime)
-        heard += clip.samples.size / bundle.sample_rate
+        done, heard = done + 1, heard + clip.samples.size / bundle.sample_rate
         if progress is not None:
-            progress(len(found), heard)
-    for index, row in enumerate(manifest.rows):
-        if index not in found and (old := known.get(key_of(row))) is not None:
-            found[index] = old
-    return _gathered(found, bundle)
+            progress(done, heard)
+        if keep is not None and time.monotonic() - kept > KEPT_EVERY_S:
+            keep(_gathered(found, bundle))
+            kept = time.monotonic()
 
 
 @dataclass(frozen=True, eq=False)

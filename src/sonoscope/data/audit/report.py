@@ -1,6 +1,6 @@
 """``audit.html``: the doubtful rows with players, on which a person decides by ear and keyboard.
 
-The page needs no server and no network: style and script are in it, sounds lie in ``clips/`` beside it. Decisions are
+The page needs no server and no network: style and script are in it, sounds lie in a folder beside it. Decisions are
 kept by the browser, and exported as the file that ``--apply`` takes (:mod:`sonoscope.data.audit.overrides`).
 """
 
@@ -18,7 +18,7 @@ from sonoscope.data.audit.auditing import Audit, Issue
 from sonoscope.values import format_seconds
 
 #: Folder of the sounds, beside the page.
-CLIPS = "clips"
+CLIPS = "audit-sounds"
 #: Pairs of labels that the page lists.
 _PAIRS = 12
 
@@ -43,7 +43,7 @@ def write(audit: Audit, path: str | Path, players: Mapping[int, tuple[str, float
         "labels": _labels(audit),
         "pairs": _pairs(audit),
         "issues": "\n".join(_card(rank, issue, *players[rank]) for rank, issue in shown)
-        or '<p class="none">No row is doubtful.</p>',
+        or f'<p class="none">No row is {"shown" if audit.issues else "doubtful"}.</p>',
         "options": "".join(f'<option value="{escape(label)}">' for label in audit.targets.labels),
         "filters": _filters([issue for _, issue in shown]),
     }

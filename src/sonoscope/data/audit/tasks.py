@@ -5,7 +5,7 @@ Each listens (or takes what was saved), computes, writes, and gives back what it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,13 +61,21 @@ class Listening:
             If no row can be used, or ``saved`` does not exist.
         """
         problems: list[Problem] = []
+        folder = self.folder
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        keep = None if folder is None else lambda found: embed.save(found, rows, folder / EMBEDDINGS)
         found = embed.embed(
-            rows, self.bundle, saved=self._saved(), report=problems.append, progress=self.progress
+            rows,
+            self.bundle,
+            saved=self._saved(),
+            report=problems.append,
+            progress=self.progress,
+            keep=keep,
         )
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            tell(self.folder, problems)
-            embed.save(found, rows, self.folder / EMBEDDINGS)
+        if folder is not None and keep is not None:
+            tell(folder, problems)
+            keep(found)
         if not len(found):
             first = f" The first: {problems[0].path}: {problems[0].reason}." if problems else ""
             raise UsageError(f"none of {len(rows)} rows can be listened to.{first}")
@@ -82,7 +90,7 @@ class Listening:
         return path
 
 
-def tell(folder: Path, problems: list[Problem]) -> None:
+def tell(folder: Path, problems: Sequence[Problem]) -> None:
     """Keep ``bad_rows.csv``: written if there are any, removed if there are none."""
     path = folder / "bad_rows.csv"
     if problems:
@@ -110,7 +118,7 @@ def find_issues(
     top: int = TOP,
     at_least: float = presence.AT_LEAST,
 ) -> tuple[Audit, tuple[Problem, ...]]:
-    """Audit, and write ``audit.html``, ``clips/``, ``issues.csv``, ``rows.csv`` and ``presence.csv``.
+    """Audit, and write ``audit.html``, ``audit-sounds/``, ``issues.csv``, ``rows.csv`` and ``presence.csv``.
 
     Raises
     ------
@@ -280,6 +288,9 @@ def divide(
     )
     learnt, bad_pairs = replace(listening, folder=None).embeddings(pairs)
     heard, problems = listening.embeddings(replace(rows, rows=tuple(rows.rows[k] for k in coarse)))
+    problems = (*bad_pairs, *problems)
+    if listening.folder is not None:
+        tell(listening.folder, problems)
     of_pairs = [pairs.rows[index] for index in learnt.rows]
     vectors, classes = learnt.of_rows(), division.classes_of(of_pairs, plan)
     shares = (1.0, keep_share) if keep_share < 1.0 else (1.0,)
@@ -290,4 +301,4 @@ def divide(
     out.parent.mkdir(parents=True, exist_ok=True)
     manifest.write(made, out)
     counts = {label: sum(label in made.rows[place].labels for place in places) for label in plan.fine}
-    return Divided(made, accuracy, len(coarse), counts), (*bad_pairs, *problems)
+    return Divided(made, accuracy, len(coarse), counts), problems

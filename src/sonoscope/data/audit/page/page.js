@@ -160,8 +160,11 @@ function start() {
     });
     show(number);
   });
-  element("label").addEventListener("change", filter);
-  element("state").addEventListener("change", filter);
+  // The keys are the page's again as soon as something was chosen.
+  ["label", "state", "play"].forEach((id) => element(id).addEventListener("change", (event) => {
+    event.target.blur();
+    filter();
+  }));
   element("export").addEventListener("click", save);
   count();
 }
