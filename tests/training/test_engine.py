@@ -199,12 +199,12 @@ def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_p
 
 
 def test_an_unknown_layer_names_those_there_are(sounds: Path, tmp_path: Path):
-    with pytest.raises(UsageError, match="unknown layer 'conv9'.*conv1, conv2"):
+    with pytest.raises(UsageError, match=r"unknown layer 'conv9'.*conv1, conv2"):
         fit(configured(sounds, "training.phases=[{train: from conv9}]"), tmp_path / "run", say=lambda _: None)
 
 
 def test_phases_add_up():
-    with pytest.raises(UsageError, match="last 3 epochs, training.epochs=2"):
+    with pytest.raises(UsageError, match=r"last 3 epochs, training.epochs=2"):
         phases.Plan(compose({}, ["training.epochs=2", "training.phases=[{epochs: 3}]"]).training, 5)
 
 

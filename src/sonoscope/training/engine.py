@@ -12,7 +12,7 @@ from typing import Any, cast
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 
 from sonoscope.data import badrows, certificate, manifest
 from sonoscope.errors import UsageError
@@ -26,7 +26,7 @@ from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.setting import Say, Setting, begin_with
 from sonoscope.training.task import Task
-from sonoscope.training.watch import Watch, interruptible
+from sonoscope.training.watch import Keep, Watch, interruptible
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -141,23 +141,13 @@ def task_of(setting: Setting) -> Task:
 
 def trainer_of(setting: Setting, watch: Watch) -> lightning.Trainer:
     training = setting.config.training
-    falls = training.monitor.endswith("loss")
-    mode = "min" if falls else "max"
-    callbacks: list[Callback] = [
-        watch,
-        ModelCheckpoint(
-            setting.folder, filename="best", monitor=training.monitor, mode=mode, save_last=True,
-            enable_version_counter=False, auto_insert_metric_name=False,
-        ),
-    ]  # fmt: skip
-    if training.patience is not None:
-        callbacks.append(EarlyStopping(training.monitor, mode=mode, patience=training.patience))
+    callbacks: list[Callback] = [watch, Keep(setting.folder, training.monitor, training.patience)]
     return lightning.Trainer(
         max_epochs=training.epochs, accelerator="auto",
         devices=int(training.devices) if training.devices.isdigit() else training.devices,
         num_nodes=training.nodes, strategy=training.strategy, precision=cast(Any, PRECISION[training.precision]),
         logger=loggers(setting.folder), callbacks=callbacks, enable_progress_bar=False, enable_model_summary=False,
-        gradient_clip_val=training.gradient_clip, limit_train_batches=setting.steps_per_epoch(),
+        enable_checkpointing=False, gradient_clip_val=training.gradient_clip, limit_train_batches=setting.steps_per_epoch(),
         limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
         num_sanity_val_steps=0, use_distributed_sampler=False,
     )  # fmt: skip

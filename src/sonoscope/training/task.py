@@ -102,10 +102,16 @@ class Task(lightning.LightningModule):
             rows = self.augment_rows(rows, self._chance(2))
         return Rows(rows, lengths, batch.targets, batch.judged, batch.clips)
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(self._number(0))  # of dropout
+
     def _chance(self, stream: int) -> torch.Generator:
         """Random numbers of this step alone, so that a training that goes on draws what it would have drawn."""
+        return torch.Generator().manual_seed(self._number(stream))
+
+    def _number(self, stream: int) -> int:
         numbers = self.config.training.seed, self.trainer.global_step, self.global_rank, stream
-        return torch.Generator().manual_seed(hash(numbers) & (1 << 62) - 1)
+        return hash(numbers) & (1 << 62) - 1
 
     def training_step(self, batch: Rows, _: int) -> torch.Tensor:
         logits, embeddings = self.network.answers(batch.rows, batch.lengths)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from sonoscope.errors import Stopped
+from sonoscope.errors import Stopped, UsageError
+from sonoscope.training.rundir import BEST, LAST
 
 Say = Callable[[str], None]
 
@@ -51,6 +53,54 @@ class Watch(Callback):
             writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
             writer.writeheader()
             writer.writerows([*kept, row])
+
+
+class Keep(Callback):
+    """Writes a checkpoint after every epoch, and keeps that of the best one; of equal ones the latest.
+
+    Parameters
+    ----------
+    folder : Path
+    monitor : str
+        A figure of the validation; what ends in ``loss`` is best where it is least.
+    patience : int, optional
+        Epochs without a better one after which training ends.
+    """
+
+    def __init__(self, folder: Path, monitor: str, patience: int | None = None) -> None:
+        self.folder, self.monitor, self.patience = folder, monitor, patience
+        self.best: float | None = None
+        self.waited = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UsageError(f"training.monitor={self.monitor!r} was not measured. Measured: {known}.")
+        value = float(trainer.callback_metrics[self.monitor])
+        sign = -1.0 if self.monitor.endswith("loss") else 1.0
+        better = self.best is None or sign * value > sign * self.best
+        equal = value == self.best
+        self.waited = 0 if better else self.waited + 1
+        if better:
+            self.best = value
+        if better or equal:
+            self._save(trainer, BEST)
+        self._save(trainer, LAST)
+        if self.patience is not None and self.waited >= self.patience:
+            trainer.should_stop = True
+
+    def _save(self, trainer: lightning.Trainer, name: str) -> None:
+        """Beside it and moved into place, so that what is there is whole."""
+        made = self.folder / f".{name}"
+        trainer.save_checkpoint(made)
+        if trainer.is_global_zero:
+            made.replace(self.folder / name)
 
 
 @contextmanager
