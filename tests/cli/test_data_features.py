@@ -102,7 +102,7 @@ def test_trees_by_split_and_bands(sonoscope: Sonoscope, recordings: Path, data: 
         "0-1000Hz_fft1024.npy", "1000-4000Hz_fft512.npy", "4000-11025Hz_fft256.npy",
     ]  # fmt: skip
     assert np.load(sample / "0-1000Hz_fft1024.npy").max() > -40
-    for layout in ("bands", "npy"):
+    for layout in ("bands", "npy", "shards"):
         ran = sonoscope("data", "features", "-o", out, "--layout", layout, "--verify")
         assert ran.code == 0 and "nothing is wrong" in ran.err
     words = ("data", "features", data, "-o", tmp_path / "loudest", "--layout", "bands", "--reference", "file")

@@ -93,6 +93,27 @@ def test_frames_are_those_that_inference_computes(audio: shards.Shards, frames: 
         np.testing.assert_allclose(batch.inputs[batch.rows == row], cut, atol=1e-4)
 
 
+def test_three_seconds_at_ten_milliseconds_are_301_frames_in_training_and_in_measuring(tmp_path: Path):
+    rng = np.random.default_rng(4)
+    soundfile.write(tmp_path / "x.wav", 0.1 * rng.standard_normal(7 * RATE), RATE)
+    manifest = Manifest((Row("x.wav"),), tmp_path)
+    feature = LogMel(RATE, n_fft=256, hop_samples=80, n_mels=20, f_max_hz=4000.0)
+    shards.build(manifest, tmp_path / "f", shards.frames(feature))
+    shards.build(manifest, tmp_path / "a", shards.audio(RATE))
+    for folder, computed in (("f", None), ("a", feature)):
+        feed = Feed(
+            shards.open(tmp_path / folder), window=3 * RATE, batch_size=2, frames=301, feature=computed
+        )
+        shapes = {batch.inputs.shape[1:] for batch in (feed.batch(0), *feed.every_window())}
+        assert shapes == {(301, 20)}
+
+
+def test_margins_bring_the_sound_around_a_window(audio: shards.Shards):
+    batch = Feed(audio, window=1000, batch_size=9, margins=(300, 50)).batch(1)
+    for inputs, row, start in zip(batch.inputs, batch.rows, batch.starts, strict=True):
+        assert np.array_equal(inputs, audio.window(row, start - 300, 1350))
+
+
 def test_a_feature_that_sees_everything_at_once_sees_the_window(audio: shards.Shards):
     feature = Pcen(RATE, n_fft=512, hop_samples=100, n_mels=20, f_max_hz=4000.0)
     assert not feature.streamable

@@ -93,6 +93,15 @@ def test_a_second_run_makes_what_changed_and_removes_what_is_gone(labelled: Mani
         trees.build(labelled, folder, trees.Npy(shards.frames(replace(FEATURE, n_mels=8), "float32")))
 
 
+@pytest.mark.parametrize("name", ["manifest.csv", "shards.json", "a.wav.npy"])
+def test_files_of_others_are_never_written_over(labelled: Manifest, tmp_path: Path, name: str):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / name).write_text("mine")
+    with pytest.raises(RunRefused, match=rf"has a file {name} that was not made here"):
+        trees.build(labelled, tmp_path / "t", NPY, overwrite=True)
+    assert (tmp_path / "t" / name).read_text() == "mine"
+
+
 def test_an_interrupted_tree_keeps_what_it_made(labelled: Manifest, tmp_path: Path):
     def stop(done: int, total: int) -> None:
         if done == 2:

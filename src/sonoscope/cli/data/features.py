@@ -260,12 +260,12 @@ def _tell(built: Built, out: Path) -> int:
 def _verify(out: Path, layout: str, manifest: Manifest | None) -> int:
     from sonoscope.data.shards import bands, trees, verify
 
-    if layout == "shards":
+    if (out / trees.RECORD).is_file():
+        found = verify.tree(out)
+    elif layout == "shards":
         found = verify.shards(out)
         if manifest is not None and not found:
             found = verify.against(manifest, out)
-    elif (out / trees.RECORD).is_file():
-        found = verify.tree(out)
     elif layout == "bands":
         found = bands.verify(out)
         if not any(True for _ in bands.samples_in(out)):

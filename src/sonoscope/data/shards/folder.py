@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -285,6 +286,7 @@ def _taken(file: IO[bytes]) -> bool:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have removed the name in between: then the lock is on a file that nobody else sees.
+        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
     except OSError:
         return False
-    return True

@@ -269,7 +269,10 @@ def _finish(
     beside.replace(folder / files.INDEX)
     digests = {name: files.sha256_of(folder / name) for name in (files.MANIFEST, files.INDEX)}
     shards = [files.read_shard(path)[0] for path in paths]
-    files.write_json(folder / files.STATISTICS, statistics(shards, index, rows.rows, content))
+    print_of_all = fingerprint(content, shards, digests)
+    if not _has_statistics(folder, print_of_all):
+        told = statistics(shards, index, rows.rows, content)
+        files.write_json(folder / files.STATISTICS, {"fingerprint": print_of_all, **told})
     seconds = float(index["n_samples"].sum() / content.sample_rate)
     described = {
         "content": content.to_dict(),
@@ -277,7 +280,7 @@ def _finish(
         "made_with": f"sonoscope {sonoscope.__version__}",
         "rows": len(order),
         "seconds": round(seconds, 3),
-        "fingerprint": fingerprint(content, shards, digests),
+        "fingerprint": print_of_all,
         "digests": digests,
         "shards": [shard.path.name for shard in shards],
     }
@@ -292,6 +295,12 @@ def _finish(
             path.with_suffix(".json").unlink()
             path.unlink()
     return seconds, int(index["stored"].sum()) * content.bytes_per_row
+
+
+def _has_statistics(folder: Path, print_of_all: str) -> bool:
+    """Whether the folder has the statistics of just this data."""
+    path = folder / files.STATISTICS
+    return path.exists() and files.read_json(path).get("fingerprint") == print_of_all
 
 
 def _write_manifest(rows: Manifest, folder: Path) -> None:

@@ -32,7 +32,7 @@ from sonoscope.data.shards.making import Built, is_same, source_of
 from sonoscope.data.shards.statistics import Moments
 from sonoscope.data.survey import Problem
 from sonoscope.data.table import put
-from sonoscope.errors import UsageError
+from sonoscope.errors import RunRefused, UsageError
 from sonoscope.values import format_seconds
 
 RECORD = "tree.json"
@@ -164,9 +164,11 @@ def build(
     bases = _bases(manifest, layout, by_split)
     folder.mkdir(parents=True, exist_ok=True)
     with files.lock(folder):
+        _check_free(folder, layout, bases)
         there = {} if overwrite else _there(folder, layout)
         entries, sources = _plan(manifest, folder, layout, bases, there, digest)
         n_kept = len(entries)
+        _note(folder, layout, {**there, **entries})
         problems: list[Problem] = []
         noted = time.monotonic()
         report = progress or (lambda done, total: None)
@@ -213,6 +215,19 @@ def _bases(manifest: Manifest, layout: Layout, by_split: bool) -> list[str]:
                 f"{other.path} and {row.path} would both become {base}. Rename one, or write them to two folders."
             )
     return bases
+
+
+def _check_free(folder: Path, layout: Layout, bases: Sequence[str]) -> None:
+    """See that nothing of others would be written over: without a record nothing in the folder is ours.
+
+    Raises ``RunRefused``.
+    """
+    if (folder / RECORD).exists():
+        return
+    names = [files.MANIFEST, files.STATISTICS, files.BAD_ROWS, files.DESCRIPTION, labelmap.JSON_NAME]
+    names += [path for base in bases for path in layout.paths(base)]
+    if taken := next((name for name in names if (folder / name).exists()), None):
+        raise RunRefused(f"{folder} has a file {taken} that was not made here. Choose a folder of its own.")
 
 
 def _made_of(layout: Layout) -> dict[str, Any]:
@@ -306,7 +321,9 @@ def _finish(
         told = {"mel_path": f"{way}/{base}" if way != "." else base, "n_frames": str(entry.n_frames)}
         rows.append(replace(row, duration_s=duration_s, extra={**row.extra, **told}))
         moments.add(layout.read(folder, base), row.split)
-    if manifest.label_map and not (folder / labelmap.JSON_NAME).exists():
+    for name in (labelmap.JSON_NAME, labelmap.TEXT_NAME):
+        (folder / name).unlink(missing_ok=True)
+    if manifest.label_map:
         labelmap.keep(manifest.label_map, folder)
     manifests.write(replace(placed, rows=tuple(rows)), folder / files.MANIFEST)
     files.write_json(folder / files.STATISTICS, moments.to_dict())
