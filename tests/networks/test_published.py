@@ -8,10 +8,13 @@ make the meaning plain.
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from sonoscope import features
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
@@ -19,6 +22,7 @@ from torch.nn import functional  # noqa: E402
 from sonoscope.networks.backbones import build  # noqa: E402
 from sonoscope.networks.backbones.beats import BEATs, bucket  # noqa: E402
 from sonoscope.networks.backbones.cnn14 import CNN14, WIDTHS, published_feature  # noqa: E402
+from sonoscope.networks.backbones.cnn14_bands import DEFAULT_BANDS  # noqa: E402
 from sonoscope.networks.checkpoints import BadCheckpoint  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -129,6 +133,19 @@ def test_cnn14_has_the_published_names_and_shapes() -> None:
     assert published_feature(16000)["hop_samples"] == 160
 
 
+def test_the_features_that_published_weights_want_are_ours() -> None:
+    tiny = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    wishes = [CNN14(width=1 / 16, sample_rate=rate).wants for rate in (32000, 16000, 8000)]
+    wishes.append(BEATs(128, **SIZES).wants)
+    if find_spec("transformers") is not None:
+        wishes.append(build({"name": "ast", **tiny}, 128).wants)
+    for wants in wishes:
+        feature = features.from_dict(wants.feature)
+        assert feature.n_bins == wants.bins
+        assert wants.sample_rate in (None, feature.sample_rate)
+    assert features.FEATURES["multiband"]().parts == DEFAULT_BANDS
+
+
 def small_checkpoint(path: Path, **change) -> dict[str, torch.Tensor]:
     """A file laid out as the published one, an eighth as wide, with the sampler's state that came with it."""
     scale = {size: size // 8 for size in WIDTHS}
@@ -181,7 +198,7 @@ def test_what_is_missing_or_mismatched_is_named(tmp_path: Path) -> None:
 
 def test_three_extractors_take_one_published_file(tmp_path: Path) -> None:
     state = small_checkpoint(tmp_path / "Cnn14.pth")
-    network = build({"name": "cnn14_bands", "width": 1 / 8, "weights": str(tmp_path / "Cnn14.pth")}, 199)
+    network = build({"name": "cnn14_bands", "width": 1 / 8, "weights": str(tmp_path / "Cnn14.pth")}, 198)
     for extractor, report in zip(network.extractors, network.reports, strict=True):
         assert torch.equal(extractor.conv_block2.conv1.weight, state["conv_block2.conv1.weight"])
         assert {name for name in report.left_out if name.startswith("bn0")} >= {

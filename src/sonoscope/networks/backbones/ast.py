@@ -26,6 +26,8 @@ from sonoscope.networks.checkpoints import LoadReport
 from sonoscope.networks.hub import from_pretrained
 
 FBANK_MEAN, FBANK_STD = -4.2677393, 4.5689974
+#: The feature that published weights were trained on: the bank of torchaudio with a Hann window.
+PUBLISHED_FEATURE = {"name": "fbank", "sample_rate": 16000, "window": "hanning", "gain": 1.0}
 #: Learned tokens before the patches: class and distillation.
 LEADING = 2
 
@@ -83,7 +85,7 @@ class AST(Backbone):
         self.field = Field.of([Step(sizes.patch_size, sizes.time_stride)])
         self.rows = (n_bins - sizes.patch_size) // sizes.frequency_stride + 1
         self.wants = Wants(
-            sample_rate=16000, channels=1, bins=n_bins, longest=sizes.max_length, feature={"name": "fbank"}
+            sample_rate=16000, channels=1, bins=n_bins, longest=sizes.max_length, feature=PUBLISHED_FEATURE
         )
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:

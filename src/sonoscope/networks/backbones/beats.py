@@ -36,6 +36,8 @@ from sonoscope.networks.backbones.protocol import Backbone, Wants, numbered, par
 from sonoscope.networks.checkpoints import LoadReport, load_weights, read_checkpoint
 
 FBANK_MEAN, FBANK_STD = 15.41663, 6.55582
+#: The feature that published weights were trained on: Kaldi's own window, samples as 16-bit integers.
+PUBLISHED_FEATURE = {"name": "fbank", "sample_rate": 16000, "window": "povey", "gain": 32768.0}
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ class BEATs(Backbone):
         self.encoder = Encoder(shape)
         self.predictor = nn.Linear(self.dim, classes) if classes else None
         self.field = Field.of([Step(patch, patch)])
-        self.wants = Wants(sample_rate=16000, channels=1, bins=128, feature={"name": "fbank"})
+        self.wants = Wants(sample_rate=16000, channels=1, bins=128, feature=PUBLISHED_FEATURE)
         self.report: LoadReport | None = None
         if content is not None:
             left_out = () if classes else ("predictor.*",)

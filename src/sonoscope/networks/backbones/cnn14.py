@@ -8,7 +8,9 @@ then the mean over bins, maximum plus mean over time, and a linear layer with Re
 ``Cnn14_mAP=0.431.pth`` (32 kHz), ``Cnn14_16k_mAP=0.438.pth`` and ``Cnn14_8k_mAP=0.416.pth`` load by path. The
 spectrogram (``spectrogram_extractor.*``, ``logmel_extractor.*``) is a feature here, not a layer, and the 527
 classes of AudioSet (``fc_audioset.*``) are a head that is left out unless ``classes`` asks for it; the report says
-so. The input is the published log-mel: 10 log10 of the power (no reference, floor 1e-10), 64 bands.
+so. The input is the published log-mel: 10 log10 of the power (no reference, floor 1e-10), 64 bands: the feature
+``logmel`` with :func:`published_feature`, which differs in the frames at the very ends only (zeros there, where the
+published one mirrors the signal).
 
 With ``frames`` the maximum and mean are taken over three neighbouring frames, as in ``Cnn14_DecisionLevelMax``
 (``Cnn14_DecisionLevelMax_mAP=0.385.pth`` has the same names), and there is an embedding every 32 input frames.

@@ -20,8 +20,9 @@ from sonoscope.networks.backbones.masking import masked_mean
 from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights
 
-#: Bins of 0–1000 Hz at n_fft 1024, 1000–4000 Hz at 512 and 4000–11025 Hz at 256, at 22,050 Hz.
-DEFAULT_BANDS = (47, 70, 82)
+#: Bins of 0–1000 Hz at n_fft 1024, 1000–4000 Hz at 512 and 4000–11025 Hz at 256, at 22,050 Hz:
+#: the feature ``multiband`` with its defaults.
+DEFAULT_BANDS = (47, 69, 82)
 #: Size of each band's embedding.
 BAND_DIM = 512
 
