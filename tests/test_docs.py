@@ -244,7 +244,8 @@ def keys(file: str, table: str) -> list[str]:
     """The keys of a table, read from the source: importing these would import torch."""
     tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table:
+        names = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(names[0]) == table:
             assert isinstance(node.value, ast.Dict)
             return [ast.literal_eval(key) for key in node.value.keys if key is not None]
     raise AssertionError(f"{file} has no {table}")
@@ -256,6 +257,7 @@ TABLES = {
     "BACKBONES": keys("networks/backbones/__init__.py", "BACKBONES"),
     "HEADS": keys("networks/heads/__init__.py", "HEADS"),
     "LOSSES": keys("training/losses/__init__.py", "LOSSES"),
+    "EMBEDDING_LOSSES": keys("training/losses/__init__.py", "EMBEDDING_LOSSES"),
 }
 
 

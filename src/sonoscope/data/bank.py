@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -167,7 +167,7 @@ class Bank:
                 f"{folder} has bank schema {spec['schema']}, this version reads {SCHEMA}: build it again"
             )
         self.folder = folder
-        self.feature = features.from_dict(spec["feature"])
+        self.feature = cast(features.LogMel, features.from_dict(spec["feature"]))  # as ``build`` made it
         shape = (spec["n_frames"], self.feature.n_bins)
         try:
             self.frames = np.memmap(folder / "frames.f16", dtype=np.float16, mode="r", shape=shape)

@@ -147,7 +147,8 @@ def trainer_of(setting: Setting, watch: Watch) -> lightning.Trainer:
         devices=int(training.devices) if training.devices.isdigit() else training.devices,
         num_nodes=training.nodes, strategy=training.strategy, precision=cast(Any, PRECISION[training.precision]),
         logger=loggers(setting.folder), callbacks=callbacks, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False, gradient_clip_val=training.gradient_clip, limit_train_batches=setting.steps_per_epoch(),
+        enable_checkpointing=False, gradient_clip_val=training.gradient_clip,
+        limit_train_batches=setting.steps_per_epoch(),
         limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
         num_sanity_val_steps=0, use_distributed_sampler=False,
     )  # fmt: skip
