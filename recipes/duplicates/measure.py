@@ -87,17 +87,22 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             similarities = _of_copies(source, rows, Path(folder), way, rng)
         print(f"| {name} | " + " | ".join(f"{np.mean(similarities >= t):.1%}" for t in THRESHOLDS) + " |")
+    if options.all:
+        _as_they_are(source, head)
+    return 0
+
+
+def _as_they_are(source: Manifest, head: str) -> None:
+    """The second table."""
     print(f"\n| pairs of clips as they are | {head} |\n|---|{'---|' * len(THRESHOLDS)}")
     begun = time.process_time()
-    pairs = duplicates.find(source, similar=min(THRESHOLDS)) if options.all else []
+    pairs = duplicates.find(source, similar=min(THRESHOLDS))
     for kind, same in (("of one class", True), ("of two classes", False)):
         found = np.array(
             [p.similarity for p in pairs if (_class(source, p.first) == _class(source, p.second)) == same]
         )
         print(f"| {kind} | " + " | ".join(str(int(np.sum(found >= t))) for t in THRESHOLDS) + " |")
-    if options.all:
-        print(f"{len(source)} clips: {time.process_time() - begun:.0f} s of CPU", file=sys.stderr)
-    return 0
+    print(f"{len(source)} clips: {time.process_time() - begun:.0f} s of CPU", file=sys.stderr)
 
 
 def _class(manifest: Manifest, place: int) -> str:
