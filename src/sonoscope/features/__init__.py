@@ -20,6 +20,7 @@ from sonoscope.features.cqt import Cqt
 from sonoscope.features.fbank import Fbank
 from sonoscope.features.hcqt import Hcqt
 from sonoscope.features.hpss import Hpss
+from sonoscope.features.joined import Joined
 from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.logmel import LogMel
 from sonoscope.features.mfcc import Mfcc
@@ -29,6 +30,7 @@ from sonoscope.features.pcen import Pcen
 from sonoscope.features.protocol import Feature
 from sonoscope.features.stft import Stft
 from sonoscope.features.waveform import Waveform
+from sonoscope.features.window_statistics import Statistics
 
 FEATURES: dict[str, type[Feature]] = {
     "logmel": LogMel,
@@ -45,6 +47,8 @@ FEATURES: dict[str, type[Feature]] = {
     "pcen": Pcen,
     "waveform": Waveform,
     "channels": Channels,
+    "statistics": Statistics,
+    "joined": Joined,
 }
 
 

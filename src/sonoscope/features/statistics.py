@@ -24,8 +24,8 @@ SAMPLE_RATE = 22_050
 PITCH_CLASSES = ("c", "c_sharp", "d", "d_sharp", "e", "f", "f_sharp", "g", "g_sharp", "a", "a_sharp", "b")
 N_MFCC = 10
 
-#: The columns of :func:`describe`, in their order.
-COLUMNS: tuple[str, ...] = (
+#: The columns of :func:`framewise`.
+FRAMEWISE: tuple[str, ...] = (
     "spectral_centroid",
     "spectral_bandwidth",
     "spectral_rolloff",
@@ -35,6 +35,11 @@ COLUMNS: tuple[str, ...] = (
     "rms",
     *(f"chroma_{name}" for name in PITCH_CLASSES),
     *(f"tonnetz_{axis}" for axis in range(1, 7)),
+)
+
+#: The columns of :func:`describe`, in their order.
+COLUMNS: tuple[str, ...] = (
+    *FRAMEWISE,
     "spectral_entropy",
     "permutation_entropy",
     "svd_entropy",
@@ -95,28 +100,55 @@ def describe(
         raise ValueError(f"samples must have shape (n,) with n > 0, got {samples.shape}")
     if magnitude is None:
         magnitude = timbre.magnitudes(samples)
-    chroma = timbre.chroma(magnitude, sample_rate)
-    regularity = entropies.regularity(samples)
     values = (
-        timbre.centroid(magnitude, sample_rate).mean(),
-        timbre.bandwidth(magnitude, sample_rate).mean(),
-        timbre.rolloff(magnitude, sample_rate).mean(),
-        timbre.flatness(magnitude).mean(),
-        *timbre.contrast(magnitude, sample_rate).mean(axis=0),
-        zero_crossing_rate(samples).mean(),
-        rms(samples).mean(),
-        *chroma.mean(axis=0),
-        *timbre.tonnetz(chroma).mean(axis=0),
-        # The mean power of overlapping frames is Welch's estimate of the spectrum.
-        entropies.spectral(np.square(magnitude).mean(axis=0)),
-        entropies.permutation(samples),
-        entropies.svd(samples),
-        regularity.approximate,
-        regularity.sample,
-        *entropies.hjorth(samples),
+        *framewise(samples, sample_rate, magnitude).mean(axis=0),
+        *of_the_whole(samples, magnitude),
         *timbre.cepstrum(magnitude, sample_rate, n_mfcc=N_MFCC).mean(axis=0),
     )
     return dict(zip(COLUMNS, map(float, values), strict=True))
+
+
+def framewise(
+    samples: np.ndarray,
+    sample_rate: int,
+    magnitude: np.ndarray,
+    length: int = timbre.N_FFT,
+    hop_samples: int = timbre.HOP_SAMPLES,
+) -> np.ndarray:
+    """What is measured in every frame, shape (1 + n // hop_samples, 31), columns :data:`FRAMEWISE`.
+
+    ``magnitude`` is ``timbre.magnitudes`` of the samples with that length and hop.
+    """
+    chroma = timbre.chroma(magnitude, sample_rate)
+    return np.column_stack(
+        [
+            timbre.centroid(magnitude, sample_rate),
+            timbre.bandwidth(magnitude, sample_rate),
+            timbre.rolloff(magnitude, sample_rate),
+            timbre.flatness(magnitude),
+            timbre.contrast(magnitude, sample_rate),
+            zero_crossing_rate(samples, length=length, hop_samples=hop_samples),
+            rms(samples, length=length, hop_samples=hop_samples),
+            chroma,
+            timbre.tonnetz(chroma),
+        ]
+    )
+
+
+def of_the_whole(samples: np.ndarray, magnitude: np.ndarray) -> np.ndarray:
+    """What is measured once: five entropies and Hjorth's two parameters, shape (7,)."""
+    regularity = entropies.regularity(samples)
+    return np.array(
+        [
+            # The mean power of overlapping frames is Welch's estimate of the spectrum.
+            entropies.spectral(np.square(magnitude).mean(axis=0)),
+            entropies.permutation(samples),
+            entropies.svd(samples),
+            regularity.approximate,
+            regularity.sample,
+            *entropies.hjorth(samples),
+        ]
+    )
 
 
 def zero_crossing_rate(

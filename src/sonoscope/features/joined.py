@@ -1,0 +1,137 @@
+"""Several features of one whole window behind each other in one row, whatever their hops.
+
+For models that look at a window in more than one way: the input of a network beside the classical vector
+(``statistics``). Each window is alone, with zeros around it, and is one row: the rows of the first feature whose
+centres lie in the window, flattened, then those of the second, and so on; ``parts`` are their lengths. Features of one
+hop that are looked at together frame by frame are :class:`~sonoscope.features.channels.Channels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from sonoscope.features import checks
+from sonoscope.features.frames import Array, n_frames, pad_zeros
+from sonoscope.features.logmel import LogMel
+from sonoscope.features.protocol import Feature, Framewise
+
+
+@dataclass(frozen=True)
+class Joined(Framewise):
+    """Rows of whole windows.
+
+    Parameters
+    ----------
+    features : tuple of Feature
+        Of one sample rate; the window is a multiple of each hop.
+    window_samples : int
+        Length of a window.
+
+    Raises
+    ------
+    ValueError
+        If there is none, they differ in their rate, or a hop does not divide the window.
+    """
+
+    name: ClassVar[str] = "joined"
+
+    features: tuple[Feature, ...] = (LogMel(),)
+    window_samples: int = 72_000
+
+    def __post_init__(self) -> None:
+        checks.at_least(self, 1, "window_samples")
+        if not self.features:
+            raise ValueError("features is empty: join one at least")
+        rates = sorted({feature.sample_rate for feature in self.features})
+        if len(rates) > 1:
+            raise ValueError(f"joined features must have one sample_rate, got {rates}")
+        for feature in self.features:
+            if self.window_samples % feature.hop_samples:
+                raise ValueError(
+                    f"window_samples={self.window_samples} must be a multiple of the hop_samples="
+                    f"{feature.hop_samples} of {feature.name!r}"
+                )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.features[0].sample_rate
+
+    @property
+    def hop_samples(self) -> int:
+        """Distance between rows, in samples: a window."""
+        return self.window_samples
+
+    @property
+    def streamable(self) -> bool:
+        """Whether rows are the same in a stream: windows are alone, so there is none."""
+        return False
+
+    @property
+    def numpy_only(self) -> bool:
+        """Whether tensors are refused: yes."""
+        return True
+
+    @property
+    def left_context(self) -> int:
+        """Samples before its first one that a row sees: none."""
+        return 0
+
+    @property
+    def right_context(self) -> int:
+        """Samples from its first one on that a row sees."""
+        return self.window_samples
+
+    @property
+    def n_bins(self) -> int:
+        """Values in a row."""
+        return sum(self.parts)
+
+    @cached_property
+    def parts(self) -> tuple[int, ...]:
+        """Length of each feature's rows one after the other."""
+        return tuple(self.rows_of(feature) * feature.n_bins for feature in self.features)
+
+    @cached_property
+    def silence(self) -> np.ndarray:
+        """What each value of a row is in digital silence."""
+        return self.compute(np.zeros(self.window_samples, dtype=np.float32))[0]
+
+    def rows_of(self, feature: Feature) -> int:
+        """Rows of one of the features whose centres lie in a window."""
+        return self.window_samples // feature.hop_samples
+
+    def shape(self, n: int) -> tuple[int, int]:
+        """Shape of the rows of ``n`` samples: as many windows as cover them, one at least."""
+        return max(-(-n // self.window_samples), 1), self.n_bins
+
+    def __call__(self, samples: Array) -> Array:
+        """Rows of whole signals, the last window filled up with zeros: (..., n) to (..., windows, n_bins)."""
+        count = self.shape(samples.shape[-1])[0]
+        if not isinstance(samples, np.ndarray):
+            return self.valid(samples)  # which refuses it
+        return self.valid(pad_zeros(samples, 0, count * self.window_samples - samples.shape[-1]))
+
+    def compute(self, samples: Array) -> Array:
+        """Rows that need no padding: (..., n) to (..., n // window_samples, n_bins)."""
+        count = n_frames(samples.shape[-1], self.window_samples, self.window_samples)
+        whole = samples[..., : count * self.window_samples]
+        windows = whole.reshape(*samples.shape[:-1], count, self.window_samples)
+        return np.concatenate(
+            [
+                self._rows(feature, windows).reshape(*windows.shape[:-1], width)
+                for feature, width in zip(self.features, self.parts, strict=True)
+            ],
+            axis=-1,
+        )
+
+    def _rows(self, feature: Feature, windows: np.ndarray) -> np.ndarray:
+        """The rows of a feature whose centres lie in each window, with zeros around it."""
+        count = self.rows_of(feature)
+        reach = (count - 1) * feature.hop_samples + feature.right_context - self.window_samples
+        padded = pad_zeros(windows, feature.left_context, max(reach, 0))
+        return np.asarray(feature.valid(padded)[..., :count, :], dtype=np.float32)
