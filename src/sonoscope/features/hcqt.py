@@ -2,7 +2,7 @@
 
 On a logarithmic axis the ``h``-th harmonic is the same shift for every pitch, so one transform is enough: part ``h`` is
 the transform read ``bins_per_octave * log2(h)`` bins higher. The transform underneath is finer than what comes out
-(``step`` of its bins to one), which makes that shift, a whole number of bins, exact to ``half a fine bin``: 8 cents
+(``step`` of its bins to one), which makes that shift, a whole number of bins, exact to half a fine bin: 8 cents
 at 72 an octave. What would lie outside the transform is silence. (After Bittner et al. 2017, who run one
 transform for each harmonic, and basic-pitch, which shifts.)
 """
