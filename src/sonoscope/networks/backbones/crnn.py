@@ -56,7 +56,8 @@ class CRNN(Backbone):
     stages : sequence of int
         Output channels of each convolution; may be empty.
     pools : sequence of (time, bins)
-        Max-pooling after each of them; one pair for all stages will do.
+        Max-pooling after each of them, or one pair for all; empty: bins are halved by each, time by all but the
+        first.
     cell : {"gru", "lstm"}
     hidden, layers_deep : int
         Units of each direction, and recurrent layers on top of each other.
@@ -82,7 +83,7 @@ class CRNN(Backbone):
         *,
         channels: int = 1,
         stages: Sequence[int] = (32, 64, 128),
-        pools: Sequence[Sequence[int]] = ((1, 2), (2, 2), (2, 2)),
+        pools: Sequence[Sequence[int]] = (),
         cell: str = "gru",
         hidden: int = 128,
         layers_deep: int = 1,
@@ -91,7 +92,8 @@ class CRNN(Backbone):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        wished = pools if len(pools) == len(stages) else [*pools] * len(stages)
+        wished: Sequence[Sequence[int]] = pools or [(1 if i == 0 else 2, 2) for i in range(len(stages))]
+        wished = [*wished] * len(stages) if len(wished) == 1 else wished
         sizes = [(int(along_time), int(along_bins)) for along_time, along_bins in wished]
         if len(sizes) != len(stages):
             raise ValueError(

@@ -5,7 +5,7 @@ Turian et al. 2022, "HEAR: Holistic evaluation of audio representations" (arXiv:
 ``get_scene_embeddings(audio, model)``; the model has ``sample_rate`` and the sizes of both embeddings. ``audio`` is
 (n_sounds, n_samples) in -1..1.
 
-Some hundred published embeddings come in this form, among them OpenL3's. The model is frozen unless ``learn`` asks for
+Embeddings that are published in this form need no code of ours. The model is frozen unless ``learn`` asks for
 gradients, which not every module lets through.
 """
 
