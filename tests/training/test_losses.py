@@ -349,6 +349,18 @@ def test_an_objective_holds_its_positive_weights(cells) -> None:
     assert "positive_weights_bce" in objective.state_dict()
 
 
+def test_half_precision_costs_no_digits_of_the_loss(rows) -> None:
+    embeddings, targets, judged = (part.float() for part in rows)
+    objective = Objective(["focal", "arcface", "triplet"], dim=DIM, n_classes=CLASSES)
+    logits = torch.randn(ROWS, CLASSES).bfloat16()
+    embeddings = embeddings.bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = objective(logits, targets, judged, embeddings=embeddings)
+    assert mixed.dtype == torch.float32
+    full = objective(logits.float(), targets, judged, embeddings=embeddings.float())
+    torch.testing.assert_close(mixed, full)
+
+
 @pytest.mark.parametrize(
     ("terms", "error", "message"),
     [

@@ -167,7 +167,7 @@ class CNN14(Backbone):
                 pooled = maps.amax(dim=2) + maps.mean(dim=2)
             else:
                 mask = frame_mask(lengths.to(maps.device), maps.shape[2])[:, None]
-                count = mask.sum(dim=2).to(maps.dtype)
+                count = mask.sum(dim=2)
                 # Maps are rectified: zeros behind a row's end do not change its maximum.
                 pooled = maps.amax(dim=2) + maps.sum(dim=2) / count
             pooled = pooled[:, None]

@@ -39,11 +39,12 @@ def batch_norm(norm: nn.BatchNorm2d, maps: torch.Tensor, lengths: torch.Tensor |
     if lengths is None or not norm.training:
         return norm(maps)
     assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
-    mask = frame_mask(lengths.to(maps.device), maps.shape[2])[:, None, :, None].to(maps.dtype)
+    # Sums over a batch need more digits than half precision has, as in torch's own.
+    wide = maps.double() if maps.dtype == torch.float64 else maps.float()
+    mask = frame_mask(lengths.to(maps.device), maps.shape[2])[:, None, :, None].to(wide.dtype)
     count = mask.sum() * maps.shape[3]
-    real = torch.where(mask > 0, maps, torch.zeros_like(maps))
-    mean = real.sum(dim=(0, 2, 3)) / count
-    centred = maps - mean[None, :, None, None]
+    mean = torch.where(mask > 0, wide, torch.zeros_like(wide)).sum(dim=(0, 2, 3)) / count
+    centred = wide - mean[None, :, None, None]
     variance = (centred * mask).square().sum(dim=(0, 2, 3)) / count
     with torch.no_grad():
         unbiased = variance * count / (count - 1).clamp(min=1)
@@ -53,8 +54,10 @@ def batch_norm(norm: nn.BatchNorm2d, maps: torch.Tensor, lengths: torch.Tensor |
             norm.num_batches_tracked.add_(1)
     scale = torch.rsqrt(variance + norm.eps)
     if norm.affine:
-        return centred * (scale * norm.weight)[None, :, None, None] + norm.bias[None, :, None, None]
-    return centred * scale[None, :, None, None]
+        wide = centred * (scale * norm.weight)[None, :, None, None] + norm.bias[None, :, None, None]
+    else:
+        wide = centred * scale[None, :, None, None]
+    return wide.to(maps.dtype)
 
 
 def masked_mean(frames: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:

@@ -20,6 +20,8 @@ function) and has
 ``exportable``           whether it can be written as an ONNX graph
 =======================  =====================================================================================
 
+Lengths may lie on any device; on the CPU, reading them does not wait for a GPU.
+
 Embedding frames behind a row's end are zero or arbitrary: ``output_lengths`` says which count, and every head
 takes the mask.
 

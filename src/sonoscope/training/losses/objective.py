@@ -98,6 +98,21 @@ class Objective(nn.Module):
         genres : Tensor of shape (batch,), optional
             Genre numbers, negative where unknown, for margins by genre.
         """
+        # Logarithms of small probabilities need more digits than half precision has.
+        logits, targets, judged = (_wide(part) for part in (logits, targets, judged))
+        embeddings = None if embeddings is None else _wide(embeddings)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self._terms(logits, targets, judged, embeddings, weights, genres)
+
+    def _terms(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        judged: torch.Tensor,
+        embeddings: torch.Tensor | None,
+        weights: torch.Tensor | None,
+        genres: torch.Tensor | None,
+    ) -> dict[str, torch.Tensor]:
         found = {}
         for name, (loss, parameters) in self.on_logits.items():
             held = getattr(self, f"positive_weights_{name}", None)
@@ -116,3 +131,8 @@ class Objective(nn.Module):
         """The weighed sum of :meth:`terms`."""
         parts = self.terms(logits, targets, judged, **more)
         return torch.stack([self.shares[name] * value for name, value in parts.items()]).sum()
+
+
+def _wide(values: torch.Tensor) -> torch.Tensor:
+    """Half precision as single; anything else as it is."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
