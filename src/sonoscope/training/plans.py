@@ -1,0 +1,141 @@
+"""From what is asked (a preset or a file, words, seeds, a sweep) to trainings, each with a folder of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sonoscope.errors import UsageError
+from sonoscope.training import config as configs
+from sonoscope.training import presets
+from sonoscope.training.config import BadConfig, Config
+
+#: What is trained where nobody says what.
+DEFAULT_PRESET = "cnn-mel"
+YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One training: its folder, relative to that of all of them (empty: that folder), and what it is."""
+
+    folder: str
+    config: Config
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The words of a command, sorted: the configuration's plain values, data, and ``key=value`` words."""
+
+    values: Mapping[str, Any]
+    words: tuple[str, ...]
+
+
+def asked(words: Sequence[str]) -> Asked:
+    """Sort the words of a command.
+
+    The first one may name a preset or a YAML file; the others are data to train on, or ``key=value``.
+
+    Raises
+    ------
+    UnknownName, BadConfig
+        If a preset is unknown, or a file cannot be read.
+    """
+    values: dict[str, Any] = {}
+    named = False
+    data: list[str] = []
+    settings: list[str] = []
+    for word in words:
+        if _is_setting(word):
+            settings.append(word)
+        elif not named and not data and word in presets.names():
+            values, named = presets.load(word), True
+        elif not named and not data and Path(word).suffix.lower() in YAML:
+            values, named = {"name": Path(word).stem, **configs.read(word)}, True
+        elif Path(word).exists() or ":" in word:
+            data.append(word)
+        else:
+            # Neither a file nor data: the nearest preset is what can be said.
+            presets.load(word)
+    if not named:
+        values = presets.load(DEFAULT_PRESET)
+    if data:
+        values = presets.merged(values, {"data": {"train": data}})
+    return Asked(values, tuple(settings))
+
+
+def _is_setting(word: str) -> bool:
+    key, sign, _ = word.partition("=")
+    return bool(sign) and key.replace(".", "").replace("_", "").isalnum() and not Path(word).exists()
+
+
+def plans(found: Asked, *, seeds: int = 1, sweep: Sequence[str] = ()) -> list[Planned]:
+    """Every training: each combination of the sweep with each seed.
+
+    Parameters
+    ----------
+    seeds : int
+        How many, from the configuration's own on.
+    sweep : sequence of str
+        ``key=a,b`` (values by commas; in brackets where one has commas).
+
+    Raises
+    ------
+    BadConfig
+        If a sweep or a configuration cannot be meant.
+    """
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds} must be at least 1")
+    axes = [_axis(text) for text in sweep]
+    made = []
+    for chosen in itertools.product(*axes):
+        folder = ",".join(f"{word.partition('=')[0].rpartition('.')[2]}={_named(word)}" for word in chosen)
+        first = configs.compose(found.values, [*found.words, *chosen])
+        for number in range(seeds):
+            seed = first.training.seed + number
+            config = configs.compose(found.values, [*found.words, *chosen, f"training.seed={seed}"])
+            parts = [folder] if folder else []
+            made.append(Planned("/".join(parts + ([f"seed-{seed}"] if seeds > 1 else [])), config))
+    if len({plan.folder for plan in made}) < len(made):
+        raise BadConfig("two trainings of the sweep would have one folder: give different values")
+    return made
+
+
+def _axis(text: str) -> list[str]:
+    key, sign, values = text.partition("=")
+    if not sign or not key or not values:
+        raise BadConfig(f"--sweep {text!r} must be key=a,b")
+    return [f"{key}={value}" for value in _apart(values)]
+
+
+def _apart(text: str) -> list[str]:
+    """Values by commas that are in no brackets."""
+    found, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return found
+
+
+def _named(word: str) -> str:
+    """A value as a part of a folder's name."""
+    value = word.partition("=")[2]
+    kept = "".join(sign if sign.isalnum() or sign in "._-+" else "_" for sign in value)
+    return kept.strip("_")[:60] or "none"
+
+
+def folder_for(name: str, wish: str | None) -> Path:
+    """Where to train: what is asked, else ``runs/NAME`` (or ``NAME-2`` …, the first that does not exist)."""
+    if wish:
+        return Path(wish)
+    for number in itertools.count(1):
+        place = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not place.exists():
+            return place
+    raise AssertionError

@@ -1,0 +1,257 @@
+"""Trainings side by side: a table with means over seeds, and paired comparisons.
+
+Reads what ``rundir`` wrote, without torch. Trainings that differ in nothing but their seed are one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.evaluation import bootstrap, tagging
+from sonoscope.evaluation.tagging import Answers
+from sonoscope.training import rundir
+
+#: Figures of a table where nobody says which.
+FIGURES = ("map", "macro_f1", "micro_f1", "macro_top1")
+#: Figures that a comparison knows.
+COMPARED = ("map", "micro_f1", "macro_f1", "hamming", "top1", "macro_top1")
+STYLES = ("text", "markdown", "latex", "csv")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training: its folder, its configuration without seed and place, and its figures."""
+
+    folder: Path
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return json.dumps(self.config, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Trainings that differ in their seed only."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    def figures(self, name: str) -> np.ndarray:
+        """A figure of each training, (n,)."""
+        values = [run.metrics.get("fitted", {}).get(name, run.metrics.get(name)) for run in self.runs]
+        return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def find(places: Sequence[str | Path]) -> list[Run]:
+    """The finished trainings in folders and below them, by path.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    folders = sorted({folder for place in places for folder in _runs_below(Path(place))})
+    runs = [_read(folder) for folder in folders if (folder / rundir.METRICS).is_file()]
+    if not runs:
+        raise UsageError(f"no finished training in {', '.join(map(str, places))}")
+    return runs
+
+
+def _runs_below(place: Path) -> Iterator[Path]:
+    if not place.is_dir():
+        raise UsageError(f"{place} is no folder")
+    yield from (found.parent for found in place.rglob(rundir.CONFIG))
+
+
+def _read(folder: Path) -> Run:
+    config = rundir.read_config(folder).to_dict()
+    config["training"].pop("seed")
+    config["data"].pop("folder")
+    return Run(folder, config, rundir.read_metrics(folder))
+
+
+def lines(runs: Sequence[Run]) -> list[Line]:
+    """Trainings grouped by everything but the seed, named by what differs between them."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.key, []).append(run)
+    flat = {key: _flat(members[0].config) for key, members in groups.items()}
+    names = [
+        name for name in next(iter(flat.values())) if len({repr(f.get(name)) for f in flat.values()}) > 1
+    ]
+    return [Line(_name(flat[key], names, members[0]), tuple(members)) for key, members in groups.items()]
+
+
+def _name(flat: dict[str, Any], differing: Sequence[str], run: Run) -> str:
+    name = str(flat["name"] or run.folder.name)
+    rest = [f"{key.rpartition('.')[2]}={flat.get(key)}" for key in differing if key not in ("name", "about")]
+    presets_differ = "name" in differing
+    return name if presets_differ or not rest else " ".join(rest)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def table(found: Sequence[Line], figures: Sequence[str] = FIGURES, style: str = "text") -> str:
+    """A line for each training with mean ± standard deviation over seeds (n - 1), in a style of ``STYLES``.
+
+    Raises
+    ------
+    UnknownName
+        If a figure was not measured in any of them, or there is no such style.
+    """
+    if style not in STYLES:
+        raise UnknownName(f"style {style!r} is unknown.{nearest(style, STYLES)} Known: {', '.join(STYLES)}.")
+    known = {
+        key for line in found for run in line.runs for key in (*run.metrics.get("fitted", {}), "parameters")
+    }
+    for name in figures:
+        if name not in known:
+            raise UnknownName(
+                f"no training measured {name!r}.{nearest(name, known)} Known: {', '.join(sorted(known))}."
+            )
+    head = ["training", "seeds", *figures]
+    rows = [
+        [line.name, str(len(line.runs)), *(_cell(line.figures(name), style) for name in figures)]
+        for line in found
+    ]
+    return _LAID_OUT[style](head, rows)
+
+
+def _cell(values: np.ndarray, style: str) -> str:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "-"
+    if values.size == 1 or style == "csv":
+        return f"{values.mean():.4g}" if abs(values.mean()) >= 10 else f"{values.mean():.3f}"
+    sign = r"$\pm$" if style == "latex" else "±"
+    return f"{values.mean():.3f} {sign} {values.std(ddof=1):.3f}"
+
+
+def _text(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    )
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _latex(head: list[str], rows: list[list[str]]) -> str:
+    escaped = [[cell.replace("_", r"\_").replace("%", r"\%") for cell in row] for row in [head, *rows]]
+    body = " \\\\\n".join(" & ".join(row) for row in escaped)
+    first, _, rest = body.partition("\n")
+    return "\n".join(
+        [rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\toprule", first, r"\midrule", rest + r" \\",
+         r"\bottomrule", r"\end{tabular}"]
+    )  # fmt: skip
+
+
+def _csv(head: list[str], rows: list[list[str]]) -> str:
+    from sonoscope.data.table import csv_text
+
+    return csv_text([head, *rows]).rstrip("\n")
+
+
+_LAID_OUT = {"text": _text, "markdown": _markdown, "latex": _latex, "csv": _csv}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second: a figure of each, their difference with its 95 % interval, and the draws above zero."""
+
+    figure: str
+    first: float
+    second: float
+    difference: float
+    interval: tuple[float, float]
+    above: float
+
+
+def compare(
+    first: Sequence[Run],
+    second: Sequence[Run],
+    figures: Sequence[str] = ("map", "macro_f1"),
+    *,
+    draws: int = 1000,
+) -> tuple[list[Difference], int, int]:
+    """Two trainings (each the mean of its seeds' scores) on the test clips that both answered.
+
+    Returns the differences, and how many clips and groups they rest on.
+
+    Raises
+    ------
+    UsageError
+        If they share no test clip, or judge different labels.
+    UnknownName
+        If there is no such figure.
+    """
+    for name in figures:
+        if name not in COMPARED:
+            raise UnknownName(
+                f"no figure {name!r} to compare.{nearest(name, COMPARED)} Known: {', '.join(COMPARED)}."
+            )
+    one, other = _together(_mean(first), _mean(second))
+    thresholds = [tagging.fitted_thresholds(_mean(runs, "validation.npz")) for runs in (first, second)]
+    found = []
+    for name in figures:
+        ours, theirs = (
+            partial(_figure, answers, limit, name)
+            for answers, limit in zip((one, other), thresholds, strict=True)
+        )
+        difference, interval, above = bootstrap.of_difference(ours, theirs, one.groups, draws=draws)
+        rows = np.arange(len(one.groups))
+        found.append(Difference(name, ours(rows), theirs(rows), difference, interval, above))
+    return found, len(one.groups), len(set(one.groups))
+
+
+def _figure(answers: Answers, thresholds: np.ndarray, name: str, rows: np.ndarray) -> float:
+    return tagging.measured(answers.take(rows), thresholds)[name]
+
+
+def _mean(runs: Sequence[Run], file: str = "test.npz") -> Answers:
+    """The mean of several trainings' scores of the same clips."""
+    answers = [rundir.read_answers(run.folder / file) for run in runs]
+    first = answers[0]
+    for each in answers[1:]:
+        if each.names != first.names or each.labels != first.labels:
+            raise UsageError(
+                f"{runs[0].folder} and its fellows were tested on different clips: they are not seeds of one"
+            )
+    scores = np.mean([each.scores for each in answers], axis=0)
+    return Answers(first.truth, first.known, scores, first.labels, first.groups, first.names)
+
+
+def _together(one: Answers, other: Answers) -> tuple[Answers, Answers]:
+    """Both on the clips that they share, in one order."""
+    if one.labels != other.labels:
+        raise UsageError(
+            f"they judge different labels: {', '.join(one.labels)} and {', '.join(other.labels)}"
+        )
+    place = {name: row for row, name in enumerate(other.names)}
+    shared = [(row, place[name]) for row, name in enumerate(one.names) if name in place]
+    if not shared:
+        raise UsageError(
+            "they share no test clip: a comparison needs the same test part (data.split_seed, data.test_where)"
+        )
+    rows, others = (np.array(column) for column in zip(*shared, strict=True))
+    return one.take(rows), other.take(others)
