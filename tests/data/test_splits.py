@@ -290,3 +290,20 @@ def test_the_twins_of_musicnet_are_known():
     assert duplicates.known(Manifest(rows, Path())) == [(0, 1), (3, 4)]
     assert duplicates.known(Manifest(rows[:1], Path())) == []
     assert duplicates.known(Manifest((Row("1788.wav"), Row("1792.wav")), Path())) == []
+
+
+def test_a_mixture_belongs_to_all_its_groups(tmp_path):
+    """Its clips come from several recordings: none of them may be on another side than it is."""
+    rows = [Row(f"{g}.wav", duration_s=1.0, labels=("a",), group=g) for g in "abcdef"]
+    rows += [
+        Row("ab.wav", duration_s=1.0, labels=("a",), group="a;b"),
+        Row("bc.wav", duration_s=1.0, group="b;c"),
+    ]
+    manifest = Manifest(tuple(rows), tmp_path)
+    for seed in range(5):
+        found = splits.assign(manifest, parts={"train": 0.5, "test": 0.5}, seed=seed)
+        assert len({row.split for row in found.rows if set(row.group.split(";")) & set("abc")}) == 1
+    cut = replace(
+        manifest, rows=tuple(replace(r, split="test" if r.path == "a.wav" else "train") for r in rows)
+    )
+    assert certificate.certify(cut).groups_shared == 1

@@ -175,9 +175,10 @@ def certify(
     lasting = lengths.seconds(manifest) if seconds is None else seconds
     shared: dict[str, list[str]] = {"group": [], "file": [], "known": [], "near": []}
     for name in by:
-        for value, inside in _by_value(splits.column(manifest, name), rows):
+        held = [splits.belongings(name, cell) for cell in splits.column(manifest, name)]
+        for value, inside in _by_value(held, rows):
             shared["group"].append(f"{name} {value} is in {inside}")
-    for path, inside in _by_value([row.path for row in rows], rows):
+    for path, inside in _by_value([[row.path] for row in rows], rows):
         shared["file"].append(f"the file {path} is in {inside}")
     for places in duplicates.known(manifest):
         parts = {rows[place].split for place in places} - {""}
@@ -205,11 +206,11 @@ def certify(
     )
 
 
-def _by_value(values: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, str]]:
+def _by_value(values: Sequence[Sequence[str]], rows: Sequence[Row]) -> list[tuple[str, str]]:
     """The values that are in several parts, and those parts in words."""
     inside: dict[str, set[str]] = {}
-    for value, row in zip(values, rows, strict=True):
-        if value and row.split:
+    for of_row, row in zip(values, rows, strict=True):
+        for value in of_row if row.split else ():
             inside.setdefault(value, set()).add(row.split)
     return [(value, _and(parts)) for value, parts in sorted(inside.items()) if len(parts) > 1]
 

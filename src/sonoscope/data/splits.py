@@ -57,6 +57,11 @@ def column(manifest: Manifest, name: str) -> list[str]:
     return [row.extra.get(name, "").strip() for row in manifest.rows]
 
 
+def belongings(name: str, cell: str) -> list[str]:
+    """The values in a cell: the groups of a mixture are several, ``;`` between them; any other cell is one value."""
+    return list(filter(None, map(str.strip, cell.split(";")))) if name == "group" else [cell] if cell else []
+
+
 @dataclass(frozen=True)
 class Units:
     """What no split may cut: ``of`` is the unit of every row, shape (rows,); ``names`` calls each unit something."""
@@ -93,8 +98,8 @@ def units(manifest: Manifest, *, by: Sequence[str] = BY, ties: Sequence[Sequence
     for place, row in enumerate(manifest.rows):
         links.append((first.setdefault(("path", row.path), place), place))
         for name, values in cells.items():
-            if values[place]:
-                links.append((first.setdefault((name, values[place]), place), place))
+            for value in belongings(name, values[place]):
+                links.append((first.setdefault((name, value), place), place))
     of = united(len(manifest), links)
     for place, unit in enumerate(of.tolist()):
         if unit not in names:

@@ -237,22 +237,28 @@ def test_feeding_imports_no_decoder(audio: shards.Shards, frames: shards.Shards,
 
 @pytest.mark.train
 def test_a_loader_gives_the_same_batches_whatever_its_workers(audio: shards.Shards):
-    torch = pytest.importorskip("torch")
-    from torch.utils.data import DataLoader
-
-    from sonoscope.training.feed import Prepared
+    pytest.importorskip("torch")
+    from sonoscope.training import loader
 
     feed = Feed(audio, window=2000, batch_size=4, seed=2)
-    for options, expected in (
-        ({"batches": 5, "first": 3}, [feed.batch(n) for n in range(3, 8)]),
-        ({"hop": 2000}, list(feed.every_window(2000))),
-    ):
-        for workers in (0, 2):
-            found = list(DataLoader(Prepared(feed, **options), batch_size=None, num_workers=workers))
-            assert len(found) == len(expected)
-            for tensors, batch in zip(found, expected, strict=True):
-                assert tensors[0].dtype == torch.float32
-                assert all(np.array_equal(t.numpy(), a) for t, a in zip(tensors, batch, strict=True))
+    for workers in (0, 2):
+        epochs = loader.loader(loader.Drawn(feed, 3), workers)
+        found = [*epochs, *epochs]
+        assert_same(found, [feed.batch(number) for number in range(6)])
+        assert_same(list(loader.loader(loader.All(feed, 1000), workers)), list(feed.every_window(1000)))
+    halves = [list(loader.loader(loader.Drawn(feed, 3, rank, 2))) for rank in range(2)]
+    assert_same(
+        [batch for pair in zip(*halves, strict=True) for batch in pair], [feed.batch(n) for n in range(6)]
+    )
+
+
+def assert_same(found: list, expected: list) -> None:
+    assert len(found) == len(expected)
+    for tensors, batch in zip(found, expected, strict=True):
+        assert np.array_equal(tensors.samples, batch.inputs) and np.array_equal(
+            tensors.targets, batch.targets
+        )
+        assert np.array_equal(tensors.judged > 0, batch.known) and np.array_equal(tensors.clips, batch.rows)
 
 
 def test_a_row_of_nothing_but_silence_at_its_end_is_still_a_window(tmp_path: Path):
