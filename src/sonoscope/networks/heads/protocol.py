@@ -12,8 +12,6 @@ So training, bundles and the runtime see one kind of head. Frames that the mask 
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import nn
 
@@ -28,8 +26,6 @@ class Head(nn.Module):
 
     #: One row of logits for each frame of embedding.
     framewise: bool = True
-    #: Names of a head's inputs beside the embedding, if it has any.
-    auxiliary: ClassVar[tuple[str, ...]] = ()
 
     def forward(
         self, embedding: torch.Tensor, mask: torch.Tensor | None = None
