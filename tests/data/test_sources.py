@@ -133,3 +133,12 @@ def test_what_is_not_there_is_refused(tmp_path: Path, irmas: Path) -> None:
         sources.load(f"irmas:{irmas}/test")
     with pytest.raises(UsageError, match="no source given"):
         sources.load([])
+
+
+def test_a_data_set_alone_is_looked_for_where_data_sets_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONOSCOPE_DATASETS", str(tmp_path))
+    assert sources.parse("irmas/train") == sources.Source("irmas", str(tmp_path / "irmas"), "train")
+    assert sources.parse("esc50") == sources.Source("esc50", str(tmp_path / "esc50"))
+    monkeypatch.delenv("SONOSCOPE_DATASETS")
+    with pytest.raises(UsageError, match="irmas:FOLDER, or set SONOSCOPE_DATASETS"):
+        sources.parse("irmas/train")

@@ -12,6 +12,9 @@ The types of Lumen are understood as well: ``csv:FILE``, ``inference:PATH`` (rec
 ``irmastrain:FOLDER``, ``irmastest:FOLDER`` and ``openmic:FOLDER``. A drive of Windows (``C:\\sounds``) is no type: a
 type has at least two letters. ``mirdata:NAME:FOLDER`` and ``soundata:NAME:FOLDER`` are data sets that those libraries
 read.
+
+A data set's name alone (``irmas``, ``irmas/train``) means its folder in the one that the environment variable
+``SONOSCOPE_DATASETS`` names.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ TABLE, UNLABELLED = "csv", "inference"
 #: What a folder's own manifest is called.
 OWN_MANIFEST = "manifest.csv"
 LIST_SUFFIXES = (".txt", ".lst")
+
+#: The environment variable that names the folder of data sets.
+HOME = "SONOSCOPE_DATASETS"
 
 _TYPED = re.compile(r"([A-Za-z][\w.+-]+):(.*)", re.DOTALL)
 
@@ -91,17 +97,24 @@ def parse(text: str) -> Source:
     above, _, last = path.replace("\\", "/").rpartition("/")
     if not split and last in datasets.find(name).splits:
         path, split = path[: len(above)], last
-    if not path:
-        raise UsageError(f"{text!r} does not say where the data set is: {name}:FOLDER")
-    return Source(name, path, split)
+    return Source(name, path or str(home_of(name, text)), split)
+
+
+def home_of(name: str, text: str = "") -> Path:
+    """Where a data set lies that nobody said the folder of. Raises ``UsageError`` if nothing says."""
+    folder = os.environ.get(HOME, "")
+    if not folder:
+        raise UsageError(
+            f"{text or name!r} does not say where the data set is: {name}:FOLDER, or set {HOME} to the folder that "
+            f"holds {name}/"
+        )
+    return Path(folder) / name
 
 
 def _untyped(text: str) -> Source:
     name, _, split = text.partition("/")
     if not os.path.lexists(text) and (name in ALIASES or name in _datasets().DATASETS):
-        raise UsageError(
-            f"{text!r} does not say where the data set is: {name}:FOLDER{'/' + split if split else ''}"
-        )
+        return parse(f"{name}:{'/' + split if split else ''}")
     return Source("", text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import shutil
 import sys
 import textwrap
@@ -30,7 +31,13 @@ Name = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("-o", "--out", metavar="ROOT", show_default=False, help="The folder it is fetched into."),
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="ROOT",
+        show_default=False,
+        help="The folder it is fetched into (default: NAME in $SONOSCOPE_DATASETS).",
+    ),
 ]
 Listing = Annotated[
     bool, typer.Option("--list", help="Only show what would be fetched, and how far it is in ROOT.")
@@ -61,7 +68,7 @@ def fetch_command(
     What is interrupted goes on in the next call. Checksums are compared where they are published. A file that you
     put into ROOT under its name is taken as fetched, so a machine without a network needs only the last step.
     """
-    from sonoscope.data import datasets, fetch
+    from sonoscope.data import datasets, fetch, sources
 
     if name is None:
         if not list_only:
@@ -70,6 +77,8 @@ def fetch_command(
         return 0
     dataset = datasets.find(name)
     parts = _words(part)
+    if out is None and os.environ.get(sources.HOME):
+        out = sources.home_of(name)
     items = fetch.plan(dataset, out, parts, again=again)
     if list_only:
         _show(dataset, items, out)
