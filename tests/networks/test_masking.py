@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from sonoscope.networks.backbones.field import Field, Step  # noqa: E402
+from sonoscope.networks.backbones.field import Field, Step, measured  # noqa: E402
 from sonoscope.networks.backbones.masking import (  # noqa: E402
     batch_norm,
     by_length,
@@ -100,3 +100,22 @@ def test_a_field_is_what_convolutions_do(steps: list[tuple[int, int, int]]) -> N
     touched = torch.nonzero(x.grad[0, 0]).flatten()
     assert touched[-1] - touched[0] + 1 == field.receptive
     assert float(touched[-1] + touched[0]) / 2 == field.centre + k * field.stride
+
+
+@pytest.mark.parametrize(
+    "step", [Step(400, 160), Step(1, 32), Step(32, 32), Step(0, 480), Step(15600, 7800), Step(5, 1)]
+)
+def test_steps_of_others_are_measured(step: Step) -> None:
+    asked = []
+
+    def count(n: int) -> int:
+        asked.append(n)
+        return step.length(n)
+
+    assert measured(count, 32000) == step
+    assert len(asked) < 40
+
+
+def test_frames_at_irregular_steps_are_seen() -> None:
+    assert measured(lambda n: 1, 1000) is None
+    assert measured(lambda n: int(n**0.5), 1000) is None

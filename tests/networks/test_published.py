@@ -71,8 +71,9 @@ def published_cnn14(
     return x, torch.sigmoid(x @ weights["fc_audioset.weight"].T + weights["fc_audioset.bias"])
 
 
-def test_cnn14_is_the_published_computation() -> None:
-    network = shaken(CNN14(width=1 / 8, classes=527))
+@pytest.mark.parametrize("width", [1 / 8, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_cnn14_is_the_published_computation(width: float) -> None:
+    network = shaken(CNN14(width=width, classes=527))
     logmel = torch.randn(2, 1, 101, 64, generator=torch.Generator().manual_seed(1)) * 10 - 20
     with torch.no_grad():
         embedding, tags = published_cnn14(network.state_dict(), logmel)
@@ -392,6 +393,29 @@ def test_ast_at_full_length_is_transformers_own() -> None:
     torch.testing.assert_close(ours, grid.mean(dim=1), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("part", ["whole", "extractor"])
+def test_wav2vec2_is_transformers_own(part: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    tiny = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    sizes = {"conv_dim": [8] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
+    network = build({"name": "wav2vec2", "part": part, **tiny, **sizes}).eval()
+    torch.manual_seed(0)
+    theirs = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**tiny, **sizes)).eval()
+    samples = 0.1 + 0.3 * torch.randn(2, 8000)
+    prepared = transformers.Wav2Vec2FeatureExtractor(do_normalize=True)(
+        [row.numpy() for row in samples], sampling_rate=16000, return_tensors="pt"
+    ).input_values
+    with torch.no_grad():
+        if part == "whole":
+            network.model.load_state_dict(theirs.state_dict(), strict=False)
+            expected = theirs(prepared).last_hidden_state
+        else:
+            network.extractor.load_state_dict(theirs.feature_extractor.state_dict())
+            expected = theirs.feature_extractor(prepared).transpose(1, 2)
+        torch.testing.assert_close(network(samples), expected, rtol=1e-4, atol=1e-4)
+    assert expected.shape == (2, 24, network.dim)
+
+
 @pytest.mark.parametrize("name", ["ast", "wav2vec2"])
 def test_models_of_transformers_load_from_a_folder(tmp_path: Path, name: str) -> None:
     transformers = pytest.importorskip("transformers")
@@ -426,7 +450,11 @@ def test_attention_of_the_crnn_tells_where_it_listened() -> None:
     attention = network.attention
     for row, n in ((0, 9), (1, 5)):
         scores = [
-            float(attention.score(torch.tanh(attention.keys(states[row, t]) + attention.question(last[row]))))
+            float(
+                attention.score(
+                    torch.tanh(attention.keys(states[row, t]) + attention.question(last[row]))
+                ).detach()
+            )
             for t in range(n)
         ]
         expected = torch.softmax(torch.tensor(scores), dim=0)

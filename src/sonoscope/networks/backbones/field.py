@@ -9,7 +9,7 @@ Dilation ``d`` is a kernel of ``d (k - 1) + 1``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,3 +86,29 @@ class Field:
         for step in self.steps:
             n = step.length(n)
         return n
+
+
+def measured(count: Callable[[int], int], n: int) -> Step | None:
+    """The step that a network of others takes, from how many frames it gives; ``None`` where they are not regular.
+
+    ``count(n)`` frames of ``n`` input steps are taken to be ``(n - k) // s + 1``, where ``k`` may be 0 or less for
+    networks that pad. It is asked some twenty times, for up to ``2 n`` steps.
+    """
+    here, there = count(n), count(2 * n)
+    if there <= here:
+        return None
+    reach = 2 * -(-n // (there - here))
+    first = _smallest(count, here, max(1, n - reach), n)
+    second = _smallest(count, here + 1, n, n + reach)
+    stride = second - first
+    step = Step(first - (here - 1) * stride, stride)
+    lengths = (n, 2 * n, n + stride // 2 + 1)
+    return step if all(count(one) == step.length(one) for one in lengths) else None
+
+
+def _smallest(count: Callable[[int], int], frames: int, low: int, high: int) -> int:
+    """The fewest steps in ``low..high`` that give at least so many frames, by halving."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(middle) >= frames else (middle + 1, high)
+    return low

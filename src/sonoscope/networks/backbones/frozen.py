@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
-from sonoscope.networks.backbones.field import Field, Step
+from sonoscope.networks.backbones.field import Field, Step, measured
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, Wants
 
@@ -170,17 +170,34 @@ class FrozenGraph(Graph):
                 f"{path}: its output {self.output_name!r} has {out.ndim} axes; (batch, dim) or (batch, frames, "
                 "dim) are needed"
             )
+        fixed = n if isinstance(given.shape[1], int) else None
         self.clip = out.shape[1] == 1
         self.dim = out.shape[2]
-        fixed = n if isinstance(given.shape[1], int) else None
-        stride = max(1, n // out.shape[1])
-        self.field = Field.of([Step(fixed or (1 if self.clip else stride), 1 if self.clip else stride)])
+        self.field = Field.of([self._step(n, n_bins, axes, fixed, out.shape[1])])
         self.wants = Wants(
             kind="samples" if axes == 2 else "features",
             sample_rate=sample_rate,
             bins=n_bins if axes == 3 else None,
             longest=fixed,
         )
+
+    def _step(self, n: int, n_bins: int, axes: int, fixed: int | None, frames: int) -> Step:
+        """How frames follow from input steps: told by the shape where that is fixed, else measured."""
+        if self.clip:
+            return Step(fixed or 1, 1)
+        if fixed:
+            stride = max(1, fixed // frames)
+            return Step(fixed - (frames - 1) * stride, stride)
+
+        def count(steps: int) -> int:
+            return int(self.run(torch.zeros((1, steps) if axes == 2 else (1, steps, n_bins))).shape[1])
+
+        step = measured(count, n)
+        if step is None:
+            raise BadBundle(
+                f"{self.path}: its frames do not follow at regular steps; export one of fixed length"
+            )
+        return step
 
 
 def open_session(path: Path) -> Any:

@@ -18,14 +18,14 @@ import torch
 from torch import nn
 
 from sonoscope.errors import UsageError
-from sonoscope.networks.backbones.field import Field, Step
+from sonoscope.networks.backbones.field import Field, Step, measured
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
 from sonoscope.plugins import import_from
 
 NEEDED = ("load_model", "get_timestamp_embeddings", "get_scene_embeddings")
-#: Seconds of silence that the frames' distance is measured on.
-PROBE_S = 4
+#: Seconds of silence that the frames are measured on.
+PROBE_S = 2
 
 
 class Hear(Backbone):
@@ -47,7 +47,7 @@ class Hear(Backbone):
     Raises
     ------
     UsageError
-        If the module cannot be imported or lacks a function of the API.
+        If the module cannot be imported, lacks a function of the API, or gives frames at irregular steps.
     """
 
     variant: ClassVar[str] = "module"
@@ -74,7 +74,7 @@ class Hear(Backbone):
         rate = int(self.model.sample_rate)
         self.dim = int(self.model.scene_embedding_size if clip else self.model.timestamp_embedding_size)
         self.wants = Wants(kind="samples", sample_rate=rate)
-        self.field = Field.of([Step(1, self._stride(rate))])
+        self.field = Field.of([Step(1, 1) if clip else self._step(rate)])
         if isinstance(self.model, nn.Module):
             self.model.requires_grad_(learn)
 
@@ -86,22 +86,12 @@ class Hear(Backbone):
         super().__setstate__({**state, "api": import_from(state["module"])})
 
     @torch.no_grad()
-    def _stride(self, rate: int) -> int:
-        """Samples from one frame to the next, from the timestamps of some silence."""
-        if self.clip:
-            return 1
-        _, stamps = self.api.get_timestamp_embeddings(torch.zeros(1, PROBE_S * rate), self.model)
-        stamps = torch.as_tensor(stamps)[0].double()
-        return max(1, round(float((stamps[-1] - stamps[0]) / max(1, len(stamps) - 1)) * rate / 1000))
-
-    def output_lengths(self, n: Any) -> Any:
-        """Asked of the module itself: the API leaves the number of frames open."""
-        if self.clip:
-            return torch.ones_like(n) if isinstance(n, torch.Tensor) else 1
-        if isinstance(n, torch.Tensor):
-            return torch.tensor([self.output_lengths(int(one)) for one in n])
-        with torch.no_grad():
-            return int(self._rows(torch.zeros(1, n)).shape[1])
+    def _step(self, rate: int) -> Step:
+        """How frames follow from samples, measured on silence: the API leaves it open."""
+        step = measured(lambda n: int(self._rows(torch.zeros(1, n)).shape[1]), PROBE_S * rate)
+        if step is None:
+            raise UsageError(f"{self.module}: its frames do not follow at regular steps; use clip=true")
+        return step
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, n) samples to (batch, frames', dim), or with ``clip`` (batch, 1, dim)."""
