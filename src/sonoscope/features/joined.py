@@ -30,17 +30,20 @@ class Joined(Framewise):
         Of one sample rate; the window is a multiple of each hop.
     window_samples : int
         Length of a window.
+    rows : tuple of int
+        How many rows of each feature, from the window's start on; empty: those whose centres lie in the window.
 
     Raises
     ------
     ValueError
-        If there is none, they differ in their rate, or a hop does not divide the window.
+        If there is none, they differ in their rate, a hop does not divide the window, or ``rows`` do not match.
     """
 
     name: ClassVar[str] = "joined"
 
     features: tuple[Feature, ...] = (LogMel(),)
     window_samples: int = 72_000
+    rows: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "window_samples")
@@ -49,6 +52,10 @@ class Joined(Framewise):
         rates = sorted({feature.sample_rate for feature in self.features})
         if len(rates) > 1:
             raise ValueError(f"joined features must have one sample_rate, got {rates}")
+        if self.rows and (len(self.rows) != len(self.features) or min(self.rows) < 1):
+            raise ValueError(
+                f"rows={self.rows} must be {len(self.features)} numbers from 1 up, one for each feature"
+            )
         for feature in self.features:
             if self.window_samples % feature.hop_samples:
                 raise ValueError(
@@ -94,16 +101,17 @@ class Joined(Framewise):
     @cached_property
     def parts(self) -> tuple[int, ...]:
         """Length of each feature's rows one after the other."""
-        return tuple(self.rows_of(feature) * feature.n_bins for feature in self.features)
+        return tuple(n * f.n_bins for n, f in zip(self.counts, self.features, strict=True))
 
     @cached_property
     def silence(self) -> np.ndarray:
         """What each value of a row is in digital silence."""
         return self.compute(np.zeros(self.window_samples, dtype=np.float32))[0]
 
-    def rows_of(self, feature: Feature) -> int:
-        """Rows of one of the features whose centres lie in a window."""
-        return self.window_samples // feature.hop_samples
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many rows of each feature there are in a row."""
+        return self.rows or tuple(self.window_samples // feature.hop_samples for feature in self.features)
 
     def shape(self, n: int) -> tuple[int, int]:
         """Shape of the rows of ``n`` samples: as many windows as cover them, one at least."""
@@ -123,15 +131,14 @@ class Joined(Framewise):
         windows = whole.reshape(*samples.shape[:-1], count, self.window_samples)
         return np.concatenate(
             [
-                self._rows(feature, windows).reshape(*windows.shape[:-1], width)
-                for feature, width in zip(self.features, self.parts, strict=True)
+                self._rows(feature, rows, windows).reshape(*windows.shape[:-1], rows * feature.n_bins)
+                for feature, rows in zip(self.features, self.counts, strict=True)
             ],
             axis=-1,
         )
 
-    def _rows(self, feature: Feature, windows: np.ndarray) -> np.ndarray:
-        """The rows of a feature whose centres lie in each window, with zeros around it."""
-        count = self.rows_of(feature)
+    def _rows(self, feature: Feature, count: int, windows: np.ndarray) -> np.ndarray:
+        """The first rows of a feature of each window, with zeros around it."""
         reach = (count - 1) * feature.hop_samples + feature.right_context - self.window_samples
         padded = pad_zeros(windows, feature.left_context, max(reach, 0))
         return np.asarray(feature.valid(padded)[..., :count, :], dtype=np.float32)

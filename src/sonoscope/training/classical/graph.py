@@ -1,0 +1,151 @@
+"""Writing ONNX graphs by hand: a few nodes, constants, and whole graphs of other bundles set among them.
+
+Operators are those of ONNX's default domain, so that any ONNX Runtime runs them. What is computed in double says so by
+its constants (:meth:`Writer.double`); those that are kept as float32 are cast once when the graph is loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope.errors import UsageError
+
+#: Of graphs that hold no other bundle's.
+OPSET = 18
+#: The oldest runtimes that are promised (onnxruntime 1.18) read this version of the file format.
+IR_VERSION = 9
+
+
+class Writer:
+    """Nodes of a graph, added one by one; each answers with the name of what it gives.
+
+    Parameters
+    ----------
+    opset : int
+        Version of the operators.
+    """
+
+    def __init__(self, opset: int = OPSET) -> None:
+        self.opset = opset
+        self._nodes: list[Any] = []
+        self._values: list[Any] = []
+        self._count = 0
+
+    def name(self, stem: str) -> str:
+        """A name that nothing else has."""
+        self._count += 1
+        return f"{stem}_{self._count}"
+
+    def constant(self, array: np.ndarray) -> str:
+        """A constant as it is."""
+        from onnx import numpy_helper
+
+        name = self.name("constant")
+        self._values.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def double(self, array: np.ndarray) -> str:
+        """A constant as double; what is float32 is kept as such and cast."""
+        array = np.asarray(array)
+        if array.dtype == np.float32:
+            return self.cast(self.constant(array), np.float64)
+        return self.constant(array.astype(np.float64))
+
+    def numbers(self, *values: int) -> str:
+        """Whole numbers: shapes, axes."""
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def node(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
+        """A node with one output; its name. ``outputs`` adds others, called ``NAME:1`` and on."""
+        from onnx import helper
+
+        name = self.name(operator.lower())
+        names = [name, *(f"{name}:{k}" for k in range(1, outputs))]
+        self._nodes.append(helper.make_node(operator, list(inputs), names, name=name, **attributes))
+        return name
+
+    def cast(self, name: str, dtype: type) -> str:
+        """Another type."""
+        from onnx import helper
+
+        return self.node("Cast", name, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def columns(self, name: str, first: int, last: int) -> str:
+        """Columns ``first..last - 1`` of the last axis."""
+        return self.node("Slice", name, self.numbers(first), self.numbers(last), self.numbers(-1))
+
+    def include(self, path: Path, given: dict[str, str], wanted: str) -> str:
+        """Set a whole graph among the nodes, as much of it as ``wanted`` needs.
+
+        Parameters
+        ----------
+        path : Path
+            An ONNX file.
+        given : dict
+            Its input to what it is given here.
+        wanted : str
+            The output of it that is given back.
+
+        Raises
+        ------
+        UsageError
+            If its operators are of another version than those of a graph that is here already.
+        """
+        import onnx
+        from onnx import compose, helper
+        from onnx.utils import Extractor
+
+        model = onnx.load(str(path))
+        opset = opset_of(model)
+        if opset != self.opset:
+            raise UsageError(
+                f"{path}: its operators are of version {opset}, those beside it of version {self.opset}: "
+                "export one of the models again"
+            )
+        part = Extractor(model).extract_model(list(given), [wanted])
+        prefix = f"{self.name('part')}/"
+        part = compose.add_prefix(part, prefix)
+        for inner, outer in given.items():
+            self._nodes.append(helper.make_node("Identity", [outer], [prefix + inner]))
+        self._nodes += list(part.graph.node)
+        self._values += list(part.graph.initializer)
+        return prefix + wanted
+
+    def model(self, takes: dict[str, list[int | str]], gives: dict[str, tuple[str, list[int | str]]]) -> Any:
+        """The whole model: inputs with their shapes, and outputs, each what it is here and its shape; float32.
+
+        Shapes hold numbers, and names for what may vary.
+        """
+        import onnx
+        from onnx import TensorProto, helper
+
+        ends = [helper.make_node("Identity", [inner], [name]) for name, (inner, _) in gives.items()]
+        inputs = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in takes.items()
+        ]
+        outputs = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, (_, shape) in gives.items()
+        ]
+        graph = helper.make_graph([*self._nodes, *ends], "sonoscope", inputs, outputs, self._values)
+        made = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", self.opset)], producer_name="sonoscope"
+        )
+        made.ir_version = max(IR_VERSION, helper.find_min_ir_version_for(list(made.opset_import)))
+        onnx.checker.check_model(made)
+        return made
+
+
+def opset_of(model: Any) -> int:
+    """Version of the operators of ONNX's own domain."""
+    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+
+
+def opset_in(path: Path) -> int:
+    """The same, of a file."""
+    import onnx
+
+    return opset_of(onnx.load(str(path), load_external_data=False))
