@@ -68,6 +68,25 @@ def test_the_graph_equals_torch(tmp_path: Path, backbone: str, head: str) -> Non
     assert write_graph(made, tmp_path / "model.onnx") <= TOLERANCE
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "head", "parts"),
+    [
+        ({"name": "cnn14_bands", "width": 1 / 32, "fusion": [24, 16]}, "linear", (47, 69, 82)),
+        (BACKBONES["crnn"], "attention", (64,)),
+        (BACKBONES["cnn14"], "mlp", (64,)),
+    ],
+)
+def test_what_is_not_poolable_leaves_as_a_graph_of_windows(
+    tmp_path: Path, backbone, head: str, parts
+) -> None:
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    made = Network(sum(parts), CLASSES, backbone=backbone, head=HEADS[head], normalise="level", parts=parts)
+    assert not made.poolable
+    assert write_graph(made, tmp_path / "model.onnx", steps=64) <= TOLERANCE
+
+
 def test_a_frozen_group_stays_as_it_was() -> None:
     made = network("valid_cnn", "linear").train()
     made.backbone.train_from("conv4")
