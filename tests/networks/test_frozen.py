@@ -85,3 +85,36 @@ def test_hear_frames_are_where_their_timestamps_say(tmp_path: Path) -> None:
     assert backbone.wants.sample_rate == 1000
     torch.testing.assert_close(backbone(samples)[0, :, 0], samples[0, ::50])
     assert backbone.output_lengths(torch.tensor([1000, 501])).tolist() == [20, 11]
+
+
+def averages(path: Path, frames: int | str) -> None:
+    """A graph that averages every four of ``frames`` frames of three bins."""
+    onnx = pytest.importorskip("onnx")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Transpose", ["frames"], ["rows"], perm=[0, 2, 1]),
+        helper.make_node("AveragePool", ["rows"], ["pooled"], kernel_shape=[4], strides=[4]),
+        helper.make_node("Transpose", ["pooled"], ["embedding"], perm=[0, 2, 1]),
+    ]
+    given = helper.make_tensor_value_info("frames", number, ["batch", frames, 3])
+    gives = helper.make_tensor_value_info("embedding", number, ["batch", None, 3])
+    graph = helper.make_graph(nodes, "averages", [given], [gives])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+@pytest.mark.parametrize("frames", [40, "frames"])
+def test_a_graph_of_one_length_takes_no_other(tmp_path: Path, frames: int | str) -> None:
+    averages(tmp_path / "graph.onnx", frames)
+    backbone = build({"name": "onnx", "path": str(tmp_path / "graph.onnx")}, 3)
+    assert backbone.stride_frames == 4
+    maps = torch.randn(2, 1, 40, 3)
+    torch.testing.assert_close(backbone(maps), maps[:, 0].unflatten(1, (10, 4)).mean(dim=2))
+    if frames == 40:
+        assert backbone.wants.longest == backbone.shortest == 40
+        with pytest.raises(ValueError, match=r"takes at most 40 input steps, got 44: use a shorter window"):
+            backbone(torch.randn(1, 1, 44, 3))
+        with pytest.raises(ValueError, match=r"needs at least 40 input steps, got length=36"):
+            backbone(torch.randn(1, 1, 36, 3))
+    else:
+        assert backbone(torch.randn(1, 1, 47, 3)).shape == (1, 11, 3)
+        assert backbone.output_lengths(47) == 11

@@ -349,6 +349,22 @@ def test_an_objective_holds_its_positive_weights(cells) -> None:
     assert "positive_weights_bce" in objective.state_dict()
 
 
+def test_an_objective_hands_on_genres_and_weights_of_rows(rows) -> None:
+    embeddings, targets, judged = rows
+    objective = Objective({"name": "contrastive", "genre_margin": 0.5}, dim=DIM, n_classes=CLASSES).double()
+    plain = objective(embeddings, targets, judged, embeddings=embeddings)
+    genres = torch.arange(ROWS) % 2
+    wider = objective(embeddings, targets, judged, embeddings=embeddings, genres=genres)
+    assert float(wider) > float(plain)
+    unknown = objective(embeddings, targets, judged, embeddings=embeddings, genres=torch.full((ROWS,), -1))
+    torch.testing.assert_close(unknown, plain)
+    weights = torch.ones(ROWS, 1, dtype=torch.float64)
+    weights[6:] = 0.0
+    half = objective(embeddings[:6], targets[:6], judged[:6], embeddings=embeddings[:6])
+    weighed = objective(embeddings, targets, judged, embeddings=embeddings, weights=weights)
+    torch.testing.assert_close(weighed, half)
+
+
 def test_half_precision_costs_no_digits_of_the_loss(rows) -> None:
     embeddings, targets, judged = (part.float() for part in rows)
     objective = Objective(["focal", "arcface", "triplet"], dim=DIM, n_classes=CLASSES)

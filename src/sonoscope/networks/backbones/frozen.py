@@ -171,6 +171,7 @@ class FrozenGraph(Graph):
                 "dim) are needed"
             )
         fixed = n if isinstance(given.shape[1], int) else None
+        self.fixed = fixed
         self.clip = out.shape[1] == 1
         self.dim = out.shape[2]
         self.field = Field.of([self._step(n, n_bins, axes, fixed, out.shape[1])])
@@ -180,6 +181,11 @@ class FrozenGraph(Graph):
             bins=n_bins if axes == 3 else None,
             longest=fixed,
         )
+
+    @property
+    def shortest(self) -> int:
+        """All of its length where the graph has one length only."""
+        return self.fixed or self.field.shortest
 
     def _step(self, n: int, n_bins: int, axes: int, fixed: int | None, frames: int) -> Step:
         """How frames follow from input steps: told by the shape where that is fixed, else measured."""
