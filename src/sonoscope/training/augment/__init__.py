@@ -1,7 +1,8 @@
 """Augmentations: batches of samples, or of rows of features, changed at random where they are. One file and line each.
 
-:mod:`~sonoscope.training.augment.protocol` says what one is. They are done in the order of the configuration, those of
-samples before features are computed and those of rows after; the network's normalisation comes after all of them.
+:mod:`~sonoscope.training.augment.protocol` says what one is; docs/augment.md has a table of them all. They are done in
+the order of the configuration, those of samples before features are computed and those of rows after; the network's
+normalisation comes after all of them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,56 @@ import torch
 from sonoscope import plugins
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature
+from sonoscope.training.augment.background import Background
+from sonoscope.training.augment.clipping import Clipping
+from sonoscope.training.augment.codec import Codec
+from sonoscope.training.augment.concat_n import ConcatN
+from sonoscope.training.augment.equalizer import Equalizer
+from sonoscope.training.augment.gain import Gain
+from sonoscope.training.augment.low_pass import LowPass
+from sonoscope.training.augment.mixup import Mixup
+from sonoscope.training.augment.noise import Noise
+from sonoscope.training.augment.normalise import Normalise
+from sonoscope.training.augment.pitch_shift import PitchShift
+from sonoscope.training.augment.polarity import Polarity
+from sonoscope.training.augment.progress import Progress
 from sonoscope.training.augment.protocol import Augmentation, OfRows, OfSamples
+from sonoscope.training.augment.random_erase import RandomErase
+from sonoscope.training.augment.random_pixels import RandomPixels
+from sonoscope.training.augment.reverb import Reverb
+from sonoscope.training.augment.sox import Sox
+from sonoscope.training.augment.spec_augment import SpecAugment
+from sonoscope.training.augment.sum_n import SumN
+from sonoscope.training.augment.time_inversion import TimeInversion
+from sonoscope.training.augment.time_mask import TimeMask
+from sonoscope.training.augment.time_shift import TimeShift
+from sonoscope.training.augment.time_stretch import TimeStretch
 from sonoscope.training.batch import Batch
 
-AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {}
+AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
+    "gain": Gain,
+    "normalise": Normalise,
+    "polarity": Polarity,
+    "noise": Noise,
+    "background": Background,
+    "time_shift": TimeShift,
+    "time_mask": TimeMask,
+    "time_inversion": TimeInversion,
+    "time_stretch": TimeStretch,
+    "pitch_shift": PitchShift,
+    "equalizer": Equalizer,
+    "low_pass": LowPass,
+    "codec": Codec,
+    "clipping": Clipping,
+    "reverb": Reverb,
+    "sox": Sox,
+    "mixup": Mixup,
+    "sum_n": SumN,
+    "concat_n": ConcatN,
+    "spec_augment": SpecAugment,
+    "random_erase": RandomErase,
+    "random_pixels": RandomPixels,
+}
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "build"]
 
@@ -30,45 +77,54 @@ def build(
 ) -> tuple[Changed | None, RowsChanged | None]:
     """What to do to the samples of a batch and to its rows; None: nothing.
 
+    Both have an attribute ``epoch``: with ``from_epoch`` and ``full_epoch`` of a specification its share grows
+    (:class:`~sonoscope.training.augment.progress.Progress`).
+
     Raises
     ------
     UnknownName
         If there is no such augmentation, or it has no such parameter.
     UsageError
-        If one of rows is asked for where samples go into the network.
+        If a parameter is out of range, or one of rows is asked for where samples go into the network.
     """
-    of_samples: list[OfSamples] = []
-    of_rows: list[OfRows] = []
+    of_samples, of_rows = _Chain(), _Chain()
     for spec in specs:
         parameters = dict(spec)
         name = parameters.pop("name")
+        progress = Progress(name, parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None))
         make = plugins.resolve(AUGMENTATIONS, name, "augmentation")
         plugins.check_parameters(make, parameters, "augmentation")
-        made = make(sample_rate=sample_rate, **parameters)
+        try:
+            made = make(sample_rate=sample_rate, **parameters)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"augment: {name}: {error}") from None
         if isinstance(made, OfSamples):
-            of_samples.append(made)
+            of_samples.add(made, progress)
         elif isinstance(made, OfRows):
             if feature is None:
                 raise UsageError(
                     f"augment: {name!r} changes rows of features, and this network takes samples"
                 )
-            of_rows.append(made)
-    return (_all(of_samples) if of_samples else None, _all_rows(of_rows) if of_rows else None)
+            of_rows.add(made, progress)
+        else:
+            raise UsageError(
+                f"augment: {name!r} is neither of samples nor of rows: see training/augment/protocol.py"
+            )
+    return of_samples if of_samples.parts else None, of_rows if of_rows.parts else None
 
 
-def _all(chain: list[OfSamples]) -> Changed:
-    def changed(batch: Batch, rng: torch.Generator) -> Batch:
-        for each in chain:
+class _Chain:
+    """Augmentations one after another, each with the share that it has in the present epoch."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Any, float, Progress]] = []
+        self.epoch = 0
+
+    def add(self, made: Augmentation, progress: Progress) -> None:
+        self.parts.append((made, made.share, progress))
+
+    def __call__(self, batch: Any, rng: torch.Generator) -> Any:
+        for each, share, progress in self.parts:
+            each.share = share * progress.at(self.epoch)
             batch = each(batch, rng)
         return batch
-
-    return changed
-
-
-def _all_rows(chain: list[OfRows]) -> RowsChanged:
-    def changed(rows: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        for each in chain:
-            rows = each(rows, rng)
-        return rows
-
-    return changed
