@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
     "cli": ENGINE | {"api", "runs", "data", "evaluation", "networks", "training"},
+    "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
 TORCH_ROOMS = {"networks", "training"}

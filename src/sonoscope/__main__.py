@@ -1,0 +1,7 @@
+"""``python -m sonoscope``: the command."""
+
+import sys
+
+from sonoscope.cli import main
+
+sys.exit(main())
