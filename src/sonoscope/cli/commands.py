@@ -34,6 +34,7 @@ VERBS: dict[str, Verb] = {
     "data": Verb("sonoscope.cli.data", "data_app", "From recordings to a training set."),
     "train": Verb("sonoscope.cli.train", "train", "Train a model on sounds of your own."),
     "runs": Verb("sonoscope.cli.train", "runs_app", "Compare what came of trainings."),
+    "check": Verb("sonoscope.cli.check", "check", "Check a network, head or loss of your own."),
     "models": Verb("sonoscope.cli.models", "models_app", "List, show and check models."),
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),

@@ -26,13 +26,17 @@ def fit(config: Config, folder: Path, **options: Any) -> Any:
     UsageError
         If what it needs is not installed, or the configuration cannot be meant.
     """
+    return room(ROOMS[config.kind], "training").fit(config, folder, **options)
+
+
+def room(module: str, purpose: str) -> Any:
+    """Import a module that needs the extra ``train``, or say what is missing. Raises ``UsageError``."""
     try:
-        room = import_module(ROOMS[config.kind])
+        return import_module(module)
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] == "sonoscope":
             raise
         raise UsageError(
-            f"training needs the package {missing.name.partition('.')[0]}, which is not installed: "
-            "pip install 'sonoscope[train]'"
+            f"{purpose} needs the package {missing.name.partition('.')[0]}, which is not installed: "
+            "pip install 'sonoscope[train]' (from a clone: pip install '.[train]')"
         ) from None
-    return room.fit(config, folder, **options)
