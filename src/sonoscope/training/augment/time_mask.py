@@ -16,7 +16,7 @@ class TimeMask(EachRow):
     Parameters
     ----------
     width_s : float or pair
-        Seconds of each; at most half of the row.
+        Seconds of each, fades included; at most half of the row.
     count : int
         How many; they may overlap.
     """
