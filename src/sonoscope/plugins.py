@@ -33,6 +33,8 @@ GROUPS = {
     "augmentation": "sonoscope.augmentations",
     "feature": "sonoscope.features",
     "dataset": "sonoscope.datasets",
+    "model": "sonoscope.models",
+    "pretext": "sonoscope.pretexts",
 }
 
 

@@ -10,6 +10,10 @@ the order of :meth:`Statistics.columns`,
 
 Classical systems differ in rate and frames; all are parameters. The defaults are librosa's (22,050 Hz, frames of 2048
 every 512); ``sample_rate=16000, n_fft=400, frame_hop=400`` is the other usual choice.
+
+Spectra stand on white noise of -80 dB of full scale (``floor``). Without it, bands in which nothing sounds (above the
+cut of a codec, or of a recording at a lower rate) would tell a model about rounding to 16 bits and not about sound: an
+SVM's decisions moved by 0.3 between a file and its 16-bit copy, and by 0.03 with it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import numpy as np
 from sonoscope.features import checks, entropies, statistics, timbre
 from sonoscope.features.frames import Array
 from sonoscope.features.protocol import Framewise
+from sonoscope.features.tapers import taper
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Statistics(Framewise):
         Cepstral coefficients, 10..40.
     piece_s : float
         Length of the pieces whose entropies follow each other, in seconds; 0: none.
+    floor : float
+        RMS of the white noise that spectra stand on, 1 being full scale; 0: none, as ``describe`` has it.
 
     Raises
     ------
@@ -58,6 +65,7 @@ class Statistics(Framewise):
     frame_hop: int = timbre.HOP_SAMPLES
     n_mfcc: int = 20
     piece_s: float = 0.1
+    floor: float = 1e-4
 
     def __post_init__(self) -> None:
         checks.at_least(self, timbre.LOWEST_RATE, "sample_rate")
@@ -65,6 +73,7 @@ class Statistics(Framewise):
         checks.at_least(self, 256, "n_fft")
         checks.within(self, "n_mfcc", statistics.N_MFCC, 40)
         checks.hop(self.frame_hop, self.n_fft, "n_fft")
+        checks.within(self, "floor", 0.0, 1.0)
         if self.piece_s and self.piece_s * self.sample_rate < 4:
             raise ValueError(
                 f"piece_s={self.piece_s} must be 0, or at least four samples ({4 / self.sample_rate:.5f} s)"
@@ -119,6 +128,10 @@ class Statistics(Framewise):
     def describe(self, samples: np.ndarray) -> np.ndarray:
         """The row of one window, (window_samples,) to (n_bins,), float32."""
         magnitude = timbre.magnitudes(samples, n_fft=self.n_fft, hop_samples=self.frame_hop)
+        if self.floor:
+            # The expected power of white noise in a bin is its variance times the window's energy.
+            energy = float(np.square(taper("hann", self.n_fft)).sum())
+            magnitude = np.sqrt(np.square(magnitude) + np.float32(self.floor**2 * energy))
         frames = statistics.framewise(samples, self.sample_rate, magnitude, self.n_fft, self.frame_hop)
         cepstrum = timbre.cepstrum(magnitude, self.sample_rate, n_mfcc=self.n_mfcc)
         first = statistics.N_MFCC
