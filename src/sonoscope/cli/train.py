@@ -59,6 +59,8 @@ def train(
         _show_presets(presets.names())
         return 0
     found = plans.asked(words or [])
+    for remark in found.remarks:
+        _say(f"note: {remark}")
     planned = plans.plans(found, seeds=seeds, sweep=sweep or ())
     if print_config:
         print(planned[0].config.to_yaml(), end="")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.errors import UsageError
+from sonoscope.training import aliases, presets
 from sonoscope.training import config as configs
-from sonoscope.training import presets
 from sonoscope.training.config import BadConfig, Config
 
 #: What is trained where nobody says what.
@@ -28,10 +28,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Asked:
-    """The words of a command, sorted: the configuration's plain values, data, and ``key=value`` words."""
+    """The words of a command, sorted: the configuration's plain values, and ``key=value`` words.
+
+    ``remarks`` tell what keys of other systems became.
+    """
 
     values: Mapping[str, Any]
     words: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def asked(words: Sequence[str]) -> Asked:
@@ -45,7 +49,7 @@ def asked(words: Sequence[str]) -> Asked:
         If a preset is unknown, or a file cannot be read.
     """
     values: dict[str, Any] = {}
-    named = False
+    named, remarks = False, list[str]()
     data: list[str] = []
     settings: list[str] = []
     for word in words:
@@ -54,7 +58,8 @@ def asked(words: Sequence[str]) -> Asked:
         elif not named and not data and word in presets.names():
             values, named = presets.load(word), True
         elif not named and not data and Path(word).suffix.lower() in YAML:
-            values, named = {"name": Path(word).stem, **configs.read(word)}, True
+            values, remarks = aliases.translated(configs.read(word))
+            values, named = {**values, "name": values.get("name") or Path(word).stem}, True
         elif Path(word).exists() or ":" in word:
             data.append(word)
         else:
@@ -64,7 +69,8 @@ def asked(words: Sequence[str]) -> Asked:
         values = presets.load(DEFAULT_PRESET)
     if data:
         values = presets.merged(values, {"data": {"train": data}})
-    return Asked(values, tuple(settings))
+    settings, told = aliases.translated_words(settings)
+    return Asked(values, tuple(settings), (*remarks, *told))
 
 
 def _is_setting(word: str) -> bool:

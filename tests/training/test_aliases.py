@@ -1,0 +1,106 @@
+"""Configurations and options of other systems, read as they are."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sonoscope.errors import UnknownName
+from sonoscope.training import aliases, plans
+from sonoscope.training.config import Config, Data, Net, Training, compose
+
+PANNS = """
+sample_rate: 22050
+n_mels: 64
+hop_length: 512
+batch_size: 16
+num_workers: 2
+num_epochs: 100
+freeze_epochs: 4
+limit_val_batches: 1.0
+num_sanity_val_steps: 2
+original_data_percentage: 1
+max_original_samples: null
+max_samples: null
+max_test_samples: null
+frozen_learning_rate: 0.003
+finetune_learning_rate: 0.0002
+weight_decay: 0.0002
+train_dir: data/processed/train
+val_dir: data/processed/val
+"""
+
+
+def test_every_key_of_the_panns_configuration_has_its_place(tmp_path: Path):
+    (tmp_path / "panns.yaml").write_text(PANNS)
+    found = plans.asked([str(tmp_path / "panns.yaml")])
+    config = compose(found.values, found.words)
+    assert config.features[0]["sample_rate"] == 22050 and config.features[0]["hop_samples"] == 512
+    training = config.training
+    assert (training.epochs, training.batch_size, training.loader_workers) == (100, 16, 2)
+    assert (training.validate_share, training.sanity_steps, training.weight_decay) == (1.0, 2, 0.0002)
+    head, everything = training.phases
+    assert (head.epochs, head.train, head.learning_rate) == (4, "head", 0.003)
+    assert (everything.epochs, everything.train, everything.learning_rate) == (None, "all", 0.0002)
+    assert config.data.train == ("data/processed/train",) and config.data.validation == (
+        "data/processed/val",
+    )
+    assert config.data.share == 1.0 and config.data.max_samples is None
+    told = " ".join(found.remarks)
+    assert all(
+        key in told for key in ("hop_length is features.0.hop_samples", "freeze_epochs is", "n_mels is")
+    )
+
+
+def test_lumens_options_are_understood():
+    words = ["model=CONVNEXT_TINY", "audio_transform=MFCC", "use_fluffy=true", "loss_function=FOCAL_LOSS", "lr=5e-5",
+             "metric=VAL_F1", "augmentations=[TIME_SHIFT, PITCH]", "metric_mode=MAX", "epochs=40"]  # fmt: skip
+    made, remarks = aliases.translated_words(words)
+    config = compose({}, made)
+    assert config.network.backbone == {"name": "timm:convnext_tiny"} and config.network.head == {
+        "name": "fluffy"
+    }
+    assert config.features == ({"name": "mfcc"},) and config.losses == ({"name": "focal"},)
+    assert config.training.learning_rate == 5e-5 and config.training.monitor == "val_macro_f1"
+    assert [part["name"] for part in config.augment] == ["time_shift", "pitch_shift"]
+    assert any("metric_mode is not used" in remark for remark in remarks)
+
+
+def test_the_options_of_the_note_recogniser_are_understood():
+    made, _ = aliases.translated_words(
+        ["lr=0.01", "num-epochs=3", "gamma=0.5", "milestones=[2]", "c=2", "sr=44100"]
+    )
+    config = compose({"network": {"backbone": "small_cnn"}}, made)
+    assert config.training.gamma == 0.5 and config.training.milestones == (2,) and config.training.epochs == 3
+    assert config.network.backbone["width"] == 2 and config.features[0]["sample_rate"] == 44100
+
+
+def test_what_is_unknown_names_the_nearest(tmp_path: Path):
+    with pytest.raises(UnknownName, match=r"unknown network 'CONVNEXT_TINI'. Did you mean 'CONVNEXT_TINY'"):
+        aliases.translated_words(["model=CONVNEXT_TINI"])
+    (tmp_path / "c.yaml").write_text("freeze_epoch: 3\n")
+    with pytest.raises(UnknownName, match=r"unknown key 'freeze_epoch'. Did you mean 'freeze_epochs'"):
+        plans.asked([str(tmp_path / "c.yaml")])
+
+
+def test_every_place_that_an_alias_names_exists():
+    of_section = {"training": Training, "data": Data, "network": Net}
+    for key, alias in aliases.ALIASES.items():
+        for place in alias.keys:
+            section, _, rest = place.partition(".")
+            assert section in {each.name for each in fields(Config)}, key
+            if section in of_section:
+                assert rest.split(".")[0] in {each.name for each in fields(of_section[section])}, key
+
+
+def test_names_of_parts_are_those_of_the_tables():
+    pytest.importorskip("torch")
+    from sonoscope.networks.backbones import BACKBONES
+    from sonoscope.training.augment import AUGMENTATIONS
+    from sonoscope.training.losses import LOSSES
+
+    assert {name.partition(":")[0] for name in aliases.BACKBONES.values()} <= set(BACKBONES)
+    assert set(aliases.LOSSES.values()) <= set(LOSSES)
+    assert set(aliases.AUGMENTATIONS.values()) <= set(AUGMENTATIONS)

@@ -1,0 +1,119 @@
+"""What is asked becomes trainings: presets, data, seeds, sweeps; and tables and comparisons of what came of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonoscope.errors import UnknownName, UsageError
+from sonoscope.evaluation import tagging
+from sonoscope.evaluation.tagging import Answers
+from sonoscope.training import plans, presets, rundir, runs
+from sonoscope.training.config import BadConfig, compose
+
+
+def test_words_are_sorted(tmp_path: Path):
+    (tmp_path / "clips").mkdir()
+    found = plans.asked(["cnn-fluffy", str(tmp_path / "clips"), "training.epochs=3", "irmas:somewhere/train"])
+    assert found.values["name"] == "cnn-fluffy" and found.words == ("training.epochs=3",)
+    assert found.values["data"]["train"] == [str(tmp_path / "clips"), "irmas:somewhere/train"]
+    assert plans.asked([str(tmp_path / "clips")]).values["name"] == plans.DEFAULT_PRESET
+    with pytest.raises(UnknownName, match="Did you mean 'cnn-fluffy'"):
+        plans.asked(["cnn-flufy"])
+
+
+def test_a_sweep_is_every_combination_with_every_seed():
+    found = plans.asked(["cnn-mel"])
+    made = plans.plans(
+        found, seeds=2, sweep=["training.learning_rate=0.1,0.01", "network.head=linear,fluffy"]
+    )
+    assert [plan.folder for plan in made][:3] == [
+        "learning_rate=0.1,head=linear/seed-0", "learning_rate=0.1,head=linear/seed-1",
+        "learning_rate=0.1,head=fluffy/seed-0",
+    ]  # fmt: skip
+    assert len(made) == 8 and {plan.config.training.seed for plan in made} == {0, 1}
+    assert plans.plans(found)[0].folder == ""
+    (plan,) = plans.plans(found, sweep=["augment=[{name: gain, low_db: -3}]"])
+    assert plan.config.augment == ({"name": "gain", "low_db": -3},)
+    for bad in (["training.epochs"], ["training.epochs="]):
+        with pytest.raises(BadConfig, match="must be key=a,b"):
+            plans.plans(found, sweep=bad)
+    with pytest.raises(BadConfig, match="one folder"):
+        plans.plans(found, sweep=["training.epochs=3,3"])
+    with pytest.raises(UsageError, match="--seeds 0"):
+        plans.plans(found, seeds=0)
+
+
+def test_a_folder_is_found_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert plans.folder_for("a", None) == Path("runs/a")
+    Path("runs/a").mkdir(parents=True)
+    assert plans.folder_for("a", None) == Path("runs/a-2") and plans.folder_for("a", "b") == Path("b")
+
+
+def made_run(folder: Path, name: str, seed: int, skill: float, clips: int = 200) -> None:
+    """The folder of a training whose scores follow the truth by ``skill``."""
+    truth = (np.random.default_rng(1).random((clips, 3)) < 0.4).astype(np.float32)
+    noise = np.random.default_rng(seed + 10).random((clips, 3))
+    scores = skill * truth + (1 - skill) * noise
+    names = tuple(f"{i}.wav@0" for i in range(clips))
+    answers = Answers(
+        truth,
+        np.ones((clips, 3), bool),
+        scores,
+        tuple("abc"),
+        tuple(f"g{i // 5}" for i in range(clips)),
+        names,
+    )
+    folder.mkdir(parents=True)
+    rundir.write_config(folder, compose(presets.load(name), [f"training.seed={seed}"]))
+    for part in ("test", "validation"):
+        rundir.write_answers(folder / f"{part}.npz", answers)
+    rundir.write_metrics(folder, rundir.figures(answers, tagging.fitted_thresholds(answers), draws=20))
+
+
+def test_a_table_has_a_line_for_what_differs_and_a_mean_over_seeds(tmp_path: Path):
+    for seed in range(3):
+        made_run(tmp_path / "a" / f"seed-{seed}", "cnn-mel", seed, 0.4)
+    made_run(tmp_path / "b", "cnn-fluffy", 0, 0.1)
+    found = runs.lines(runs.find([tmp_path]))
+    assert [(line.name, len(line.runs)) for line in found] == [("cnn-mel", 3), ("cnn-fluffy", 1)]
+    values = found[0].figures("map")
+    text = runs.table(found)
+    assert f"{values.mean():.3f} ± {values.std(ddof=1):.3f}" in text and "cnn-fluffy" in text
+    assert runs.table(found, ("map",), "markdown").splitlines()[1] == "| --- | --- | --- |"
+    latex = runs.table(found, ("map", "micro_f1"), "latex")
+    assert latex.startswith(r"\begin{tabular}{lrrr}") and r"micro\_f1" in latex and r"$\pm$" in latex
+    assert runs.table(found, ("map",), "csv").splitlines()[0] == "training,seeds,map"
+    with pytest.raises(UnknownName, match="Did you mean 'micro_f1'"):
+        runs.table(found, ("mikro_f1",))
+    with pytest.raises(UnknownName, match="style 'html'"):
+        runs.table(found, style="html")
+
+
+def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):
+    for seed in range(2):
+        made_run(tmp_path / "good" / f"seed-{seed}", "cnn-mel", seed, 0.5)
+        made_run(tmp_path / "bad" / f"seed-{seed}", "cnn-fluffy", seed, 0.05)
+    good, bad = (runs.find([tmp_path / name]) for name in ("good", "bad"))
+    (found,), clips, groups = runs.compare(good, bad, ("map",), draws=200)
+    assert (clips, groups) == (200, 40)
+    assert found.difference == pytest.approx(found.first - found.second)
+    assert found.interval[0] > 0 and found.above == 1.0
+    (same,), _, _ = runs.compare(good, good, ("map",), draws=50)
+    assert same.difference == 0 and same.interval == (0.0, 0.0)
+    with pytest.raises(UnknownName, match="no figure"):
+        runs.compare(good, bad, ("accuracy",))
+
+
+def test_different_tests_are_not_compared(tmp_path: Path):
+    made_run(tmp_path / "one", "cnn-mel", 0, 0.5)
+    made_run(tmp_path / "other", "cnn-mel", 0, 0.5, clips=100)
+    one, other = (runs.find([tmp_path / name]) for name in ("one", "other"))
+    _, clips, _ = runs.compare(one, other, ("map",), draws=20)
+    assert clips == 100
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no finished training"):
+        runs.find([tmp_path / "empty"])
