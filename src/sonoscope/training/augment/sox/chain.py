@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -79,7 +80,8 @@ def _unit(numbers: Given, name: str) -> str:
 
 #: Names of numbers to the least and the greatest that they may be.
 _LEGAL = {
-    "frequency": (1.0, 1e6), "factor": (0.1, 10.0), "delay": (0.0, 5000.0), "depth": (0.0, 100.0),
+    "frequency": (1.0, 1e6), "knot": (1.0, 1e6), "gain": (-200.0, 200.0), "level": (-200.0, 0.0),
+    "factor": (0.1, 10.0), "delay": (0.0, 5000.0), "depth": (0.0, 100.0),
     "regen": (0.0, 0.0), "stop": (0.0, 0.0), "bits": (1.0, 24.0), "cents": (-2400.0, 2400.0),
     "amount": (0.0, 100.0), "in": (0.0, 1e4), "out": (0.0, 1e4), "speed": (0.0, 1e4),
 }  # fmt: skip
@@ -91,5 +93,15 @@ def _check(name: str, numbers: Given) -> None:
         low, high = _LEGAL.get(word, (-float("inf"), float("inf")))
         for each in said if isinstance(said, list) else [said]:
             if not low <= each.low <= each.high <= high:
-                shown = f"{each.low:g}" if each.low == each.high else f"{each.low:g}..{each.high:g}"
-                raise UsageError(f"sox: {name}: {word}={shown} must lie in {low:g}..{high:g}")
+                raise UsageError(f"sox: {name}: {word}={_shown([each])} must lie in {low:g}..{high:g}")
+    knots = numbers.get("knot")
+    if isinstance(knots, list) and (
+        len(knots) < 2 or any(a.high >= b.low for a, b in itertools.pairwise(knots))
+    ):
+        raise UsageError(f"sox: {name}: at least two frequencies must ascend, got {_shown(knots)}")
+
+
+def _shown(numbers: Sequence[Number]) -> str:
+    return " ".join(
+        f"{each.low:g}" if each.low == each.high else f"{each.low:g}..{each.high:g}" for each in numbers
+    )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy.interpolate
 import scipy.signal
 import torch
 
@@ -146,13 +147,16 @@ def fir(values: Values, units: Units, mode: str, sample_rate: int) -> Impulse:
 
 
 def firfit(values: Values, units: Units, mode: str, sample_rate: int) -> Impulse:
-    """A filter of linear phase through knots of frequency and gain in dB, straight between them on a log scale."""
+    """A filter of linear phase through two knots or more of frequency (Hz, ascending) and gain (dB).
+
+    Between them it is a natural cubic spline over the logarithm of the frequency, outside them as at the outer ones.
+    """
     size = 2 * (TAPS + 1)
-    hz = np.maximum(np.arange(size // 2 + 1) * (sample_rate / size), 1.0)
-    rows = [
-        np.interp(np.log(hz), np.log(np.maximum(knots, 1.0)), gains)
-        for knots, gains in zip(values["knot"].numpy(), values["gain"].numpy(), strict=True)
-    ]
+    hz = np.arange(size // 2 + 1) * (sample_rate / size)
+    rows = []
+    for knots, gains in zip(values["knot"].numpy(), values["gain"].numpy(), strict=True):
+        curve = scipy.interpolate.CubicSpline(np.log(knots), gains, bc_type="natural")
+        rows.append(curve(np.log(np.clip(hz, knots[0], knots[-1]))))
     wanted = 10.0 ** (np.stack(rows) / 20.0)
     centred = np.fft.fftshift(np.fft.irfft(wanted, n=size), axes=1)
     middle = size // 2
@@ -186,7 +190,10 @@ def echo(values: Values, units: Units, mode: str, sample_rate: int) -> Impulse:
 
 
 def echos(values: Values, units: Units, mode: str, sample_rate: int) -> Impulse:
-    """Echoes in sequence: each is of the sound and of the echo before it."""
+    """Echoes in sequence: each is of the sound and of the echo before it, as SoX's manual says.
+
+    SoX 14.4.2 itself lets them begin at the same time, so that an echo of an echo is as late as the echo alone.
+    """
     delays = torch.round(values["delay"] / 1000.0 * sample_rate).long()
     rows, count = delays.shape
     impulse = torch.zeros(rows, int(delays.sum(dim=1).max()) + 1, dtype=torch.float64)
