@@ -70,7 +70,9 @@ def runs(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         if name == "mean":
             parts = ", ".join(f"{{name: scores, model: {root / run / 'bundle'}}}" for run in ("svm", "knn"))
             words = (f"features=[{parts}]",)
-        classical.fit(configured(sounds, name, *words), root / name, say=lambda _: None)
+        classical.fit(
+            configured(sounds, name, *words), root / name, say=lambda _: None, pictures=name == "svm"
+        )
     return {name: root / name for name in MODELS}
 
 
@@ -89,7 +91,17 @@ def test_a_run_leaves_what_was_promised(name: str, runs: dict[str, Path]) -> Non
     assert spec["export_difference"] <= 1e-4
     if MODELS[name].listens:
         assert metrics["fitted"]["map"] > 0.95
-        assert len(list((run / "plots").glob("*.png"))) == 3
+
+
+def test_each_machine_has_its_picture(runs: dict[str, Path]) -> None:
+    pictures = sorted((runs["svm"] / "plots").glob("*.png"))
+    assert [path.name for path in pictures] == ["00_high.png", "01_low.png", "02_middle.png"]
+    from matplotlib.image import imread
+
+    for path in pictures:
+        shown = imread(path)[..., :3]
+        assert shown.shape[0] > 300 and len(np.unique(shown[::5, ::5].reshape(-1, 3), axis=0)) > 50, "panels are drawn"
+    assert not (runs["zeros"] / "plots").exists(), "a dummy decides nothing"
 
 
 def test_dummies_have_the_figures_of_theory(runs: dict[str, Path]) -> None:
@@ -147,7 +159,7 @@ def test_fitting_loads_no_torch(runs: dict[str, Path]) -> None:
 )  # fmt: skip
 def test_heads_on_embeddings_and_joined_features(features: str, sounds: Path, tmp_path: Path) -> None:
     config = configured(sounds, "logistic", f"features={features}", "model.c=0.1")
-    found = classical.fit(config, tmp_path / "run", say=lambda _: None)
+    found = classical.fit(config, tmp_path / "run", say=lambda _: None, pictures=False)
     assert found.metrics["fitted"]["map"] > 0.95
     model = sonoscope.load(tmp_path / "run" / "bundle")
     for label in TONES:
@@ -163,7 +175,7 @@ def test_an_embedding_in_company_is_the_embedding_alone(sounds: Path, tmp_path: 
     found = {}
     for name, features in {"alone": EMBEDDING, "both": f"{EMBEDDING}, {{name: statistics}}"}.items():
         config = configured(sounds, "logistic", f"features=[{features}]", "model.c=0.1")
-        classical.fit(config, tmp_path / name, quick=True, say=lambda _: None)
+        classical.fit(config, tmp_path / name, quick=True, say=lambda _: None, pictures=False)
         model = sonoscope.load(tmp_path / name / "bundle")
         samples, _ = soundfile.read(sounds / "low" / "0.wav", frames=RATE, dtype="float32")
         from sonoscope import pipeline
@@ -258,7 +270,7 @@ class Middle:
 def test_a_model_of_ones_own_needs_no_fork(sounds: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN)
     config = configured(sounds, f"{tmp_path / 'mine.py'}:Middle", "model.scale=0.1")
-    found = classical.fit(config, tmp_path / "run", say=lambda _: None)
+    found = classical.fit(config, tmp_path / "run", say=lambda _: None, pictures=False)
     assert found.metrics["fitted"]["map"] > 0.9
     assert (
         sonoscope.load(tmp_path / "run" / "bundle").analyze(sounds / "low" / "0.wav").scores.logits.shape[1]

@@ -79,7 +79,9 @@ class Heard:
         )  # fmt: skip
 
 
-def fit(config: Config, folder: Path, *, quick: bool = False, say: Say = print) -> Outcome:
+def fit(
+    config: Config, folder: Path, *, quick: bool = False, say: Say = print, pictures: bool = True
+) -> Outcome:
     """Fit a classical model, test it, and write everything into ``folder``.
 
     Parameters
@@ -91,6 +93,8 @@ def fit(config: Config, folder: Path, *, quick: bool = False, say: Say = print) 
         Five examples of each part.
     say : callable
         Takes lines for a person.
+    pictures : bool
+        Draw what was decided, where Matplotlib is installed (:mod:`~sonoscope.training.classical.plots`).
 
     Raises
     ------
@@ -119,7 +123,7 @@ def fit(config: Config, folder: Path, *, quick: bool = False, say: Say = print) 
          "features": sources.stated(config)},
     )  # fmt: skip
     metrics = concluded(heard, answerer, say)
-    if model.listens:
+    if pictures and model.listens:
         plots.draw(folder / plots.FOLDER, learned, checked, answerer, seed=config.training.seed, say=say)
     metrics["cost"] = {
         "wall_s": round(time.monotonic() - began, 1),

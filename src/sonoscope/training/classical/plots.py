@@ -122,7 +122,9 @@ def picture(path: Path, label: str, plane: Any, learned: Any, mapped: Any, share
 
     (across, up), decision = plane
     points, truth, known = learned
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure = Figure(figsize=(11, 4.6))
+    # Laid out by hand: Matplotlib's own layout draws everything twice.
+    figure.subplots_adjust(left=0.075, right=0.97, bottom=0.12, top=0.92, wspace=0.08)
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     reach = max(float(np.abs(decision).max()), 1e-6)
