@@ -26,7 +26,7 @@ def test_words_go_on_top_of_values_and_reach_into_lists_and_parts():
 
 
 def test_what_is_written_is_read_back(tmp_path: Path):
-    made = compose({}, ["training.milestones=[3, 5]", "training.phases.0.train=head", "data.schedule=single"])
+    made = compose({}, ["training.milestones=[3, 5]", "training.phases.0.train=head"])
     (tmp_path / "c.yaml").write_text(made.to_yaml())
     assert from_dict(read(tmp_path / "c.yaml")) == made
     assert from_dict(Config().to_dict()) == Config()
@@ -105,3 +105,36 @@ def test_every_preset_is_a_configuration_that_says_what_it_is(name: str):
 def test_an_unknown_preset_names_the_nearest(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UnknownName, match="preset"):
         presets.load("no-such-preset")
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_makes_its_parts(name: str):
+    """Features, losses and augmentations of all; networks of those whose libraries are here, without their weights."""
+    torch = pytest.importorskip("torch")
+    from sonoscope.training import augment
+    from sonoscope.training.losses.objective import Objective
+    from sonoscope.training.setting import feature_of, network_of, rate_of
+
+    config = compose(presets.load(name))
+    if config.kind != "network":
+        pytest.skip("no network of its own")
+    feature = feature_of(config)
+    Objective(list(config.losses), dim=8, n_classes=3)
+    augment.build(config.augment, rate_of(config, feature), feature)
+    backbone = config.network.backbone["name"]
+    if backbone.startswith("timm:"):
+        pytest.importorskip("timm")
+    if backbone in ("ast", "wav2vec2"):
+        pytest.importorskip("transformers")
+    if backbone == "cnn14_bands":
+        pytest.skip("a quarter of a billion weights: its own tests make it")
+    with torch.device("meta") if backbone in ("cnn14", "ast", "wav2vec2", "beats") else torch.device("cpu"):
+        network = network_of(config, feature, 3)
+    assert network.config["n_classes"] == 3
+
+
+def test_the_presets_are_listed_in_the_document():
+    text = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    for name, about in presets.names().items():
+        assert f"| `{name}` | {about} |" in text

@@ -66,8 +66,6 @@ class Data:
         Between windows of one row in validation and test; default: the window.
     sampler : {"all", "balanced"}
         Draw windows in proportion to the sound there is, or classes equally often.
-    schedule : dict, optional
-        How many clips are mixed when (:mod:`sonoscope.data.schedules`).
     max_samples, max_test_samples : int, optional
         At most so many rows.
     share : float
@@ -93,7 +91,6 @@ class Data:
     window_s: float | None = 3.0
     hop_s: float | None = None
     sampler: str = "all"
-    schedule: Part | None = None
     max_samples: int | None = None
     max_test_samples: int | None = None
     share: float = 1.0
