@@ -239,9 +239,16 @@ def test_what_cannot_be_fitted_says_why(
         classical.fit(configured(sounds, model, *words), tmp_path / "run", quick=True, say=lambda _: None)
 
 
-def test_a_folder_with_another_run_is_refused(runs: dict[str, Path], sounds: Path) -> None:
+def test_a_folder_with_another_run_is_refused_and_one_without_an_end_is_begun_again(
+    runs: dict[str, Path], sounds: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="holds a training already"):
         classical.fit(configured(sounds, "svm"), runs["svm"])
+    with pytest.raises(UsageError, match="another configuration"):
+        classical.fit(configured(sounds, "svm", "model.c=2"), runs["svm"], resume=True)
+    rundir.write_config(tmp_path, configured(sounds, "prior"))
+    classical.fit(configured(sounds, "prior"), tmp_path, resume=True, say=lambda _: None)
+    assert rundir.read_metrics(tmp_path)["fitted"] == rundir.read_metrics(runs["prior"])["fitted"]
 
 
 OWN = '''

@@ -275,3 +275,9 @@ def test_a_mean_of_scores_is_of_probabilities_and_of_models_that_know_the_label(
 def test_what_cannot_be_meant_is_refused(make, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_every_model_has_its_line_in_the_documents() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "classical.md").read_text(encoding="utf-8")
+    for name in MODELS:
+        assert any(line.startswith("|") and f"`{name}`" in line for line in page.splitlines()), name

@@ -80,7 +80,13 @@ class Heard:
 
 
 def fit(
-    config: Config, folder: Path, *, quick: bool = False, say: Say = print, pictures: bool = True
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    quick: bool = False,
+    say: Say = print,
+    pictures: bool = True,
 ) -> Outcome:
     """Fit a classical model, test it, and write everything into ``folder``.
 
@@ -89,6 +95,8 @@ def fit(
     config : Config
         Of kind ``classical`` or ``dummy``; its ``model`` is a name of ``MODELS`` with parameters.
     folder : Path
+    resume : bool
+        The folder may hold this very run, unfinished: it is begun again on the sound that is prepared there.
     quick : bool
         Five examples of each part.
     say : callable
@@ -105,7 +113,12 @@ def fit(
     model = model_of(config)
     listening = sources.of(config, listens=model.listens)
     if (folder / rundir.CONFIG).is_file():
-        raise UsageError(f"{folder} holds a training already: -o names another folder")
+        if not resume:
+            raise UsageError(
+                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
+            )
+        if rundir.read_config(folder) != config:
+            raise UsageError(f"{folder} holds a training with another configuration: see its {rundir.CONFIG}")
     folder.mkdir(parents=True, exist_ok=True)
     rundir.write_config(folder, config)
     began, cpu = time.monotonic(), time.process_time()
