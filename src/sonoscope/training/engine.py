@@ -19,12 +19,13 @@ from sonoscope.errors import UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.export import write_bundle
-from sonoscope.training import augment, describe, rundir
+from sonoscope.training import adapters, augment, describe, rundir
+from sonoscope.training.begin import begin_with
 from sonoscope.training.config import Config
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
-from sonoscope.training.setting import Say, Setting, begin_with
+from sonoscope.training.setting import Say, Setting
 from sonoscope.training.task import Task
 from sonoscope.training.watch import Keep, Watch, interruptible
 
@@ -66,7 +67,9 @@ def fit(
     if not going_on:
         setting.normalise()
         if config.network.init_from:
-            begin_with(setting.network, config.network.init_from, say)
+            begin_with(setting.network, config.network.init_from, say, setting.data.labels)
+    if config.network.adapters:
+        say(adapters.attach(setting.network.backbone, config.network.adapters).text())
     task = task_of(setting)
     watch = Watch(folder / rundir.HISTORY, say, going_on)
     trainer = trainer_of(setting, watch)
@@ -213,7 +216,7 @@ def calibrated_scores(logits: Answers, *, like: Answers | None = None) -> Answer
 def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str, Any]) -> None:
     """Write the bundle, where the network can leave torch; else say why not."""
     window = setting.window
-    network = task.best
+    network = adapters.merged(task.best)
     if window is None:
         setting.say("no bundle: a network of whole clips has no window; set data.window_s to analyse with it")
         return

@@ -50,6 +50,7 @@ def prepare(
     sample_rate: int,
     *,
     quick: bool = False,
+    labelled: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Load, split, and decode into ``folder`` what it does not hold yet.
@@ -63,6 +64,8 @@ def prepare(
         Hz.
     quick : bool
         At most ``QUICK_ROWS`` rows of each part.
+    labelled : bool
+        Whether labels are needed; without, there are none, whatever the rows say.
 
     Raises
     ------
@@ -73,14 +76,14 @@ def prepare(
     whole = limited(whole, data, quick=quick)
     built = shards.build(whole, folder, shards.audio(sample_rate), progress=progress)
     held = shards.open(folder)
-    labels = whole.labels() if not whole.label_map else whole.label_map
+    labels = () if not labelled else whole.label_map or whole.labels()
     counts = {part: sum(row.split == part for row in held.rows) for part in (TRAIN, VALIDATION)}
     for part, count in counts.items():
         if not count:
             raise UsageError(
                 f"there is no {part} recording that can be used: give more data, or another split"
             )
-    if not labels:
+    if labelled and not labels:
         raise UsageError("no row has a label: name the labels' column, or train on a folder for each label")
     found = certificate.certify(held.manifest, by=(data.by,))
     return Prepared(held, tuple(labels), found, tuple(built.problems))

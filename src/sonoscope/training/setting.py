@@ -15,10 +15,9 @@ from sonoscope import features
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature
-from sonoscope.networks import checkpoints
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
-from sonoscope.training import prepare, rundir
+from sonoscope.training import prepare
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
@@ -40,12 +39,14 @@ class Setting:
         self.feature = feature_of(config)
         rate = rate_of(config, self.feature)
         place = Path(config.data.folder) if config.data.folder else folder / "data"
-        self.data: Prepared = prepare.prepare(config.data, place, rate, quick=quick)
+        labelled = config.kind != "pretrain"
+        self.data: Prepared = prepare.prepare(config.data, place, rate, quick=quick, labelled=labelled)
         self.rate = rate
         seconds = config.data.window_s
         self.window = None if seconds is None else round(seconds * rate)
         torch.manual_seed(config.training.seed)
-        self.network = network_of(config, self.feature, len(self.data.labels))
+        # Without labels there is still a head, of one class, which nothing reads.
+        self.network = network_of(config, self.feature, max(len(self.data.labels), 1))
         self.frames = self._frames()
         on_device = config.feature_on == "device" or self.network.takes_samples
         self.loader_feature = None if on_device else self.feature
@@ -211,21 +212,3 @@ def network_of(config: Config, feature: Feature | None, n_classes: int) -> Netwo
         wanted = "samples (features: samples)" if network.takes_samples else "a feature"
         raise UsageError(f"the backbone {config.network.backbone['name']!r} takes {wanted}")
     return network
-
-
-def begin_with(network: Network, wish: str, say: Say) -> None:
-    """Take the weights of a run, a bundle or a checkpoint; what does not fit is said and stays as initialised.
-
-    Raises
-    ------
-    UsageError
-        If there are none, or not one fits.
-    """
-    place = Path(wish)
-    if place.is_dir():
-        inner = place / rundir.BUNDLE if (place / rundir.BUNDLE).is_dir() else place
-        place = inner / "model.safetensors"
-    report = checkpoints.load_weights(network, place, strict=False)
-    if not report.loaded:
-        raise UsageError(f"{wish}: not one of its weights fits this network.\n{report.text()}")
-    say(report.text())

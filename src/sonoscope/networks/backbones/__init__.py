@@ -23,6 +23,7 @@ from sonoscope.networks.backbones import (
     image,
     mobile,
     small,
+    vit,
     wav2vec2,
 )
 from sonoscope.networks.backbones.protocol import Backbone, Wants
@@ -34,6 +35,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "crnn": crnn.CRNN,
     "cnn14": cnn14.CNN14,
     "cnn14_bands": cnn14_bands.CNN14Bands,
+    "vit": vit.ViT,
     "ast": ast.AST,
     "wav2vec2": wav2vec2.Wav2Vec2,
     "beats": beats.BEATs,

@@ -1,0 +1,114 @@
+"""What a network begins with: the weights of a run, a pre-training, a bundle or a checkpoint.
+
+Weights that fit by name and shape are taken, everything else stays as initialised, and all of it is said. A head is
+taken only where its labels are those of this training, one by one: a row of weights means nothing under another label.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from sonoscope import models
+from sonoscope.data import manifest
+from sonoscope.errors import UsageError
+from sonoscope.networks import checkpoints
+from sonoscope.networks.build import Network
+from sonoscope.networks.checkpoints import LoadReport
+from sonoscope.training import rundir
+from sonoscope.training.setting import Say
+
+#: What a pre-training leaves.
+BACKBONE = "backbone.safetensors"
+#: Where a folder keeps weights, best first.
+PLACES = (f"{rundir.BUNDLE}/model.safetensors", "model.safetensors", BACKBONE, rundir.BEST, rundir.LAST)
+#: What checkpoints of this program put before the names of a network; averaged weights are the better ones.
+OWN_PREFIXES = ("averaged.module.", "network.")
+#: Labels that a message spells out.
+SHOWN = 6
+
+
+def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()) -> LoadReport:
+    """Take the weights of a run, a pre-training, a bundle (also by name) or a checkpoint, and say what was taken.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    wish : str
+        A folder, a file, or the name of a model.
+    say : callable
+        Gets the report, and what became of the head.
+    labels : sequence of str
+        Of this training. Where those of the weights are known and not the same, the head begins anew.
+
+    Raises
+    ------
+    UsageError
+        If there are no such weights, or none of them fits the backbone.
+    """
+    path = _path_of(wish)
+    theirs = labels_of(path)
+    anew = theirs is not None and bool(labels) and tuple(theirs) != tuple(labels)
+    weights = _weights(path, network)
+    report = checkpoints.load_weights(network, weights, strict=False, leave_out=("head.*",) if anew else ())
+    if not any(name.startswith("backbone.") for name in report.loaded):
+        raise UsageError(
+            f"{wish}: not one of its weights fits the backbone of this network.\n{report.text()}"
+        )
+    say(report.text().replace("weights:", f"{path}:", 1))
+    if anew:
+        say(f"the head begins anew: it was of {_shown(theirs or ())}; here the labels are {_shown(labels)}")
+    elif theirs is None and any(name.startswith("head.") for name in report.loaded):
+        say(f"{path} does not say which labels its head is of; it is taken since its shapes fit")
+    return report
+
+
+def _path_of(wish: str) -> Path:
+    """The file that holds the weights."""
+    place = Path(wish)
+    if not place.exists() and wish in models.names():
+        place = models.names()[wish]
+    if not place.is_dir():
+        return place
+    found = next((place / name for name in PLACES if (place / name).is_file()), None)
+    if found is None:
+        raise UsageError(
+            f"{wish} holds no weights: neither a bundle, nor a run that has finished an epoch ({', '.join(PLACES)})"
+        )
+    return found
+
+
+def _weights(path: Path, network: nn.Module) -> Mapping[str, Any]:
+    """The tensors of a file under the names of a network: its own, or those of a backbone's publisher."""
+    given = checkpoints.weights_in(checkpoints.read_checkpoint(path), str(path))
+    for prefix in OWN_PREFIXES:
+        if any(name.startswith(f"{prefix}backbone.") for name in given):
+            return {name.removeprefix(prefix): v for name, v in given.items() if name.startswith(prefix)}
+    own = network.state_dict()
+    if not any(name in own for name in given) and any(f"backbone.{name}" in own for name in given):
+        return {f"backbone.{name}": value for name, value in given.items()}
+    return given
+
+
+def labels_of(path: Path) -> tuple[str, ...] | None:
+    """The labels that a file of weights is of, by the bundle or the run that it lies in; None where nobody says."""
+    bundle, rows = path.parent / "bundle.json", path.parent / rundir.MANIFEST
+    if path.name == BACKBONE:
+        return None
+    if bundle.is_file():
+        spec = json.loads(bundle.read_text(encoding="utf-8"))
+        return tuple(label["id"] if isinstance(label, dict) else str(label) for label in spec["labels"])
+    if rows.is_file():
+        held = manifest.read(rows)
+        return tuple(held.label_map or held.labels())
+    return None
+
+
+def _shown(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    return f"{', '.join(labels[:SHOWN])}{more}"
