@@ -34,6 +34,7 @@ BENCHMARKS = {
     "features": "every feature against log-mel, and against librosa's where that is installed",
     "wavelets": "the Morlet scalogram against PyWavelets' (needs PyWavelets)",
     "feed": "training batches from prepared folders, against librosa for each clip (needs librosa and torch)",
+    "augment": "every augmentation of a batch against its log-mel (needs torch)",
     "listing": "a hundred thousand files, the first against the last",
     "trunk": "the network once, against window by window",
     "startup": "--help and the first window",

@@ -56,6 +56,6 @@ class Codec(EachRow):
 def mu_law_rounded(samples: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
     """Rows on a mu-law scale of ``steps`` (rows,) to each side of zero, relative to their peaks."""
     peak = samples.abs().amax(dim=1, keepdim=True).clamp(min=1e-9)
-    squeezed = torch.log1p(samples.abs() * (MU / peak)) / math.log1p(MU)
-    rounded = torch.round(squeezed * steps[:, None]) / steps[:, None]
-    return torch.sign(samples) * torch.expm1(rounded * math.log1p(MU)) * (peak / MU)
+    scale = steps[:, None] / math.log1p(MU)
+    rounded = torch.round(torch.log(samples.abs() * (MU / peak) + 1.0) * scale)
+    return torch.copysign((torch.exp(rounded / scale) - 1.0) * (peak / MU), samples)

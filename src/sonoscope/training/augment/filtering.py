@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import torch
 
+from sonoscope.training.augment.rolling import in_groups
+
 #: Seconds after which the impulse response of an equaliser is cut: at 60 Hz and Q = 2 it is 1e-5 of its beginning.
 RING_S = 0.17
 
@@ -141,16 +143,19 @@ def convolved(samples: torch.Tensor, impulse: torch.Tensor, ahead: int = 0) -> t
         The place of the impulse that is now: 0 for causal filters, the middle for those of linear phase.
     """
     n, length = samples.shape[1], impulse.shape[1]
-    size = min(
-        (fast_size(k * length) for k in (2, 4, 6, 8, 1 + n / length)), key=lambda s: _work(s, n, length)
-    )
+    sizes = [fast_size(k * length) for k in (2, 4, 6, 8, 1 + n / length)]
+    size = min(sizes, key=lambda each: _work(each, n, length))
     step = size - length + 1
     blocks = -(-n // step)
-    padded = torch.nn.functional.pad(samples, (length - 1 - ahead, blocks * step - n + ahead))
-    spectra = torch.fft.rfft(padded.unfold(1, size, step))
-    spectra *= torch.fft.rfft(impulse, n=size)[:, None]
-    found = torch.fft.irfft(spectra, n=size)[..., length - 1 :]
-    return found.reshape(len(samples), -1)[:, :n]
+
+    def filtered(rows: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(rows, (length - 1 - ahead, blocks * step - n + ahead))
+        spectra = torch.fft.rfft(padded.unfold(1, size, step))
+        spectra *= torch.fft.rfft(filters, n=size)[:, None]
+        found = torch.fft.irfft(spectra, n=size)[..., length - 1 :]
+        return found.reshape(len(rows), -1)[:, :n]
+
+    return in_groups(filtered, samples, impulse.expand(len(samples), length))
 
 
 def fast_size(least: float) -> int:

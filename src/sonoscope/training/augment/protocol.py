@@ -99,7 +99,10 @@ class EachRow(OfSamples):
         device = batch.samples.device
         drawn, where = on(self.draw(len(rows), n, rng), device), rows.to(device)
         with full_precision(device):
-            real = real_samples(batch)[where]
+            real = real_samples(batch)
+            if len(rows) == len(real):
+                return batch._replace(samples=only_real(self.change(batch.samples, real, drawn), real))
+            real = real[where]
             changed = only_real(self.change(batch.samples[where], real, drawn), real)
         return batch._replace(samples=batch.samples.index_copy(0, where, changed))
 

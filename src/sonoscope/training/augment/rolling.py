@@ -5,7 +5,19 @@ A run is copied, while single samples are looked up one by one, which takes ten 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+
+#: Rows that a processor changes at a time where much lies in between, which so stays in its caches.
+GROUP = 16
+
+
+def in_groups(change: Callable[..., torch.Tensor], *rows: torch.Tensor) -> torch.Tensor:
+    """``change`` of tensors whose first dimension counts rows, some rows at a time where that is quicker."""
+    if rows[0].device.type != "cpu" or len(rows[0]) <= GROUP:
+        return change(*rows)
+    return torch.cat([change(*part) for part in zip(*(each.split(GROUP) for each in rows), strict=True)])
 
 
 def looped(samples: torch.Tensor, real: torch.Tensor, length: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ import math
 import torch
 
 from sonoscope.training.augment.filtering import fast_size
-from sonoscope.training.augment.rolling import looped, windows
+from sonoscope.training.augment.rolling import in_groups, looped, windows
 
 #: Zeros behind a row that is resampled, into which its end rings.
 EDGE = 64
@@ -90,15 +90,18 @@ def resampled(samples: torch.Tensor, ratio: torch.Tensor, length: int) -> torch.
         Samples of the result.
     """
     size = fast_size(samples.shape[1] + EDGE)
-    spectra = torch.fft.rfft(samples, n=size)
-    highest = (size / 2) / ratio.clamp(min=1.0)
-    kept = torch.arange(size // 2 + 1, device=samples.device) <= highest[:, None]
-    torch.view_as_real(spectra).mul_(kept[..., None] * 2.0)
-    fine = torch.fft.irfft(spectra, n=2 * size)
-    # Places with 32 bits after the point: exact where float32 would be a tenth of a sample off after a million.
-    steps = torch.round(ratio.double() * 2.0**33).long()
-    at = torch.arange(length, device=samples.device) * steps[:, None]
-    first = at >> 32
-    share = at.bitwise_and_(0xFFFFFFFF).to(samples.dtype).mul_(2.0**-32)
-    here = fine.gather(1, first)
-    return here.lerp_(fine.gather(1, first.add_(1)), share)
+    bins, now = (torch.arange(count, device=samples.device) for count in (size // 2 + 1, length))
+
+    def played(rows: torch.Tensor, ratios: torch.Tensor) -> torch.Tensor:
+        spectra = torch.fft.rfft(rows, n=size)
+        kept = bins <= (size / 2) / ratios.clamp(min=1.0)[:, None]
+        torch.view_as_real(spectra).mul_(kept[..., None] * 2.0)
+        fine = torch.fft.irfft(spectra, n=2 * size)
+        # Places with 32 bits after the point: exact where float32 would be a tenth of a sample off after a million.
+        at = now * torch.round(ratios.double() * 2.0**33).long()[:, None]
+        first = at >> 32
+        share = at.bitwise_and_(0xFFFFFFFF).to(rows.dtype).mul_(2.0**-32)
+        here = fine.gather(1, first)
+        return here.lerp_(fine.gather(1, first.add_(1)), share)
+
+    return in_groups(played, samples, ratio)

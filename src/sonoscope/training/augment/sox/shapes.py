@@ -70,7 +70,7 @@ def overdrive(
     """A valve: cut by a cubic, one side before the other, without its constant, half with the sound as it was."""
     pushed = samples * decibels(column(values, "gain", samples)) + column(values, "colour", samples) / 200.0
     pushed = pushed.clamp(-1.0, 1.0)
-    pushed = pushed - pushed**3 / 3.0
+    pushed = pushed - pushed * pushed * pushed / 3.0
     free = filtering.section((torch.ones(1), -1.0, 0.0), (1.0, -0.995, 0.0))
     impulse = filtering.impulses([free], 4096).to(samples.device)
     return samples * 0.5 + filtering.convolved(pushed, impulse) * 0.75
