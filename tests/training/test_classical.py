@@ -83,6 +83,7 @@ def test_a_run_leaves_what_was_promised(name: str, runs: dict[str, Path]) -> Non
                  "hyperparameters.json", "bundle/README.md"):  # fmt: skip
         assert (run / file).is_file(), file
     assert metrics["certificate"].startswith("groups shared: 0")
+    assert metrics["dummies"]["ones"]["micro_recall"] == 1
     answers = rundir.read_answers(run / "test.npz")
     assert answers.scores.shape == (metrics["fitted"]["clips"], 3)
     told = json.loads((run / "hyperparameters.json").read_text())

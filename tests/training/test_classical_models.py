@@ -15,7 +15,7 @@ import onnxruntime
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
-from sonoscope.training.classical import MODELS, bundling, ensemble, store
+from sonoscope.training.classical import MODELS, baselines, bundling, ensemble, store
 from sonoscope.training.classical.averaged import Averaged, Mean
 from sonoscope.training.classical.graph import Writer
 from sonoscope.training.classical.knn import Knn
@@ -207,6 +207,17 @@ def test_random_names_two_to_four_labels_each_as_often() -> None:
     assert found["micro_precision"] == pytest.approx(truth.mean(), abs=0.02)
     again, _ = answered("random")
     np.testing.assert_array_equal(again.scores, answers.scores)
+
+
+def test_dummies_on_a_models_own_clips_are_those_of_theory() -> None:
+    answers, truth = answered("random")
+    found, share = baselines.figures(answers), truth.mean()
+    assert found["zeros"]["hamming"] == pytest.approx(1 - share)
+    assert found["ones"]["micro_recall"] == 1 and found["ones"]["micro_precision"] == pytest.approx(share)
+    assert found["random"]["micro_recall"] == pytest.approx(3 / 11, abs=0.01)
+    assert found["random"]["micro_precision"] == pytest.approx(share, abs=0.01)
+    counts = baselines.at_random((500, 3), np.random.default_rng(0)).sum(axis=1)
+    assert set(counts) == {2, 3}, "not more than there are"
 
 
 # ---- ensembles ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sonoscope.errors import UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import describe, prepare, rundir
-from sonoscope.training.classical import bundling, plots, sources, store, vectors
+from sonoscope.training.classical import baselines, bundling, plots, sources, store, vectors
 from sonoscope.training.classical.averaged import Mean
 from sonoscope.training.classical.dummy import Ones, Prior, Random, Zeros
 from sonoscope.training.classical.knn import Knn
@@ -209,6 +209,10 @@ def concluded(heard: Heard, answerer: Answerer, say: Say) -> dict[str, Any]:
         tested = probabilities(heard.answers(answerer, TEST), scaling)
         rundir.write_answers(folder / "test.npz", tested)
         metrics |= rundir.figures(tested, thresholds)
+        metrics["dummies"] = {
+            name: {key: round(value, 4) for key, value in values.items() if np.isfinite(value)}
+            for name, values in baselines.figures(tested).items()
+        }
     metrics["parameters"] = int(sum(array.size for array in answerer.arrays().values()))
     metrics["hyperparameters"] = dict(answerer.settings)
     metrics["certificate"] = heard.data.certificate.line
