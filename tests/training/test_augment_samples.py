@@ -283,6 +283,18 @@ def test_convolution_is_scipys(length: int, ahead: int) -> None:
         np.testing.assert_allclose(found[row], wanted, atol=1e-5)
 
 
+def test_a_band_is_what_is_left() -> None:
+    after = done("band_pass", noise(2), centre_hz=1000, octaves=2)
+    hz, power = scipy.signal.welch(after.numpy(), RATE, nperseg=1024)
+    sides = [
+        scipy.signal.butter(2, edge, kind, fs=RATE, output="sos")
+        for edge, kind in ((500, "highpass"), (2000, "lowpass"))
+    ]
+    wanted = scipy.signal.sosfilt(np.concatenate(sides), noise(2)[1].numpy().astype(np.float64))
+    np.testing.assert_allclose(after[1], wanted, atol=1e-5)
+    assert 700 < hz[power[0].argmax()] < 1500
+
+
 def test_minimum_phase_has_the_magnitude_and_comes_early() -> None:
     wanted = filtering.response([filtering.low_pass(torch.tensor([0.5]), torch.tensor([0.3]))], 4096).abs()
     wanted = wanted.clamp(min=1e-3)

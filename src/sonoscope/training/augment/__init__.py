@@ -16,6 +16,7 @@ from sonoscope import plugins
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature
 from sonoscope.training.augment.background import Background
+from sonoscope.training.augment.band_pass import BandPass
 from sonoscope.training.augment.clipping import Clipping
 from sonoscope.training.augment.codec import Codec
 from sonoscope.training.augment.concat_n import ConcatN
@@ -54,6 +55,7 @@ AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     "pitch_shift": PitchShift,
     "equalizer": Equalizer,
     "low_pass": LowPass,
+    "band_pass": BandPass,
     "codec": Codec,
     "clipping": Clipping,
     "reverb": Reverb,
