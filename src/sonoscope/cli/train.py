@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError
 
 Words = Annotated[
@@ -60,7 +60,7 @@ def train(
         return 0
     found = plans.asked(words or [])
     for remark in found.remarks:
-        _say(f"note: {remark}")
+        say(f"note: {remark}")
     planned = plans.plans(found, seeds=seeds, sweep=sweep or ())
     if print_config:
         print(planned[0].config.to_yaml(), end="")
@@ -72,9 +72,9 @@ def train(
     for number, plan in enumerate(planned, start=1):
         folder = place / plan.folder if plan.folder else place
         if many:
-            _say(f"[{number}/{len(planned)}] {plan.folder}")
+            say(f"[{number}/{len(planned)}] {plan.folder}")
         if resume and (folder / rundir.METRICS).is_file():
-            _say("finished earlier")
+            say("finished earlier")
             continue
         config = plan.config
         if many and config.data.folder is None:
@@ -82,14 +82,14 @@ def train(
 
             # What is prepared for one serves all of them.
             config = replace(config, data=replace(config.data, folder=str(place / "data")))
-        outcome = start.fit(config, folder, resume=resume, quick=quick, say=_say)
+        outcome = start.fit(config, folder, resume=resume, quick=quick, say=say)
         if outcome.interrupted:
-            _say(f"ended early. The same command with --resume goes on: {place}")
+            say(f"ended early. The same command with --resume goes on: {place}")
             if many:
                 break
     print(finished.table(finished.lines(finished.find([place]))))
     if not many and (place / rundir.BUNDLE).is_dir():
-        _say(f"the model: {place / rundir.BUNDLE}; sonoscope analyze RECORDINGS -m {place / rundir.BUNDLE}")
+        say(f"the model: {place / rundir.BUNDLE}; sonoscope analyze RECORDINGS -m {place / rundir.BUNDLE}")
     return 0
 
 
@@ -149,10 +149,3 @@ def compare_command(first: First, second: Second, figures: Figures = None) -> in
             f"(95 % {low:+.3f} to {high:+.3f}; {verdict})"
         )
     return 0
-
-
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    for line in text.splitlines():
-        print(printable(line), file=sys.stderr, flush=True)

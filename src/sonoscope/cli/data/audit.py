@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Labels, Root
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sonoscope.data.rows import Manifest
     from sonoscope.data.survey import Problem
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 
 Data = Annotated[
     list[str],
@@ -59,22 +57,6 @@ Embeddings = Annotated[
         metavar="FOLDER",
         show_default=False,
         help="An earlier audit: rows whose files have not changed are not listened to again.",
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET|FILE",
-        show_default=False,
-        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
-    ),
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        show_default=False,
-        help="What paths in a table are relative to (default: its folder).",
     ),
 ]
 Apply = Annotated[
@@ -166,7 +148,16 @@ def audit_command(
     rows = sources.load(data, labels=labels, root=root)
     if against is not None:
         return _against(rows, sources.load(against, labels=labels, root=root), out, group_by)
-    listening = tasks.Listening(models.load(model), folder, embeddings, _progress())
+    listening = tasks.Listening(
+        models.load(model),
+        folder,
+        embeddings,
+        told(
+            lambda past, rows, seconds: (
+                f"{rows:,} rows, {seconds / 60:,.0f} minutes of sound, {seconds / past:,.0f} x real time"
+            )
+        ),
+    )
     if apply is not None:
         cleaned = out if folder is None else out / "cleaned.csv"
         return _apply(rows, apply, cleaned, listening, group_by, folds, not no_compare)
@@ -224,10 +215,10 @@ def _audit(
     print(listening.folder / "audit.html")
     print(listening.folder / "issues.csv")
     share = f" ({100 * len(audit.issues) / audit.judged:.1f} %)" if audit.judged else ""
-    _say(f"{count(len(audit.issues), 'row')} of {audit.judged} judged{share} are doubtful")
+    say(f"{count(len(audit.issues), 'row')} of {audit.judged} judged{share} are doubtful")
     lone = [each.label for each in audit.labels if each.judged < each.rows]
     if lone:
-        _say(
+        say(
             f"note: not judged in every row, since too few groups have them: {', '.join(lone)}. "
             "With --group-by path each file is a group by itself."
         )
@@ -261,9 +252,9 @@ def _apply(
         tasks.need_packages()
     applied = tasks.apply(rows, file, out)
     done = ", ".join(f"{action} {number}" for action, number in applied.counts.items()) or "nothing"
-    _say(f"{done}; {count(applied.changed, 'row')} changed, {len(applied.manifest)} of {len(rows)} rows left")
+    say(f"{done}; {count(applied.changed, 'row')} changed, {len(applied.manifest)} of {len(rows)} rows left")
     if applied.new_labels and rows.labels():
-        _say(f"note: labels that no row had before: {', '.join(applied.new_labels)}")
+        say(f"note: labels that no row had before: {', '.join(applied.new_labels)}")
     print(out)
     if not comparing:
         return 0
@@ -321,9 +312,9 @@ def _against(rows: Manifest, other: Manifest, folder: Path, by: str) -> int:
             ],
         )
     )
-    _say(f"{count(len(found.differing), 'row')} labelled differently, listed in {folder / 'differences.csv'}")
+    say(f"{count(len(found.differing), 'row')} labelled differently, listed in {folder / 'differences.csv'}")
     if found.only_first or found.only_second:
-        _say(f"not in both: {found.only_first} rows of the first, {found.only_second} of the second")
+        say(f"not in both: {found.only_first} rows of the first, {found.only_second} of the second")
     return 0
 
 
@@ -371,7 +362,7 @@ def _split(
     print(out)
     new = ", ".join(f"{label} {number}" for label, number in found.counts.items())
     left = found.coarse - sum(found.counts.values())
-    _say(f"{count(found.coarse, 'row')} of {plan.coarse}: {new}; {left} left unknown")
+    say(f"{count(found.coarse, 'row')} of {plan.coarse}: {new}; {left} left unknown")
     return _ended(problems, listening)
 
 
@@ -383,7 +374,7 @@ def _ended(problems: Sequence[Problem], listening: Listening) -> int:
         return 0
     where = "" if listening.folder is None else f", listed in {listening.folder / 'bad_rows.csv'}"
     first = problems[0]
-    _say(f"{count(len(problems), 'row')} left out{where}; the first: {first.path}: {first.reason}")
+    say(f"{count(len(problems), 'row')} left out{where}; the first: {first.path}: {first.reason}")
     return 1
 
 
@@ -393,31 +384,6 @@ def _print(text: str) -> None:
     print("\n".join(printable(line) for line in text.splitlines()))
 
 
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr)
-
-
-def _progress() -> Callable[[int, float], None]:
-    """Say on stderr how much was listened to and how fast: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    begun = told = time.monotonic()
-
-    def report(rows: int, seconds: float) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        line = (
-            f"{rows:,} rows, {seconds / 60:,.0f} minutes of sound, {seconds / (now - begun):,.0f} x real time"
-        )
-        print(
-            f"\r{line}\033[K\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report
+def _heard(past: float, rows: int, seconds: float) -> str:
+    """How far listening is, and how fast it goes."""
+    return f"{rows:,} rows, {seconds / 60:,.0f} minutes of sound, {seconds / past:,.0f} x real time"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.data.extract import Extracted, Planned
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 #: The word for a recording's own rate.
 OWN = "own"
 
@@ -158,8 +155,8 @@ def extract_command(
         target=target,
         fetch=fetch,
         overwrite=overwrite,
-        progress=_progress(),
-        say=_say,
+        progress=told(lambda _, done, total, name: f"{done:,} of {total:,}: {name}"[:100]),
+        say=say,
     )
     print(done.manifest)
     _tell(done, target)
@@ -173,12 +170,6 @@ def _rate(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise UsageError(f"--sample-rate {text!r} must be a number of Hz, such as 44100, or {OWN}") from None
-
-
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr)
 
 
 def _show(planned: Sequence[Planned]) -> int:
@@ -199,7 +190,7 @@ def _tell(done: Extracted, target: int) -> None:
     from sonoscope.cli.display import clock, columns, count
     from sonoscope.data import badrows
 
-    _say(f"{count(done.clips, 'clip')}; {count(done.cut, 'recording')} cut now, {done.kept:,} before")
+    say(f"{count(done.clips, 'clip')}; {count(done.cut, 'recording')} cut now, {done.kept:,} before")
     if done.counts:
         rows = [("label", "clips", "length", "groups", f"to {target:,}")]
         for one in done.counts:
@@ -210,30 +201,12 @@ def _tell(done: Extracted, target: int) -> None:
             )
             rows.append((one.label, f"{one.clips:,}", clock(one.seconds), f"{one.groups:,}", missing))
         for line in columns(rows, right=(1, 2, 3)):
-            _say(line)
+            say(line)
     for note in done.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     if done.problems:
         first = done.problems[0]
-        _say(
+        say(
             f"{count(len(done.problems), 'recording or range', 'recordings or ranges')} left out, listed in "
             f"{badrows.beside(done.manifest)}; the first: {first.path}: {first.reason}. {first.remedy}"
         )
-
-
-def _progress() -> Callable[[int, int, str], None]:
-    """Say on stderr which recording is being cut: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    told = time.monotonic()
-
-    def report(done: int, total: int, name: str) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if terminal:
-            text = f"{done:,} of {total:,}: {name}"[:100] if name else ""
-            print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
-        elif name and now - told >= TOLD_EVERY_S:
-            told = now
-            _say(f"{done:,} of {total:,} recordings: {name}")
-
-    return report

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UnknownName, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 LAYOUTS = ("shards", "npy", "bands")
 #: The model whose rate and features are taken if nothing else is said.
 MODEL = "instruments"
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 MIB = 1 << 20
 
 Data = Annotated[
@@ -157,7 +154,7 @@ def features_command(
     if manifest is None:
         raise UsageError("no DATA given: name a manifest, a folder, or TYPE:FOLDER")
     options: dict[str, Any] = {
-        "digest": digest, "overwrite": overwrite, "workers": workers, "progress": _progress(),
+        "digest": digest, "overwrite": overwrite, "workers": workers, "progress": told(_prepared),
     }  # fmt: skip
     parameters = _parameters(sets)
     if layout == "shards":
@@ -253,7 +250,7 @@ def _tell(built: Built, out: Path) -> int:
 
     print(out)
     done = f"{count(built.made, 'row')} made, {built.kept:,} kept, {built.forgotten:,} forgotten"
-    _say(f"{done}: {_duration(built.seconds)} of sound, {built.n_bytes / 1e6:,.1f} MB")
+    say(f"{done}: {_duration(built.seconds)} of sound, {built.n_bytes / 1e6:,.1f} MB")
     return _problems(built.problems, f"left out, listed in {out / 'bad_rows.csv'}")
 
 
@@ -274,9 +271,9 @@ def _verify(out: Path, layout: str, manifest: Manifest | None) -> int:
         raise UsageError(f"{out} holds no {trees.RECORD}: it is no tree that data features made")
     print(out)
     if not found:
-        _say("nothing is wrong")
+        say("nothing is wrong")
     for problem in found:
-        _say(f"{problem.path}: {problem.reason}. {problem.remedy}")
+        say(f"{problem.path}: {problem.reason}. {problem.remedy}")
     return 1 if found else 0
 
 
@@ -285,7 +282,7 @@ def _problems(problems: Sequence[Problem], what: str) -> int:
 
     if problems:
         first = problems[0]
-        _say(f"{count(len(problems), 'row')} {what}; the first: {first.path}: {first.reason}")
+        say(f"{count(len(problems), 'row')} {what}; the first: {first.path}: {first.reason}")
     return 1 if problems else 0
 
 
@@ -294,29 +291,5 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"
 
 
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr, flush=True)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Say on stderr how many rows are done: one line rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    told = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        line = f"{done:,} of {total:,} rows"
-        print(
-            f"\r{line}\033[K\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report
+def _prepared(_: float, done: int, total: int) -> str:
+    return f"{done:,} of {total:,} rows"

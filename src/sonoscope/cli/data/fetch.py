@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.telling import TOLD_EVERY_S, say
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.data.datasets import Dataset
     from sonoscope.data.fetch import Item
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 
 Name = Annotated[
     str | None,
@@ -87,12 +86,12 @@ def fetch_command(
         raise UsageError(f"where to? Name a folder: sonoscope data fetch {name} -o FOLDER")
     items = fetch.measured(items)
     _show(dataset, items, out)
-    done = fetch.fetch(dataset, out, items, keep_archives=keep_archives, say=_say, progress=_progress())
+    done = fetch.fetch(dataset, out, items, keep_archives=keep_archives, say=say, progress=_progress())
     if done.downloaded or done.unpacked:
-        _say(f"{len(done.downloaded)} downloaded, {done.unpacked:,} files unpacked")
+        say(f"{len(done.downloaded)} downloaded, {done.unpacked:,} files unpacked")
     else:
-        _say("all of it is there already")
-    _say(f"list what it holds: sonoscope data manifest {name}:{out} -o manifest.csv")
+        say("all of it is there already")
+    say(f"list what it holds: sonoscope data manifest {name}:{out} -o manifest.csv")
     return 0
 
 
@@ -200,10 +199,6 @@ def _words(text: str | None) -> list[str]:
     return words
 
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
 def _progress() -> Callable[[str, int, int | None], None]:
     """Tell on stderr how far a download is: one line rewritten on a terminal, now and then elsewhere."""
     from sonoscope.data.fetch import gigabytes
@@ -223,6 +218,6 @@ def _progress() -> Callable[[str, int, int | None], None]:
         if terminal:
             print(f"\r{line.ljust(70)}", end="\n" if finished else "", file=sys.stderr, flush=True)
         else:
-            _say(line)
+            say(line)
 
     return report

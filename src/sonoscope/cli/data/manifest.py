@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Labels, Root
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.data.update import Updated
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 
 Sources = Annotated[
     list[str],
@@ -43,22 +40,6 @@ LabelsFrom = Annotated[
         metavar="folder",
         show_default=False,
         help="Label each file with the name of its folder (A,B: both sound; -A: known not to sound).",
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET|FILE",
-        show_default=False,
-        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
-    ),
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        show_default=False,
-        help="What paths in a table are relative to (default: its folder).",
     ),
 ]
 Remap = Annotated[
@@ -120,7 +101,7 @@ def manifest_command(
                 labels_from=labels_from,
                 durations=not no_durations,
                 labels=labels,
-                progress=_progress(),
+                progress=told(lambda past, done: f"{done:,} files, {done / past:,.0f} a second"),
             )
         )
     if tables:
@@ -133,46 +114,18 @@ def manifest_command(
                 decode=not no_durations,
                 look=not no_check,
                 labels=labels,
-                progress=_progress(),
+                progress=told(lambda past, done: f"{done:,} files, {done / past:,.0f} a second"),
             )
         )
     problems = [problem for each in done for problem in each.problems]
     bad = update.tell(out, problems)
     print(out)
-    _say(f"{count(sum(each.added for each in done), 'row')} added, {count(done[0].kept, 'row')} kept")
+    say(f"{count(sum(each.added for each in done), 'row')} added, {count(done[0].kept, 'row')} kept")
     for warning in (warning for each in done for warning in each.warnings):
-        _say(f"note: {warning}")
+        say(f"note: {warning}")
     if bad is not None:
         first = problems[0]
-        _say(
+        say(
             f"{count(len(problems), 'row')} left out, listed in {bad}; the first: {first.path}: {first.reason}"
         )
     return 1 if problems else 0
-
-
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr)
-
-
-def _progress() -> Callable[[int], None]:
-    """Say on stderr how many files are done and how fast: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    begun = told = time.monotonic()
-
-    def report(done: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        rate = f"{done:,} files, {done / (now - begun):,.0f} a second"
-        print(
-            f"\r{rate}\033[K\r" if terminal else rate,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report

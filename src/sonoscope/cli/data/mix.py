@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.data.mixing import Recipe
     from sonoscope.data.rows import Manifest
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 #: Share of concatenations for each way of mixing.
 HOW = {"sum": 0.0, "concat": 1.0, "both": 0.5}
 
@@ -158,7 +154,7 @@ def mix_command(
 
     if (count is None) == (again is None):
         raise UsageError("say how many mixtures (--count N), or which (--again mixtures.jsonl); not both")
-    tell = _progress()
+    tell = told(lambda _, done, total: f"{done:,} of {total:,} mixtures")
     wanted = labelmap.find(labels, Path()) if labels is not None else ()
     found = _chosen(words.load(sources, labels=labels), where or ())
     if again is not None:
@@ -177,10 +173,10 @@ def mix_command(
             out, pool, recipe, count, seed=seed, format=format, workers=workers, progress=tell
         )
     print(done.manifest)
-    _say(f"{counted(done.made, 'mixture')} made, {counted(done.kept, 'mixture')} kept")
+    say(f"{counted(done.made, 'mixture')} made, {counted(done.kept, 'mixture')} kept")
     if done.problems:
         first = done.problems[0]
-        _say(
+        say(
             f"{counted(len(done.problems), 'row')} left out, listed in {done.manifest.with_suffix('.bad_rows.csv')}; "
             f"the first: {first.path}: {first.reason}"
         )
@@ -256,31 +252,3 @@ def _chosen(found: Manifest, where: list[str] | tuple[str, ...]) -> Manifest:
         if not found.rows:
             raise UsageError(f"--where {text}: no row has that")
     return found
-
-
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Say on stderr how many mixtures are done: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    told = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        line = f"{done:,} of {total:,} mixtures"
-        print(
-            f"\r{line}\033[K\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from sonoscope.data.rows import Manifest
     from sonoscope.data.survey import Problem
 
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 
 Sources = Annotated[
     list[str],
@@ -238,7 +235,11 @@ def _listened(
         apart=together.of.tolist(),
         similar=duplicates.SIMILAR if similar is None else similar,
         report=lambda problem: None if problem in problems else problems.append(problem),
-        progress=_progress(),
+        progress=told(
+            lambda past, done, total: (
+                f"listening: {done:,} of {total:,}, {(total - done) * past / done:,.0f} s left"
+            )
+        ),
     )
 
 
@@ -308,7 +309,7 @@ def _finish(
         bad = update.tell(place, problems)
         left = "left out" if out is not None else "cannot be used"
         if bad is not None:
-            _say(f"{count(len(problems), 'row')} {left}, listed in {bad}; "
+            say(f"{count(len(problems), 'row')} {left}, listed in {bad}; "
                  f"the first: {problems[0].path}: {problems[0].reason}")  # fmt: skip
     print(found.text(), end="")
     _say_verdict(found, place)
@@ -320,11 +321,11 @@ def _say_verdict(found: Certificate, place: Path | None) -> None:
 
     told = f"; certificate: {certificate.beside(place)}" if place is not None else ""
     if not found.parts:
-        _say("no row has a split" + told)
+        say("no row has a split" + told)
     elif found.leaks:
-        _say("this split LEAKS: what is trained on comes back in the test" + told)
+        say("this split LEAKS: what is trained on comes back in the test" + told)
     else:
-        _say(
+        say(
             ("nothing is in two parts" if found.is_clean else "nothing that was looked for is in two parts")
             + told
         )
@@ -358,37 +359,13 @@ def _list(manifest: Manifest, pairs: Sequence[Pair] | None, path: Path) -> None:
         first, second = ((row.path, format_seconds(row.start_s), row.split) for row in (one, two))
         rows.append((*first, *second, *times))
     table.write(path, header, rows)
-    _say(f"{count(len(pairs), 'pair')} of rows in different groups, which sound the same: {path}")
+    say(f"{count(len(pairs), 'pair')} of rows in different groups, which sound the same: {path}")
 
 
 def _note(text: str) -> None:
-    _say(f"note: {text}")
+    say(f"note: {text}")
 
 
-def _say(text: str) -> None:
-    from sonoscope.cli.display import printable
-
-    print(printable(text), file=sys.stderr)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Say on stderr how much was listened to: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    begun = told = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        left = (total - done) * (now - begun) / done
-        line = f"listening: {done:,} of {total:,}, {left:,.0f} s left"
-        print(
-            f"\r{line}\033[K\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report
+def _listening(past: float, done: int, total: int) -> str:
+    """How far listening is, and how long it will take."""
+    return f"listening: {done:,} of {total:,}, {(total - done) * past / done:,.0f} s left"

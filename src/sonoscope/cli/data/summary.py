@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Labels, Root
+from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
-
-#: How often progress is told where it cannot be rewritten in place.
-TOLD_EVERY_S = 30.0
 
 Sources = Annotated[
     list[str],
@@ -48,22 +44,6 @@ Sample = Annotated[
 NoAudio = Annotated[
     bool, typer.Option("--no-audio", help="Decode nothing: only count what the manifest says.")
 ]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET|FILE",
-        show_default=False,
-        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
-    ),
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER",
-        show_default=False,
-        help="What paths in a table are relative to (default: its folder).",
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")]
 
 
@@ -89,7 +69,11 @@ def summary_command(
     _check(out, features, no_audio)
     manifest = sources.load(data, labels=labels, root=root)
     found = summary.summarise(
-        manifest, audio=not no_audio, rows=rows, maps=out is not None, progress=_progress()
+        manifest,
+        audio=not no_audio,
+        rows=rows,
+        maps=out is not None,
+        progress=told(_heard),
     )
     if json:
         print(json_module.dumps(text.to_dict(found), indent=2, ensure_ascii=False))
@@ -97,10 +81,10 @@ def summary_command(
         print("\n".join(printable(line) for line in text.lines(found)))
     if features is not None and found.heard is not None:
         feature_table.write(found.manifest, found.heard, features)
-        _say(f"features: {features}")
+        say(f"features: {features}")
     if out is not None:
         page.write(found, out, f"Data summary: {', '.join(Path(word).name or word for word in data)}")
-        _say(f"report: {out}")
+        say(f"report: {out}")
     return _bad_rows(out, found.problems)
 
 
@@ -132,7 +116,7 @@ def _check(out: Path | None, features: Path | None, no_audio: bool) -> None:
 
 def _bad_rows(out: Path | None, problems: tuple) -> int:
     """List what cannot be used beside the report; the exit code."""
-    from sonoscope.cli.display import count, printable
+    from sonoscope.cli.display import count
     from sonoscope.data import badrows
 
     listed = badrows.beside(out) if out is not None else None
@@ -146,31 +130,9 @@ def _bad_rows(out: Path | None, problems: tuple) -> int:
         where = f", listed in {listed}"
     first = problems[0]
     told = f"{count(len(problems), 'row')} cannot be used{where}; the first: {first.path}: {first.reason}"
-    _say(printable(told))
+    say(told)
     return 1
 
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
-
-
-def _progress() -> Callable[[int, int], None]:
-    """Say on stderr how many rows were heard: rewritten on a terminal, now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    told = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told < (0.2 if terminal else TOLD_EVERY_S):
-            return
-        told = now
-        line = f"{done:,} of {total:,} rows heard"
-        print(
-            f"\r{line}\033[K\r" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report
+def _heard(_: float, done: int, total: int) -> str:
+    return f"{done:,} of {total:,} rows heard"

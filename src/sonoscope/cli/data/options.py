@@ -1,0 +1,25 @@
+"""Options that several verbs of ``data`` have, with one meaning and one text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SET|FILE",
+        show_default=False,
+        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="What paths in a table are relative to (default: its folder).",
+    ),
+]
