@@ -67,21 +67,29 @@ def _after(layer: nn.Conv2d, exists: torch.Tensor) -> torch.Tensor:
 
 
 def _normalise(scene: Scene, norm: nn.BatchNorm2d, maps: torch.Tensor) -> torch.Tensor:
-    exists = _sized(scene.exists, maps)
-    cells = maps.permute(0, 2, 3, 1)[exists[:, 0] > 0]  # (cells that exist, channels)
-    done = functional.batch_norm(
-        cells,
-        norm.running_mean,
-        norm.running_var,
-        norm.weight,
-        norm.bias,
-        norm.training,
-        norm.momentum or 0.0,
-        norm.eps,
-    )
-    spread = torch.zeros_like(maps.permute(0, 2, 3, 1)).masked_scatter(exists[:, 0, :, :, None] > 0, done)
-    scene.exists = exists
-    return _kept(scene, spread.permute(0, 3, 1, 2))
+    exists = scene.exists = _sized(scene.exists, maps)
+    if norm.training:
+        mean, variance = _moments(norm, maps, exists)
+    else:
+        assert norm.running_mean is not None and norm.running_var is not None
+        mean, variance = norm.running_mean, norm.running_var
+    scale = torch.rsqrt(variance + norm.eps) * norm.weight
+    shift = norm.bias - mean * scale
+    return _kept(scene, (maps * scale[None, :, None, None] + shift[None, :, None, None]) * exists)
+
+
+def _moments(
+    norm: nn.BatchNorm2d, maps: torch.Tensor, exists: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of each channel over the cells that exist; the running ones take a step towards them."""
+    count = exists.sum().clamp(min=2.0)
+    mean = (maps * exists).sum(dim=(0, 2, 3)) / count
+    variance = ((maps - mean[None, :, None, None]) * exists).square().sum(dim=(0, 2, 3)) / count
+    with torch.no_grad():
+        assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * count / (count - 1.0), norm.momentum)
+    return mean, variance
 
 
 def _kept(scene: Scene, maps: torch.Tensor) -> torch.Tensor:
