@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +337,15 @@ def test_an_augmentation_of_ones_own(tmp_path: Path) -> None:
     on_samples, _ = build([{"name": f"{tmp_path / 'mine.py'}:Halved", "share": 1.0}], RATE, None)
     before = batch()
     assert torch.equal(on_samples(before, rng()).samples, before.samples / 2)
+
+
+def test_every_entry_and_parameter_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "augment.md").read_text(encoding="utf-8")
+    for name, entry in AUGMENTATIONS.items():
+        row = re.search(rf"^\| `{name}` \|(.*)$", page, re.MULTILINE)
+        assert row, name
+        for parameter in set(inspect.signature(entry).parameters) - {"sample_rate", "share"}:
+            assert f"`{parameter}`" in row[1], f"{name}: {parameter}"
 
 
 def test_numbers_go_to_the_device_together() -> None:
