@@ -136,13 +136,13 @@ def fit(
          "features": sources.stated(config)},
     )  # fmt: skip
     metrics = concluded(heard, answerer, say)
-    if pictures and model.listens:
-        plots.draw(folder / plots.FOLDER, learned, checked, answerer, seed=config.training.seed, say=say)
     metrics["cost"] = {
         "wall_s": round(time.monotonic() - began, 1),
         "cpu_s": round(time.process_time() - cpu, 1),
     }
     rundir.write_metrics(folder, metrics)
+    if pictures and model.listens:
+        plots.draw(folder / plots.FOLDER, learned, checked, answerer, seed=config.training.seed, say=say)
     return Outcome(folder, metrics)
 
 
