@@ -101,7 +101,9 @@ def test_each_machine_has_its_picture(runs: dict[str, Path]) -> None:
 
     for path in pictures:
         shown = imread(path)[..., :3]
-        assert shown.shape[0] > 300 and len(np.unique(shown[::5, ::5].reshape(-1, 3), axis=0)) > 50, "panels are drawn"
+        assert shown.shape[0] > 300 and len(np.unique(shown[::5, ::5].reshape(-1, 3), axis=0)) > 50, (
+            "panels are drawn"
+        )
     assert not (runs["zeros"] / "plots").exists(), "a dummy decides nothing"
 
 
