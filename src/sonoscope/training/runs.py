@@ -6,7 +6,7 @@ Reads what ``rundir`` wrote, without torch. Trainings that differ in nothing but
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,8 +48,14 @@ class Line:
 
     def figures(self, name: str) -> np.ndarray:
         """A figure of each training, (n,)."""
-        values = [run.metrics.get("fitted", {}).get(name, run.metrics.get(name)) for run in self.runs]
+        values = [_tested(run).get(name, run.metrics.get(name)) for run in self.runs]
         return np.array([np.nan if value is None else float(value) for value in values])
+
+
+def _tested(run: Run) -> Mapping[str, Any]:
+    """Figures of the test part: at fitted thresholds, or those of a pretext."""
+    found: Mapping[str, Any] = run.metrics.get("fitted") or run.metrics.get("test", {})
+    return found
 
 
 def find(places: Sequence[str | Path]) -> list[Run]:
@@ -118,9 +124,9 @@ def table(found: Sequence[Line], figures: Sequence[str] = FIGURES, style: str = 
     """
     if style not in STYLES:
         raise UnknownName(f"style {style!r} is unknown.{nearest(style, STYLES)} Known: {', '.join(STYLES)}.")
-    known = {
-        key for line in found for run in line.runs for key in (*run.metrics.get("fitted", {}), "parameters")
-    }
+    known = {key for line in found for run in line.runs for key in (*_tested(run), "parameters")}
+    if tuple(figures) == FIGURES and not known & set(FIGURES):  # pre-trainings have figures of their own
+        figures = sorted(known)
     for name in figures:
         if name not in known:
             raise UnknownName(

@@ -58,8 +58,6 @@ class PretextTask(lightning.LightningModule):
         return told.loss
 
     def validation_step(self, rows: torch.Tensor, number: int) -> None:
-        if len(rows) < 2:
-            return  # nothing to be told from
         told = self._told(rows, number, _VALIDATING)
         figures = {"val_loss": told.loss, "val_trivial": told.trivial}
         figures |= {f"val_{name}": value for name, value in told.figures.items()}
