@@ -26,6 +26,7 @@ from sonoscope.features.logmel import LogMel
 from sonoscope.features.mfcc import Mfcc
 from sonoscope.features.morlet import Morlet
 from sonoscope.features.multiband import Multiband
+from sonoscope.features.notefreq import NoteFreq
 from sonoscope.features.pcen import Pcen
 from sonoscope.features.protocol import Feature
 from sonoscope.features.stft import Stft
@@ -41,6 +42,7 @@ FEATURES: dict[str, type[Feature]] = {
     "logfreq": LogFreq,
     "cqt": Cqt,
     "hcqt": Hcqt,
+    "notefreq": NoteFreq,
     "morlet": Morlet,
     "fbank": Fbank,
     "hpss": Hpss,

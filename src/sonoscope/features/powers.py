@@ -17,14 +17,23 @@ from sonoscope.features.stream import Kernel
 
 
 class Spectrum(NamedTuple):
-    """A window, (length,) float32, and the bins of its real FFT that are wanted."""
+    """A window, (length,) float32, the bins of its real FFT that are wanted, and where the window's centre is.
+
+    ``before`` are the window's samples before the centre: half of them where it is not given.
+    """
 
     window: np.ndarray
     bins: slice
+    before: int | None = None
+
+    @property
+    def left(self) -> int:
+        """Samples of the window before its centre."""
+        return self.window.size // 2 if self.before is None else self.before
 
 
 class Spectral(Framewise):
-    """What follows from ``spectra`` and ``rows``; a row sees half the longest window on each side."""
+    """What follows from ``spectra`` and ``rows``; a row sees the furthest that any window reaches, on each side."""
 
     @property
     def spectra(self) -> tuple[Spectrum, ...]:
@@ -36,28 +45,24 @@ class Spectral(Framewise):
         raise NotImplementedError
 
     @property
-    def _length(self) -> int:
-        return max(spectrum.window.size for spectrum in self.spectra)
-
-    @property
     def left_context(self) -> int:
         """Samples before its centre that a row sees."""
-        return self._length // 2
+        return max(spectrum.left for spectrum in self.spectra)
 
     @property
     def right_context(self) -> int:
         """Samples from its centre on that a row sees."""
-        return self._length - self._length // 2
+        return max(spectrum.window.size - spectrum.left for spectrum in self.spectra)
 
     def compute(self, samples: Array) -> Array:
         """Rows that need no padding: (..., n) to (..., rows, n_bins)."""
         length = self.left_context + self.right_context
         powers = []
-        for window, bins in self.spectra:
-            first = self.left_context - window.size // 2
+        for spectrum in self.spectra:
+            window, first = spectrum.window, self.left_context - spectrum.left
             reach = samples[..., first : samples.shape[-1] - (length - first - window.size)]
             frames = frame(reach, window.size, self.hop_samples)
-            powers.append(power_spectrum(frames * constant(window, samples))[..., bins])
+            powers.append(power_spectrum(frames * constant(window, samples))[..., spectrum.bins])
         return self.rows(powers)
 
     def kernel(self, n_frames: int) -> Kernel:
@@ -73,7 +78,7 @@ class SpectralKernel:
         self._feature = feature
         self._spectra = [
             (
-                slice(first := feature.left_context - spectrum.window.size // 2, first + power.samples.size),
+                slice(first := feature.left_context - spectrum.left, first + power.samples.size),
                 power,
             )
             for spectrum in feature.spectra
