@@ -16,7 +16,7 @@ import sonoscope
 
 ROOT = Path(sonoscope.__file__).parent
 FOUNDATION = {"values", "errors", "labels", "plugins"}
-STAGES = {"audio", "windows", "features", "scores", "events", "outputs"}
+STAGES = {"audio", "windows", "features", "scores", "events", "notes", "outputs"}
 ENGINE = FOUNDATION | STAGES | {"models", "pipeline"}
 #: Room -> rooms that it may import besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
