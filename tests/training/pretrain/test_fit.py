@@ -1,0 +1,188 @@
+"""Pre-trainings from sounds without labels: they solve their pretext, leave a backbone, and go on where they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from safetensors.torch import load_file  # noqa: E402
+
+import sonoscope  # noqa: E402
+from sonoscope.errors import UsageError  # noqa: E402
+from sonoscope.training import engine, pretrain, rundir  # noqa: E402
+from sonoscope.training.config import Config, Phase, compose  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+RATE = 8000
+VIT = {"name": "vit", "patch": [5, 6], "dim": 32, "depth": 2, "heads": 2}
+CNN = {"name": "small_cnn", "stages": [8, 16], "dim": 24}
+#: Pretexts that a few seconds suffice for, a backbone for each, and how many batches.
+CASES = {
+    "masked": ({"name": "masked", "share": 0.5, "dim": 32, "depth": 1, "heads": 2}, VIT, 75),
+    "masked_convolution": (
+        {"name": "masked_convolution", "share": 0.4, "patch": [5, 6], "width": 12},
+        CNN,
+        50,
+    ),
+    "shuffled": ({"name": "shuffled", "grid": [8, 8], "share": 0.3}, CNN, 150),
+    "contrastive": ({"name": "contrastive", "level": 0.1, "stripe": 0.0}, CNN, 50),
+}
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty gliding tones with partials, and a manifest that says nothing of what they are."""
+    root = tmp_path_factory.mktemp("unlabelled")
+    rng = np.random.default_rng(7)
+    lines = ["path,labels,group"]
+    for number in range(40):
+        time = np.arange(RATE) / RATE
+        low, high = rng.uniform(150, 900, size=2)
+        phase = 2 * np.pi * (low * time + (high - low) * time**2 / 2)
+        weights = rng.uniform(0.05, 0.3, size=4)
+        sound = sum(w * np.sin(k * phase) for k, w in enumerate(weights, start=1))
+        sound = sound + 0.003 * rng.standard_normal(time.size)
+        soundfile.write(root / f"{number}.wav", (0.5 * sound).astype(np.float32), RATE)
+        lines.append(f"{number}.wav,,group{number}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def configured(sounds: Path, case: str, *words: str) -> Config:
+    pretext, backbone, batches = CASES[case]
+    return compose(
+        {
+            "kind": "pretrain",
+            "pretext": pretext,
+            "data": {"train": [str(sounds)], "window_s": 1.0, "validation_share": 0.2, "test_share": 0.2,
+                     "folder": str(sounds.parent / "prepared")},
+            "features": [{"name": "logmel", "sample_rate": RATE, "n_fft": 512, "hop_samples": 200, "n_mels": 24,
+                          "f_min_hz": 50.0, "f_max_hz": 4000.0}],
+            "network": {"backbone": backbone, "head": "linear"},
+            "training": {"epochs": 2, "epoch_batches": batches // 2, "batch_size": 16, "learning_rate": 0.004},
+        },
+        words,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pretrained")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_pretext_is_solved_better_than_trivially_on_sounds_that_were_not_heard(
+    case: str, sounds: Path, runs: Path
+) -> None:
+    outcome = pretrain.fit(configured(sounds, case), runs / case, say=lambda _: None)
+    for part in ("validation", "test"):
+        figures = outcome.metrics[part]
+        assert figures["loss"] < 0.95 * figures["trivial"], figures
+    assert outcome.metrics["certificate"].startswith("groups shared: 0")
+    kept = load_file(runs / case / "backbone.safetensors")
+    assert {"mean", "std"} < set(kept) and not any(name.startswith("head.") for name in kept)
+    history = (runs / case / "history.csv").read_text().splitlines()
+    assert len(history) == 3 and "val_trivial" in history[0]
+
+
+def labelled(sounds: Path, folder: Path, case: str, begin: Path, **network: object) -> Config:
+    """A short training with two labels on the backbone of ``case``, beginning with a pre-training."""
+    rows = (sounds / "manifest.csv").read_text().splitlines()
+    named = [
+        f"{sounds}/{row.split(',')[0]},{'ab'[n % 2]},{row.split(',')[2]}" for n, row in enumerate(rows[1:])
+    ]
+    (folder / "labelled.csv").write_text("\n".join([rows[0], *named]) + "\n")
+    plain = configured(sounds, case).to_dict()
+    plain |= {"kind": "network", "pretext": None}
+    plain["data"] |= {"train": [str(folder / "labelled.csv")], "folder": None}
+    plain["network"] |= {"init_from": str(begin), **network}
+    plain["training"] |= {"epochs": 1, "epoch_batches": 2}
+    return compose(plain)
+
+
+def pretrained(sounds: Path, runs: Path, case: str) -> Path:
+    """The run of the test above, or a shorter one where that did not run."""
+    if not (runs / case / rundir.METRICS).is_file():
+        pretrain.fit(configured(sounds, case, "training.epochs=1"), runs / case, say=lambda _: None)
+    return runs / case
+
+
+def test_a_training_with_labels_begins_with_it(sounds: Path, runs: Path, tmp_path: Path) -> None:
+    begin = pretrained(sounds, runs, "contrastive")
+    config = labelled(sounds, tmp_path, "contrastive", begin)
+    config = replace(config, training=replace(config.training, phases=(Phase(train="head"),)))
+    said: list[str] = []
+    engine.fit(config, tmp_path / "run", say=said.append)
+    report = "\n".join(said)
+    assert "backbone.safetensors" in report and "2 missing in the file: head.logits" in report
+    # The head alone learned, so the trunk is still the one that was pre-trained.
+    held = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
+    for name, value in load_file(begin / "backbone.safetensors").items():
+        assert torch.equal(held[f"network.{name}"], value), name
+
+
+def test_adapters_on_a_pretrained_trunk_end_in_a_bundle_without_them(
+    sounds: Path, runs: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    begin = pretrained(sounds, runs, "masked")
+    said: list[str] = []
+    config = labelled(sounds, tmp_path, "masked", begin, adapters={"name": "lora", "rank": 2})
+    engine.fit(config, tmp_path / "run", say=said.append)
+    assert "lora on 8 linear maps: 2,048 of" in "\n".join(said)  # two blocks, 2 * (4 + 2 + 5 + 5) * 32 each
+    held = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
+    own = {name.replace(".base_layer", ""): value for name, value in held.items() if "lora" not in name}
+    theirs = load_file(begin / "backbone.safetensors")
+    for name, value in theirs.items():
+        assert torch.equal(own[f"network.{name}"], value), name
+    kept = load_file(tmp_path / "run" / "bundle" / "model.safetensors")
+    assert set(theirs) < set(kept) and not any("lora" in name for name in kept)
+    scores = sonoscope.load(tmp_path / "run" / "bundle").analyze(sounds / "0.wav").scores
+    assert np.isfinite(scores.logits).all() and scores.logits.shape[1] == 2
+
+
+def test_it_goes_on_to_the_same_weights(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sonoscope.training import watch
+
+    class Cut(Exception):
+        pass
+
+    config = configured(sounds, "masked_convolution", "training.epochs=3", "training.epoch_batches=2")
+    pretrain.fit(config, tmp_path / "whole", say=lambda _: None)
+    original = watch.Watch.on_train_epoch_end
+
+    def cut(self, trainer, module):
+        if trainer.current_epoch == 1:
+            raise Cut
+        original(self, trainer, module)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch.Watch, "on_train_epoch_end", cut)
+        with pytest.raises(Cut):
+            pretrain.fit(config, tmp_path / "parts", say=lambda _: None)
+    pretrain.fit(config, tmp_path / "parts", resume=True, say=lambda _: None)
+    one, other = (load_file(tmp_path / name / "backbone.safetensors") for name in ("whole", "parts"))
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+    assert rundir.read_config(tmp_path / "parts") == config
+
+
+def test_what_cannot_be_meant_is_refused(sounds: Path, tmp_path: Path) -> None:
+    for word, message in (
+        ("data.window_s=null", "set data.window_s"),
+        ("network.adapters=lora", "leave them out of kind=pretrain"),
+        ("pretext=masked", "for convolutions there is pretext=masked_convolution"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            pretrain.fit(configured(sounds, "contrastive", word), tmp_path / message[:9], say=lambda _: None)
+        assert not (tmp_path / message[:9] / "backbone.safetensors").exists()
