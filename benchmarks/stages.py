@@ -17,7 +17,8 @@ from sonoscope import models, pipeline
 from sonoscope.audio.decode import Decoder
 from sonoscope.features.stream import FrameStream
 from sonoscope.models.bundle import Bundle
-from sonoscope.models.runtime import LONG_RUN, Runtime
+from sonoscope.models.runtime import Runtime
+from sonoscope.models.scorers import LONG_RUN
 from sonoscope.values import Recording
 
 BLOCK_SAMPLES = 65_536

@@ -51,7 +51,7 @@ def configured(sounds: Path, *words: str) -> Config:
             "features": [{"name": "logmel", "sample_rate": RATE, "n_fft": 512, "hop_samples": 200, "n_mels": 24,
                           "f_min_hz": 50.0, "f_max_hz": 4000.0}],
             "network": {"backbone": {"name": "valid_cnn", "width": 0.25, "dim": 16}},
-            "training": {"epochs": 4, "epoch_batches": 6, "batch_size": 8, "learning_rate": 0.01},
+            "training": {"epochs": 4, "epoch_batches": 12, "batch_size": 8, "learning_rate": 0.01},
         },
         words,
     )  # fmt: skip
@@ -191,7 +191,7 @@ def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_p
     learning = [name for name in named if name not in frozen and not name.startswith("head.attention")]
     assert frozen and all(torch.equal(start[name], end[name]) for name in frozen)
     assert all(not torch.equal(after_head[name], end[name]) for name in learning)
-    first, second = rates[0], rates[6]
+    first, second = rates[0], rates[12]
     assert first["head 0.01"] == pytest.approx(0.01) and second["head 0.01"] == pytest.approx(0.002)
     assert {first[name] for name in first if name.startswith(("conv", "embed"))} == {0.0}
     assert second["embed 0.01"] == pytest.approx(0.001) and second["conv6 0.01"] == pytest.approx(0.0005)
@@ -244,3 +244,21 @@ def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(sounds:
     for k, length in enumerate(batch.lengths.tolist()):
         alone, _ = setting.frontend(batch.samples[k : k + 1, :length])
         torch.testing.assert_close(setting.network.window_logits(alone)[0], together[k], atol=1e-4, rtol=1e-4)
+
+
+def test_augmentations_know_the_epoch(sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """From no share at first to all of it: a progressive schedule is heard by the chain."""
+    from sonoscope.training.augment import gain
+
+    shares: list[float] = []
+    original = gain.Gain.__call__
+
+    def spied(self, batch, rng):
+        shares.append(self.share)
+        return original(self, batch, rng)
+
+    monkeypatch.setattr(gain.Gain, "__call__", spied)
+    words = "augment=[{name: gain, share: 0.8, from_epoch: 1, full_epoch: 3}]"
+    fit(configured(sounds, words, "training.epoch_batches=2"), tmp_path / "run", say=lambda _: None)
+    assert len(shares) == 8 and shares[:2] == [0.0, 0.0] and shares[-1] == pytest.approx(0.8)
+    assert shares == sorted(shares) and 0 < shares[4] < 0.8

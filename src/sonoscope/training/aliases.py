@@ -36,7 +36,7 @@ AUGMENTATIONS = {
     "TIME_STRETCH": "time_stretch", "TIME_SHIFT": "time_shift", "TIME_INVERSION": "time_inversion",
     "TIMEINV": "time_inversion", "TIME_MASK": "time_mask", "PITCH": "pitch_shift", "COLOR_NOISE": "noise",
     "FREQ_MASK": "spec_augment", "RANDOM_ERASE": "random_erase", "RANDOM_PIXELS": "random_pixels",
-    "BANDPASS": "equalizer", "CLIPPING": "clipping", "NORM_AFTER_TIME_AUGS": "normalise",
+    "BANDPASS": "band_pass", "CLIPPING": "clipping", "NORM_AFTER_TIME_AUGS": "normalise",
 }  # fmt: skip
 MONITORS = {"VAL_F1": "val_macro_f1", "VAL_HAMMING": "val_hamming", "VAL_LOSS": "val_loss"}
 OPTIMIZERS = {"ADAM": "adam", "ADAMW": "adamw"}

@@ -57,7 +57,7 @@ class Data:
     train_where, test_where : str, optional
         ``column=value,value``: the only rows to train and validate on, and the rows to test on (such as one fold).
     validation_share, test_share : float
-        Of the seconds.
+        Of the seconds, or of the rows where these do not say how long they are.
     folds, fold : int
         Of ``folds`` (0: none) by groups, number ``fold`` is the test part.
     window_s : float, optional

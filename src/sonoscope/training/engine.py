@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,24 +21,17 @@ from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.export import write_bundle
 from sonoscope.training import adapters, augment, describe, rundir
 from sonoscope.training.begin import begin_with
+from sonoscope.training.classical import baselines
 from sonoscope.training.config import Config
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
+from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
 from sonoscope.training.task import Task
 from sonoscope.training.watch import Keep, Watch, interruptible
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training came to: its folder, the figures of its test part, and whether it was cut short."""
-
-    folder: Path
-    metrics: dict[str, Any]
-    interrupted: bool
 
 
 def fit(
@@ -187,6 +180,7 @@ def concluded(setting: Setting, task: Task, trainer: lightning.Trainer) -> dict[
         tested = calibrated_scores(answers_of(setting, task, trainer, TEST), like=validation)
         rundir.write_answers(folder / "test.npz", tested)
         metrics |= rundir.figures(tested, thresholds)
+        metrics["dummies"] = rundir.numbers(baselines.figures(tested))
     metrics["parameters"] = sum(p.numel() for p in setting.network.parameters())
     metrics["certificate"] = setting.data.certificate.line
     bundled(setting, task, validation, metrics)

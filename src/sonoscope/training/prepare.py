@@ -85,7 +85,7 @@ def prepare(
             )
     if labelled and not labels:
         raise UsageError("no row has a label: name the labels' column, or train on a folder for each label")
-    found = certificate.certify(held.manifest, by=(data.by,))
+    found = certificate.certify(held.manifest, by=(data.by,), seconds=(held.lengths / sample_rate).tolist())
     return Prepared(held, tuple(labels), found, tuple(built.problems))
 
 
@@ -167,19 +167,24 @@ def _all(manifest: Manifest, part: str, *, keep: Sequence[str], only_empty: bool
 
 def _shared(manifest: Manifest, shares: dict[str, float], data: Data) -> Manifest:
     """Rows that are not for testing dealt out by whole groups; those that are stay."""
-    kept = [row for row in manifest.rows if row.split == TEST and TEST not in shares]
-    rest = tuple(replace(row, split="") for row in manifest.rows if row not in set(kept))
-    dealt = splits.assign(replace(manifest, rows=rest), parts=shares, by=(data.by,), seed=data.split_seed)
+    stays = [row.split == TEST and TEST not in shares for row in manifest.rows]
+    rest = tuple(replace(row, split="") for row, kept in zip(manifest.rows, stays, strict=True) if not kept)
+    # Lengths that nobody stated are not counted here: that would decode everything once more.
+    seconds = None if all(row.duration_s is not None for row in rest) else [1.0] * len(rest)
+    dealt = splits.assign(
+        replace(manifest, rows=rest), parts=shares, by=(data.by,), seconds=seconds, seed=data.split_seed
+    )
     place = iter(dealt.rows)
-    held = set(kept)
-    return replace(manifest, rows=tuple(row if row in held else next(place) for row in manifest.rows))
+    rows = tuple(row if kept else next(place) for row, kept in zip(manifest.rows, stays, strict=True))
+    return replace(manifest, rows=rows)
 
 
 def _folded(manifest: Manifest, data: Data) -> Manifest:
     """One of ``data.folds`` equal parts to test on, and a share of the others to validate on."""
+    seconds = None if all(row.duration_s is not None for row in manifest.rows) else [1.0] * len(manifest.rows)
     dealt = splits.folds(
         replace(manifest, rows=tuple(replace(row, split="") for row in manifest.rows)),
-        data.folds, by=(data.by,), seed=data.split_seed,
+        data.folds, by=(data.by,), seconds=seconds, seed=data.split_seed,
     )  # fmt: skip
     name = f"fold{data.fold + 1}"
     rows = tuple(replace(row, split=TEST if row.split == name else "") for row in dealt.rows)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ BUNDLE, BEST, LAST = "bundle", "best.ckpt", "last.ckpt"
 DRAWS = 400
 #: Figures that get an interval.
 INTERVALS = ("map", "micro_f1", "macro_f1", "top1", "macro_top1", "hamming")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to: its folder, the figures of its test part, and whether it was cut short."""
+
+    folder: Path
+    metrics: dict[str, Any]
+    interrupted: bool = False
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -82,15 +92,15 @@ def read_answers(path: Path) -> Answers:
 
 def figures(answers: Answers, thresholds: np.ndarray, *, draws: int = DRAWS) -> dict[str, Any]:
     """All figures of a set of clips: at 0.5, at ``thresholds`` fitted elsewhere, intervals, and for each label."""
-    found: dict[str, Any] = {"fixed": _numbers(tagging.measured(answers, 0.5))}
-    found["fitted"] = _numbers(tagging.measured(answers, thresholds))
+    found: dict[str, Any] = {"fixed": numbers(tagging.measured(answers, 0.5))}
+    found["fitted"] = numbers(tagging.measured(answers, thresholds))
     samples: dict[str, list[float]] = {name: [] for name in INTERVALS}
     for rows in bootstrap.draws_of(answers.groups, draws):
         drawn = tagging.measured(answers.take(rows), thresholds)
         for name in INTERVALS:
             samples[name].append(drawn[name])
-    found["interval_95"] = {name: _numbers(bootstrap.interval(values)) for name, values in samples.items()}
-    found["labels"] = {name: _numbers(row) for name, row in tagging.per_label(answers, thresholds).items()}
+    found["interval_95"] = {name: numbers(bootstrap.interval(values)) for name, values in samples.items()}
+    found["labels"] = {name: numbers(row) for name, row in tagging.per_label(answers, thresholds).items()}
     found["groups"] = len(set(answers.groups))
     return found
 
@@ -108,10 +118,10 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _numbers(values: Any) -> Any:
-    """Four decimals; what could not be measured is null, since JSON knows no NaN."""
+def numbers(values: Any) -> Any:
+    """Figures of any shape to four decimals; what could not be measured is null, since JSON knows no NaN."""
     if isinstance(values, Mapping):
-        return {name: _numbers(value) for name, value in values.items()}
+        return {name: numbers(value) for name, value in values.items()}
     if isinstance(values, list | tuple):
-        return [_numbers(value) for value in values]
+        return [numbers(value) for value in values]
     return None if not math.isfinite(values) else round(float(values), 4)

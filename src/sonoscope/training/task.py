@@ -15,7 +15,7 @@ from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.build import Network
 from sonoscope.training import phases
-from sonoscope.training.augment import Changed, RowsChanged
+from sonoscope.training.augment import Chain
 from sonoscope.training.batch import Batch, Rows
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
@@ -43,7 +43,7 @@ class Task(lightning.LightningModule):
     labels : tuple of str
     groups, names : tuple of str
         Of the validation clips, by number.
-    augment, augment_rows : callable, optional
+    augment, augment_rows : Chain, optional
         Of the samples of a batch, and of the rows computed from them; training only.
     class_weights : Tensor of shape (classes,), optional
     """
@@ -59,8 +59,8 @@ class Task(lightning.LightningModule):
         labels: tuple[str, ...],
         groups: tuple[str, ...],
         names: tuple[str, ...],
-        augment: Changed | None = None,
-        augment_rows: RowsChanged | None = None,
+        augment: Chain | None = None,
+        augment_rows: Chain | None = None,
         class_weights: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
@@ -122,6 +122,9 @@ class Task(lightning.LightningModule):
         return loss
 
     def on_train_epoch_start(self) -> None:
+        for chain in (self.augment, self.augment_rows):
+            if chain is not None:
+                chain.epoch = self.current_epoch
         phases.apply(self.network, self.plan.at(self.current_epoch).phase)
         phases.hold_still(self.network)
 

@@ -40,7 +40,6 @@ from sonoscope.training.augment.time_inversion import TimeInversion
 from sonoscope.training.augment.time_mask import TimeMask
 from sonoscope.training.augment.time_shift import TimeShift
 from sonoscope.training.augment.time_stretch import TimeStretch
-from sonoscope.training.batch import Batch
 
 AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     "gain": Gain,
@@ -68,15 +67,12 @@ AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     "random_pixels": RandomPixels,
 }
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "build"]
-
-Changed = Callable[[Batch, torch.Generator], Batch]
-RowsChanged = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+__all__ = ["AUGMENTATIONS", "Augmentation", "Chain", "build"]
 
 
 def build(
     specs: Sequence[Mapping[str, Any]], sample_rate: int, feature: Feature | None
-) -> tuple[Changed | None, RowsChanged | None]:
+) -> tuple[Chain | None, Chain | None]:
     """What to do to the samples of a batch and to its rows; None: nothing.
 
     Both have an attribute ``epoch``: with ``from_epoch`` and ``full_epoch`` of a specification its share grows
@@ -89,7 +85,7 @@ def build(
     UsageError
         If a parameter is out of range, or one of rows is asked for where samples go into the network.
     """
-    of_samples, of_rows = _Chain(), _Chain()
+    of_samples, of_rows = Chain(), Chain()
     for spec in specs:
         parameters = dict(spec)
         name = parameters.pop("name")
@@ -115,7 +111,7 @@ def build(
     return of_samples if of_samples.parts else None, of_rows if of_rows.parts else None
 
 
-class _Chain:
+class Chain:
     """Augmentations one after another, each with the share that it has in the present epoch."""
 
     def __init__(self) -> None:

@@ -7,6 +7,6 @@
 Nothing here imports torch, and what is written needs no scikit-learn: each model ends as an ONNX graph.
 """
 
-from sonoscope.training.classical.fitting import MODELS, Outcome, fit
+from sonoscope.training.classical.fitting import MODELS, fit
 
-__all__ = ["MODELS", "Outcome", "fit"]
+__all__ = ["MODELS", "fit"]

@@ -29,6 +29,7 @@ from sonoscope.training.classical.sources import Listening
 from sonoscope.training.classical.svm import Svm
 from sonoscope.training.config import Config
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION, Prepared
+from sonoscope.training.rundir import Outcome
 
 #: What can be fitted: ``kind: classical`` takes those that listen, ``kind: dummy`` the others.
 MODELS: dict[str, type[Model]] = {
@@ -44,15 +45,6 @@ MODELS: dict[str, type[Model]] = {
 
 #: Where a score begins to count for a dummy, whose answers are not calibrated.
 DUMMY_THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training came to: its folder, the figures of its test part, and whether it was cut short."""
-
-    folder: Path
-    metrics: dict[str, Any]
-    interrupted: bool = False
 
 
 @dataclass(frozen=True, eq=False)

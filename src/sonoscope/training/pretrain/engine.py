@@ -21,10 +21,10 @@ from sonoscope.errors import UsageError
 from sonoscope.training import engine, pretrain, rundir
 from sonoscope.training.begin import BACKBONE, begin_with
 from sonoscope.training.config import Config
-from sonoscope.training.engine import Outcome
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.pretrain.task import PretextTask
+from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
 from sonoscope.training.watch import Keep, Watch, interruptible
 
