@@ -90,7 +90,10 @@ def test_attention_begins_even_and_stays_limited() -> None:
             {"backbone": {"name": "valid_cn"}, "head": HEAD},
             r"unknown backbone 'valid_cn'\. Did you mean 'valid_cnn'\?",
         ),
-        ({"backbone": BACKBONE, "head": {"name": "framewise_atention"}}, r"unknown head 'framewise_atention'\."),
+        (
+            {"backbone": BACKBONE, "head": {"name": "framewise_atention"}},
+            r"unknown head 'framewise_atention'\.",
+        ),
     ],
 )
 def test_unknown_parts_name_the_nearest(parts: dict, message: str) -> None:
