@@ -64,7 +64,9 @@ HOLDS = {
     "birdnet": ("score",),
     "kaleidoscope": ("score",),
     "dcase": (),
-    "jams": ("score", "channel", "low_hz", "high_hz", "raw", "flags"),
+    "jams": ("score", "channel", "low_hz", "high_hz", "pitch", "velocity", "raw", "flags"),
+    "midi": (),
+    "notes": ("score", "pitch", "velocity"),
 }
 FROM_EVENTS = tuple(HOLDS)
 NAMES_THE_RECORDING = ("csv", "parquet", "jsonl", "birdnet", "kaleidoscope", "dcase", "jams")
@@ -210,7 +212,7 @@ def test_bytes_that_are_no_text_can_be_written(name, make, write):
     content = write(name, make((Event(0.0, 1.0, "violin", 0.5),), file=broken, path="/d/" + broken))
     if isinstance(content, str):
         content.encode("utf-8")
-        assert name == "audacity" or "caf\\udce9.wav" in content.replace("\\\\", "\\")
+        assert name in ("audacity", "notes") or "caf\\udce9.wav" in content.replace("\\\\", "\\")
 
 
 # --- there and back ---
@@ -248,7 +250,7 @@ def test_what_is_written_is_read(name, found, make, write, read):
     )
 
 
-@pytest.mark.parametrize("name", ["raven", "audacity", "dcase"])
+@pytest.mark.parametrize("name", ["raven", "audacity", "dcase", "notes"])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=events())
 def test_what_is_written_without_quotes_is_read(name, found, make, write, read):
@@ -362,7 +364,7 @@ def test_the_tables_of_formats_agree_with_themselves():
         "csv": ".events.csv", "parquet": ".events.parquet", "jsonl": ".events.jsonl",
         "raven": ".selections.txt", "audacity": ".labels.txt", "birdnet": ".birdnet.csv",
         "kaleidoscope": ".kaleidoscope.csv", "dcase": ".dcase.tsv", "buzzdetect": ".buzzdetect.csv",
-        "jams": ".jams",
+        "jams": ".jams", "midi": ".mid", "notes": ".notes.csv",
     }  # fmt: skip
     assert all(outputs.format_for(f"a.wav{form.suffix}") is form for form in WRITERS.values())
 

@@ -120,6 +120,8 @@ def _form(path: Path) -> Format:
         return READERS["birdnet"]
     if {"start", "end", "label"} <= columns:
         return READERS["csv"]
+    if {"onset", "offset", "pitch"} <= columns:
+        return READERS["notes"]
     if {"onset", "offset", "event_label"} <= columns:
         return READERS["dcase"]
     if path.suffix.lower() == ".csv" and ({"duration", "label"} <= columns or _is_number(header[0])):

@@ -19,6 +19,8 @@ from sonoscope.outputs import (
     jams,
     jsonl,
     kaleidoscope,
+    midi,
+    notes_csv,
     parquet,
     raven,
     sonicvisualiser,
@@ -47,6 +49,8 @@ WRITERS: dict[str, Format] = {
     "dcase": dcase.FORMAT,
     "buzzdetect": buzzdetect.FORMAT,
     "jams": jams.FORMAT,
+    "midi": midi.FORMAT,
+    "notes": notes_csv.FORMAT,
 }
 
 READERS: dict[str, Format] = {**WRITERS, "sonicvisualiser": sonicvisualiser.FORMAT}
@@ -58,7 +62,7 @@ AMBIGUOUS = {".txt": ("raven", "audacity")}
 FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".dat"), ("csv", "parquet")),
     **dict.fromkeys((".json", ".xml", ".yaml", ".yml", ".toml", ".svl"), ("jams", "jsonl")),
-    **dict.fromkeys((".textgrid", ".lab", ".eaf", ".srt", ".mid", ".midi"), ("audacity", "jams")),
+    **dict.fromkeys((".textgrid", ".lab", ".eaf", ".srt"), ("audacity", "jams")),
     **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".feather", ".rds", ".pkl"), ("parquet", "csv")),
     **dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".rtf", ".md", ".html", ".htm", ".log"), ("csv",)),
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), ("csv",)),

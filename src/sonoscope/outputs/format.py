@@ -27,12 +27,13 @@ class WriteOptions:
     """What may be asked of a writer; each takes what its format has a place for.
 
     ``raw`` adds logits; ``frequencies`` the second line of an Audacity label; ``detections`` makes a
-    buzzdetect table hold 0 and 1 instead of activations.
+    buzzdetect table hold 0 and 1 instead of activations; ``tempo`` is what a MIDI file states, in beats a minute.
     """
 
     raw: bool = False
     frequencies: bool = False
     detections: bool = False
+    tempo: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,10 @@ class Format:
         raw: bool = False,
         frequencies: bool = False,
         detections: bool = False,
+        tempo: float = 120.0,
     ) -> None:
         """Write one recording."""
-        self.write_many([result], file, WriteOptions(raw, frequencies, detections))
+        self.write_many([result], file, WriteOptions(raw, frequencies, detections, tempo))
 
     def write_many(
         self, results: Iterable[FileResult], file: IO[Any], options: WriteOptions = WriteOptions()

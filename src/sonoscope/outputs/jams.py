@@ -1,7 +1,8 @@
-"""JAMS 0.3, ``.jams``: the events of one recording as a ``segment_open`` annotation, valid for jams itself.
+"""JAMS 0.3, ``.jams``: the events of one recording as a ``segment_open`` annotation, valid for jams itself; those with
+a pitch as a ``note_midi`` annotation.
 
-What the observations have no place for (channel, range, logit, flags) is in the annotation's sandbox, a
-list per field in the order of the observations; the recording's name, time and place are in the file's
+What the observations have no place for (channel, range, logit, flags, velocity; a note's label) is in the annotation's
+sandbox, a list per field in the order of the observations; the recording's name, time and place are in the file's
 sandbox.
 """
 
@@ -27,15 +28,15 @@ from sonoscope.outputs.format import (
 from sonoscope.outputs.rows import text
 from sonoscope.values import Event, FileResult
 
-NAMESPACE = "segment_open"
+NAMESPACE, NOTES = "segment_open", "note_midi"
 
 #: Whose observations are events with a text as value.
-READABLE = (NAMESPACE, "tag_open", "tag_audioset", "tag_audioset_instruments", "tag_medleydb_instruments",
+READABLE = (NAMESPACE, NOTES, "tag_open", "tag_audioset", "tag_audioset_instruments", "tag_medleydb_instruments",
             "tag_urbansound", "segment_tut", "scaper")  # fmt: skip
 
 JAMS_VERSION = "0.3.5"
 
-_EXTRAS = ("channel", "low_hz", "high_hz", "raw", "flags")
+_EXTRAS = ("channel", "low_hz", "high_hz", "raw", "flags", "velocity")
 
 
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
@@ -51,32 +52,41 @@ def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
     names = {key: text(getattr(result, key)) for key in ("file", "site", "recorder", "note", "model")}
     about = {"file": names["file"], "start_datetime": result.start_datetime, "site": names["site"],
              "recorder": names["recorder"], "note": names["note"]}  # fmt: skip
-    extras = {name: [row[name] for row in rows] for name in _EXTRAS}
+    notes = [row for row in rows if row["pitch"] is not None]
+    others = [row for row in rows if row["pitch"] is None]
+    annotations = [(NAMESPACE, others)] if others or not notes else []
+    annotations += [(NOTES, notes)] if notes else []
     return {
         "file_metadata": {"title": names["file"], "duration": duration, "jams_version": JAMS_VERSION,
                           "identifiers": {}, "artist": "", "release": ""},
         "annotations": [
-            {
-                "namespace": NAMESPACE,
-                "time": 0,
-                "duration": duration,
-                "annotation_metadata": {
-                    "annotation_tools": f"sonoscope {__version__}, model {names['model'] or 'unknown'}",
-                    "version": __version__,
-                    "data_source": "program",
-                },
-                "data": [
-                    {"time": row["start"], "duration": round(row["end"] - row["start"], 6),
-                     "value": row["label"], "confidence": row["score"]}
-                    for row in rows
-                ],
-                "sandbox": {
-                    "model": names["model"],
-                    **{name: values for name, values in extras.items() if any(v is not None for v in values)},
-                },
-            }
+            _annotation(namespace, group, duration, names["model"]) for namespace, group in annotations
         ],
         "sandbox": {"sonoscope": {key: value for key, value in about.items() if value}},
+    }  # fmt: skip
+
+
+def _annotation(namespace: str, rows: list[dict[str, Any]], duration: float, model: str) -> dict[str, Any]:
+    is_notes = namespace == NOTES
+    extras = {name: [row[name] for row in rows] for name in (*_EXTRAS, *(["label"] if is_notes else []))}
+    return {
+        "namespace": namespace,
+        "time": 0,
+        "duration": duration,
+        "annotation_metadata": {
+            "annotation_tools": f"sonoscope {__version__}, model {model or 'unknown'}",
+            "version": __version__,
+            "data_source": "program",
+        },
+        "data": [
+            {"time": row["start"], "duration": round(row["end"] - row["start"], 6),
+             "value": row["pitch" if is_notes else "label"], "confidence": row["score"]}
+            for row in rows
+        ],
+        "sandbox": {
+            "model": model,
+            **{name: values for name, values in extras.items() if any(v is not None for v in values)},
+        },
     }  # fmt: skip
 
 
@@ -111,10 +121,14 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
 def _events(annotation: Mapping[str, Any]) -> Iterator[tuple[Event, str]]:
     sandbox = annotation.get("sandbox") or {}
     for place, seen in enumerate(_observations(annotation["data"])):
-        value = seen["value"]["label"] if isinstance(seen["value"], dict) else seen["value"]
         extras = {
             key: sandbox[key][place] for key in _EXTRAS if key in sandbox and sandbox[key][place] is not None
         }
+        value = seen["value"]["label"] if isinstance(seen["value"], dict) else seen["value"]
+        if annotation["namespace"] == NOTES:
+            labels = sandbox.get("label")
+            extras["pitch"] = float(value)
+            value = labels[place] if labels else "note"
         confidence = seen["confidence"]
         event = Event(
             start_s=float(seen["time"]),

@@ -103,7 +103,6 @@ def formats_command(json: Json = False) -> int:
     from sonoscope.outputs import READERS, WRITERS
 
     notes = {
-        "midi": ".mid, .midi: notes",
         "maps": ".txt with OnsetTime, OffsetTime, MidiPitch: notes of MAPS",
         "musicnet": ".csv with start_time, end_time, instrument, note: notes of MusicNet",
         "guitarset": ".jams with note_midi: notes of GuitarSet",
