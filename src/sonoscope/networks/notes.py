@@ -116,6 +116,9 @@ class NoteNetwork(nn.Module):
         Buffers: what rows are normalised by.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, spec: NoteSpec) -> None:
         super().__init__()
         self.spec = spec

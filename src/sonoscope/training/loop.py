@@ -53,7 +53,7 @@ class TrainSpec:
     seed: int = 0
 
 
-def _moving_average(
+def moving_average(
     decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
 ) -> torch.Tensor:
     """One step of the moving average; it forgets faster while young, so that the start leaves no trace."""
@@ -83,7 +83,7 @@ class WindowTask(lightning.LightningModule):
         super().__init__()
         self.network, self.spec = network, spec
         self.averaged = torch.optim.swa_utils.AveragedModel(
-            network, avg_fn=partial(_moving_average, spec.average), use_buffers=True
+            network, avg_fn=partial(moving_average, spec.average), use_buffers=True
         )
 
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:

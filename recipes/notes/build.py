@@ -1,0 +1,234 @@
+"""Builds the model `notes`: rendered compositions, bank of stems, training, validation.
+
+    python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK bank
+    python recipes/notes/build.py --work WORK train
+    python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
+
+STEMS is what `sonoscope data render` wrote (one folder for each sound font), MIDI a folder of MIDI files, DATA a
+folder with a folder `nc_maps` of piano recordings and their notes (evaluation only, never trained on). Every step
+leaves its result in WORK and can be interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import scoring
+import torch
+import yaml
+
+from sonoscope import features
+from sonoscope.audio import decode
+from sonoscope.data import compositions, orchestra
+from sonoscope.data.bank import Bank, Stem, build
+from sonoscope.data.notemix import NoteMix, NoteMixSpec, read_notes
+from sonoscope.networks import notes as networks
+from sonoscope.networks.notegraph import write_note_graph
+from sonoscope.training.notes import NoteTrainSpec, fit_notes, statistics
+
+HERE = Path(__file__).parent
+
+
+class Recipe:
+    """The settings and where things lie."""
+
+    def __init__(self, settings: Path, work: Path) -> None:
+        self.settings = yaml.safe_load(settings.read_text())
+        self.work = work
+        self.feature = features.from_dict(self.settings["feature"])
+
+    def network(self, size: str | None) -> networks.NoteNetwork:
+        """A fresh, untrained network; ``size`` instead of the recipe's."""
+        torch.manual_seed(self.settings["train"]["seed"])
+        return networks.build({**self.settings["network"], **({"size": size} if size else {})})
+
+    def mix(self, network: networks.NoteNetwork) -> NoteMix:
+        """All stems with their notes."""
+        banks = [Bank(self.work / name) for name in ("bank-stems", "bank-compositions")]
+        with np.load(self.work / "notes.npz") as held:
+            notes = {key: held[key] for key in held.files}
+        return NoteMix(
+            banks,
+            notes,
+            field=network.receptive_field,
+            look_ahead=network.look_ahead,
+            spec=NoteMixSpec(**self.settings["mix"]),
+        )
+
+
+def rendered_stems(settings: dict, root: Path, fonts: list[str]) -> Iterator[Stem]:
+    """The first so many stems of each instrument of each font that can be heard."""
+    most = settings["most"]
+    for font in fonts:
+        taken: Counter[str] = Counter()
+        with open(root / font / "manifest.csv", newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                name = row["instrument"]
+                if (
+                    row["labels"]
+                    and name not in settings["left_out"]
+                    and taken[name] < most.get(name, most["default"])
+                ):
+                    taken[name] += 1
+                    yield Stem(
+                        root / font / row["path"], f"{font}/{row['path']}", (), (), name, font, "", False
+                    )
+
+
+def composed_stems(recipe: Recipe, midi: Path) -> Iterator[Stem]:
+    """Excerpts of the compositions, rendered on each font."""
+    settings = recipe.settings["compositions"]
+    files = [f for k, f in enumerate(sorted(midi.rglob("*.mid"))) if k % settings["keep_every"]]
+    players = [orchestra.find(name) for name in settings["players"]]
+    fonts = recipe.settings["stems"]["soundfonts"]
+    for number, font in enumerate(fonts):
+        sounds = compositions.render_compositions(
+            recipe.work / "songs" / font, files[number :: len(fonts)], players, soundfont=font,
+            duration_s=settings["duration_s"], sample_rate=recipe.feature.sample_rate,
+        )  # fmt: skip
+        for sound in sounds:
+            player = next(p.name for p in players if f"-{p.name}-p" in sound.name)
+            yield Stem(
+                sound, f"compositions/{font}/{sound.name}", (), (), f"{player}_composition", font, "", False
+            )
+
+
+def make_banks(recipe: Recipe, stems: Path, midi: Path) -> None:
+    """Compute every stem's rows, and gather the notes."""
+
+    def show(done: int, total: int) -> None:
+        if done % 250 == 0 or done == total:
+            print(f"bank: {done}/{total} stems", flush=True)
+
+    settings, notes = recipe.settings["stems"], {}
+    for name, found in (
+        ("bank-stems", rendered_stems(settings, stems, settings["soundfonts"])),
+        ("bank-compositions", composed_stems(recipe, midi)),
+    ):
+        listed = list(found)
+        build(recipe.work / name, listed, recipe.feature, progress=show)
+        for stem in listed:
+            if stem.name != "drums":
+                notes[stem.key] = read_notes(stem.path.with_suffix(".notes.csv"))
+    np.savez_compressed(recipe.work / "notes.npz", **notes)
+    show_histograms(notes)
+
+
+def show_histograms(notes: dict[str, np.ndarray]) -> None:
+    """Print how long the notes are and how many sound at once."""
+    lengths, polyphony = [], Counter()
+    for held in notes.values():
+        lengths.append(held[:, 1] - held[:, 0])
+        times = np.arange(0.0, held[:, 1].max(initial=0.0), 0.1)[:, None]
+        polyphony.update(((held[:, 0] <= times) & (times < held[:, 1])).sum(axis=1).tolist())
+    seconds, total = np.concatenate(lengths), sum(polyphony.values())
+    print(
+        f"{seconds.size} notes; seconds at 5, 25, 50, 75, 95 %:",
+        np.percentile(seconds, [5, 25, 50, 75, 95]).round(2),
+    )
+    print(
+        "notes at once:",
+        {k: f"{polyphony[k] / total:.1%}" for k in sorted(polyphony) if polyphony[k] / total > 5e-3},
+    )
+
+
+def train(recipe: Recipe, folder: Path, size: str | None, steps: int | None) -> None:
+    """Fit a network of a size; what is there goes on."""
+    torch.set_num_threads(1)
+    network = recipe.network(size)
+    mix = recipe.mix(network)
+    network.set_normalisation(*statistics(mix))
+    settings = {**recipe.settings["train"], **({"steps": steps} if steps else {})}
+    (folder).mkdir(parents=True, exist_ok=True)
+    (folder / "network.json").write_text(json.dumps(network.config))
+    fit_notes(
+        network, mix, NoteTrainSpec(**settings), folder,
+        tell=lambda step, loss: print(f"step {step}: loss {loss:.4f}", flush=True),
+    )  # fmt: skip
+
+
+def trained(folder: Path) -> networks.NoteNetwork:
+    """The averaged network that training left in a folder."""
+    network = networks.build(json.loads((folder / "network.json").read_text()))
+    network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
+    return network.eval()
+
+
+def recordings(
+    recipe: Recipe, stems: Path, data: Path | None, each: int
+) -> Iterator[tuple[str, Path, np.ndarray]]:
+    """What is validated on: stems of the font that was left out, and the piano recordings."""
+    for stem in rendered_stems(
+        {**recipe.settings["stems"], "most": {"default": each}}, stems, [recipe.settings["stems"]["held_out"]]
+    ):
+        if stem.name in scoring.GROUPS:
+            yield stem.name, stem.path, read_notes(stem.path.with_suffix(".notes.csv"))
+    if data is not None:
+        for file in sorted((data / "nc_maps").glob("*.csv")):
+            yield "nc_maps", file.with_suffix(".ogg"), scoring.read_maps(file)
+
+
+def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each: int) -> None:
+    """Export the network, run the graph over recordings that it never heard, score the notes."""
+    import onnxruntime
+
+    network = trained(folder)
+    difference = write_note_graph(network, folder / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    before, after = network.receptive_field - 1 - network.look_ahead, network.look_ahead
+    frame_s, found = recipe.feature.hop_samples / recipe.feature.sample_rate, []
+    for group, path, notes in recordings(recipe, stems, data, each):
+        samples, _ = decode.read(path, sample_rate=recipe.feature.sample_rate)
+        rows = np.pad(
+            recipe.feature(samples), ((before, after), (0, 0)), constant_values=recipe.feature.silence
+        )
+        onset, sustain, _ = (out[0] for out in session.run(None, {"frames": rows[None]}))
+        found.append((group, path.name, scoring.Transcribed(onset, sustain, frame_s, notes)))
+    result = scoring.report(found)
+    result["export_difference"] = difference
+    (folder / "validation.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["groups"], indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=("bank", "train", "validate"))
+    parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
+    parser.add_argument("--midi", type=Path, help="a folder of MIDI files")
+    parser.add_argument("--data", type=Path, help="a folder with nc_maps, for validation only")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
+    parser.add_argument("--size", choices=tuple(networks.SIZES), help="instead of the recipe's")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--each", type=int, default=5, help="stems of each instrument to validate on")
+    arguments = parser.parse_args()
+    recipe = Recipe(arguments.recipe, arguments.work)
+    size = arguments.size or recipe.settings["network"]["size"]
+    folder = arguments.work / f"train-{size}"
+    if arguments.step == "train":
+        train(recipe, folder, arguments.size, arguments.steps)
+        return
+    if arguments.stems is None:
+        parser.error(f"{arguments.step} needs --stems")
+    if arguments.step == "bank":
+        if arguments.midi is None:
+            parser.error("bank needs --midi")
+        make_banks(recipe, arguments.stems, arguments.midi)
+    else:
+        validate(recipe, folder, arguments.stems, arguments.data, arguments.each)
+
+
+if __name__ == "__main__":
+    main()
