@@ -257,6 +257,7 @@ TABLES = {
     "BACKBONES": keys("networks/backbones/__init__.py", "BACKBONES"),
     "HEADS": keys("networks/heads/__init__.py", "HEADS"),
     "LOSSES": keys("training/losses/__init__.py", "LOSSES"),
+    "AUGMENTATIONS": keys("training/augment/__init__.py", "AUGMENTATIONS"),
     "EMBEDDING_LOSSES": keys("training/losses/__init__.py", "EMBEDDING_LOSSES"),
 }
 
