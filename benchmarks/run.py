@@ -35,6 +35,7 @@ BENCHMARKS = {
     "wavelets": "the Morlet scalogram against PyWavelets' (needs PyWavelets)",
     "feed": "training batches from prepared folders, against librosa for each clip (needs librosa and torch)",
     "augment": "every augmentation of a batch against its log-mel (needs torch)",
+    "notes": "notes from scores, an hour against ten minutes",
     "listing": "a hundred thousand files, the first against the last",
     "trunk": "the network once, against window by window",
     "startup": "--help and the first window",
