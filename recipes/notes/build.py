@@ -62,23 +62,23 @@ class Recipe:
         )
 
 
-def rendered_stems(settings: dict, root: Path, fonts: list[str]) -> Iterator[Stem]:
-    """The first so many stems of each instrument of each font that can be heard."""
-    most = settings["most"]
+def rendered_stems(settings: dict, root: Path, fonts: list[str], beyond: int = 0) -> Iterator[Stem]:
+    """The first so many stems of each instrument of each font that can be heard.
+
+    ``beyond`` asks for that many of those that come after them, which nothing was trained on, instead.
+    """
     for font in fonts:
         taken: Counter[str] = Counter()
         with open(root / font / "manifest.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 name = row["instrument"]
-                if (
-                    row["labels"]
-                    and name not in settings["left_out"]
-                    and taken[name] < most.get(name, most["default"])
-                ):
-                    taken[name] += 1
-                    yield Stem(
-                        root / font / row["path"], f"{font}/{row['path']}", (), (), name, font, "", False
-                    )
+                if not row["labels"] or name in settings["left_out"]:
+                    continue
+                taken[name] += 1
+                most = settings["most"].get(name, settings["most"]["default"])
+                if (most < taken[name] <= most + beyond) if beyond else taken[name] <= most:
+                    path = root / font / row["path"]
+                    yield Stem(path, f"{font}/{row['path']}", (), (), name, font, "", False)
 
 
 def composed_stems(recipe: Recipe, midi: Path) -> Iterator[Stem]:
@@ -163,10 +163,13 @@ def trained(folder: Path) -> networks.NoteNetwork:
 def recordings(
     recipe: Recipe, stems: Path, data: Path | None, each: int
 ) -> Iterator[tuple[str, Path, np.ndarray]]:
-    """What is validated on: stems of the font that was left out, and the piano recordings."""
-    for stem in rendered_stems(
-        {**recipe.settings["stems"], "most": {"default": each}}, stems, [recipe.settings["stems"]["held_out"]]
-    ):
+    """What is validated on: new pieces, stems of the font that was left out, and the piano recordings."""
+    settings = recipe.settings["stems"]
+    for stem in rendered_stems(settings, stems, settings["soundfonts"], beyond=each):
+        if stem.name in scoring.GROUPS:
+            yield scoring.NEW_PIECES, stem.path, read_notes(stem.path.with_suffix(".notes.csv"))
+    few = {**settings, "most": {"default": each}}
+    for stem in rendered_stems(few, stems, [settings["held_out"]]):
         if stem.name in scoring.GROUPS:
             yield stem.name, stem.path, read_notes(stem.path.with_suffix(".notes.csv"))
     if data is not None:
@@ -197,7 +200,9 @@ def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each:
     result = scoring.report(found)
     result["export_difference"] = difference
     (folder / "validation.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["groups"], indent=1))
+    print(result["thresholds"])
+    for group, row in result["groups"].items():
+        print(group, row)
 
 
 def main() -> None:
