@@ -96,7 +96,9 @@ def test_torch_gives_the_same_and_keeps_the_gradient(parts: np.ndarray) -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.tensor(parts, requires_grad=True)
     gains = torch.tensor(GAINS)
-    assert torch.equal(combine.sum_n(tensor, GAINS), combine.sum_n(tensor, gains)), "numbers of the host will do"
+    assert torch.equal(combine.sum_n(tensor, GAINS), combine.sum_n(tensor, gains)), (
+        "numbers of the host will do"
+    )
     for function in (combine.sum_n, combine.concat_n):
         found = function(tensor, gains)
         np.testing.assert_allclose(found.detach().numpy(), function(parts, GAINS), rtol=1e-5, atol=1e-6)
