@@ -70,9 +70,19 @@ def test_lumens_options_are_understood():
 
 def test_the_options_of_the_note_recogniser_are_understood():
     made, _ = aliases.translated_words(
-        ["lr=0.01", "num-epochs=3", "gamma=0.5", "milestones=[2]", "c=2", "sr=44100"]
+        [
+            "lr=0.01",
+            "num-epochs=3",
+            "gamma=0.5",
+            "milestones=[2]",
+            "c=2",
+            "sr=44100",
+            "batch-size=5",
+            "num-workers=1",
+        ]
     )
     config = compose({"network": {"backbone": "small_cnn"}}, made)
+    assert (config.training.batch_size, config.training.loader_workers) == (5, 1)
     assert config.training.gamma == 0.5 and config.training.milestones == (2,) and config.training.epochs == 3
     assert config.network.backbone["width"] == 2 and config.features[0]["sample_rate"] == 44100
 

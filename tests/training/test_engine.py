@@ -259,6 +259,10 @@ def test_augmentations_know_the_epoch(sounds: Path, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(gain.Gain, "__call__", spied)
     words = "augment=[{name: gain, share: 0.8, from_epoch: 1, full_epoch: 3}]"
-    fit(configured(sounds, words, "training.epoch_batches=2"), tmp_path / "run", say=lambda _: None)
+    fit(
+        configured(sounds, words, "training.epoch_batches=2", "training.sanity_steps=2"),
+        tmp_path / "run",
+        say=lambda _: None,
+    )
     assert len(shares) == 8 and shares[:2] == [0.0, 0.0] and shares[-1] == pytest.approx(0.8)
     assert shares == sorted(shares) and 0 < shares[4] < 0.8

@@ -180,7 +180,7 @@ class Training:
     monitor: str = "val_map"
     average: float | None = None
     validate_share: float = 1.0
-    sanity_steps: int = 2
+    sanity_steps: int = 0
     seed: int = 0
     threads: int = 1
     loader_workers: int = 0
