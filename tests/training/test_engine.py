@@ -148,7 +148,7 @@ def test_a_folder_with_another_run_is_refused(run: Path, sounds: Path):
         fit(configured(sounds, "training.epochs=9"), run, resume=True)
 
 
-def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_path: Path):
+def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_path: Path, monkeypatch):
     """Head first, then everything from a named layer on: frozen weights stay bit for bit, running means too."""
     words = (
         "training.phases=[{epochs: 1, train: head, learning_rate: 0.01}, {train: from conv4, layer_decay: 0.5}]",
@@ -169,13 +169,10 @@ def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_p
         def on_train_epoch_end(self, trainer, module):
             seen.append({k: v.clone() for k, v in module.network.state_dict().items()})
 
-    import sonoscope.training.engine as engine
+    from sonoscope.training import course
 
-    original, engine.Watch = engine.Watch, Spy
-    try:
-        fit(configured(sounds, *words), folder, say=lambda _: None)
-    finally:
-        engine.Watch = original
+    monkeypatch.setattr(course, "Watch", Spy)
+    fit(configured(sounds, *words), folder, say=lambda _: None)
     start, after_head, end = seen
     layer_of = {}
     setting = Setting(configured(sounds, *words), tmp_path / "again", quick=False, say=lambda _: None)

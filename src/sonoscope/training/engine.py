@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,26 +9,19 @@ from typing import Any, cast
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 
-from sonoscope.data import badrows, certificate, manifest
-from sonoscope.errors import UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.export import write_bundle
 from sonoscope.training import adapters, augment, describe, rundir
-from sonoscope.training.begin import begin_with
 from sonoscope.training.classical import baselines
 from sonoscope.training.config import Config
-from sonoscope.training.loader import EpochLoader
+from sonoscope.training.course import Begun, keep_best
 from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
 from sonoscope.training.task import Task
-from sonoscope.training.watch import Keep, Watch, interruptible
-
-PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def fit(
@@ -46,76 +36,15 @@ def fit(
     Stopped
         If it was interrupted twice.
     """
-    folder = Path(folder)
-    opened(folder, config, resume=resume)
-    quieten()
-    began, cpu = time.monotonic(), time.process_time()
-    training = config.training
-    torch.set_num_threads(training.threads)
-    lightning.seed_everything(training.seed, verbose=False)
-    setting = Setting(config, folder, quick=quick, say=say)
-    written(setting)
-    last = folder / rundir.LAST
-    going_on = resume and last.is_file()
-    if not going_on:
-        setting.normalise()
-        if config.network.init_from:
-            begin_with(setting.network, config.network.init_from, say, setting.data.labels)
+    begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
+    setting = begun.setting
     if config.network.adapters:
         say(adapters.attach(setting.network.backbone, config.network.adapters).text())
     task = task_of(setting)
-    watch = Watch(folder / rundir.HISTORY, say, going_on)
-    trainer = trainer_of(setting, watch)
-    batches = setting.train_loader()
-    if going_on and isinstance(batches, EpochLoader):
-        batches.epoch = int(torch.load(last, weights_only=True)["epoch"]) + 1
-    say(opening(setting, task))
-    with interruptible(trainer, say) as interrupted:
-        path = str(last) if going_on else None
-        trainer.fit(task, batches, setting.loader_of(VALIDATION), ckpt_path=path, weights_only=True)
-    epochs = trainer.current_epoch
-    keep_best(task, folder)
-    metrics = concluded(setting, task, trainer)
-    metrics["cost"] = {
-        "wall_s": round(time.monotonic() - began, 1),
-        "cpu_s": round(time.process_time() - cpu, 1),
-    }
-    metrics["epochs"] = epochs
-    rundir.write_metrics(folder, metrics)
-    return Outcome(folder, metrics, bool(interrupted))
-
-
-def quieten() -> None:
-    """No advertisements and no remarks on hardware from Lightning: what matters is said here."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
-
-
-def opened(folder: Path, config: Config, *, resume: bool) -> None:
-    """Make the folder, or check that it holds this very run."""
-    if (folder / rundir.CONFIG).is_file():
-        if not resume:
-            raise UsageError(
-                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
-            )
-        held = rundir.read_config(folder)
-        if held != config:
-            raise UsageError(f"{folder} holds a training with another configuration: see its {rundir.CONFIG}")
-    folder.mkdir(parents=True, exist_ok=True)
-    rundir.write_config(folder, config)
-
-
-def written(setting: Setting) -> None:
-    """Leave manifest, certificate and bad rows in the run's folder."""
-    folder = setting.folder
-    manifest.copy_into(setting.data.shards.manifest, folder, name=rundir.MANIFEST)
-    certificate.write(setting.data.certificate, folder / rundir.SPLIT)
-    if setting.data.problems:
-        badrows.write(setting.data.problems, folder / "bad_rows.csv")
-        setting.say(
-            f"{len(setting.data.problems)} rows cannot be used and were left out: {folder / 'bad_rows.csv'}"
-        )
+    trainer = begun.trainer()
+    begun.fit(trainer, task, opening(setting, task))
+    keep_best(task, begun.folder)
+    return begun.ended(concluded(setting, task, trainer))
 
 
 def task_of(setting: Setting) -> Task:
@@ -133,39 +62,6 @@ def task_of(setting: Setting) -> Task:
         names=tuple(f"{row.path}@{row.start_s:g}" for row in rows),
         augment=on_samples, augment_rows=on_rows, class_weights=setting.class_weights(),
     )  # fmt: skip
-
-
-def trainer_of(setting: Setting, watch: Watch) -> lightning.Trainer:
-    training = setting.config.training
-    callbacks: list[Callback] = [watch, Keep(setting.folder, training.monitor, training.patience)]
-    return lightning.Trainer(
-        max_epochs=training.epochs, accelerator="auto",
-        devices=int(training.devices) if training.devices.isdigit() else training.devices,
-        num_nodes=training.nodes, strategy=training.strategy, precision=cast(Any, PRECISION[training.precision]),
-        logger=loggers(setting.folder), callbacks=callbacks, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False, gradient_clip_val=training.gradient_clip,
-        limit_train_batches=setting.steps_per_epoch(),
-        limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
-        num_sanity_val_steps=training.sanity_steps, use_distributed_sampler=False,
-    )  # fmt: skip
-
-
-def loggers(folder: Path) -> Any:
-    """TensorBoard where it is installed; ``history.csv`` is always written."""
-    try:
-        from lightning.pytorch.loggers import TensorBoardLogger
-
-        return TensorBoardLogger(folder, name="", version="tensorboard")
-    except ModuleNotFoundError:
-        return False
-
-
-def keep_best(task: Task, folder: Path) -> None:
-    """Take the weights of the best epoch, where one was kept."""
-    best = folder / rundir.BEST
-    if best.is_file():
-        held = torch.load(best, weights_only=True, map_location="cpu")
-        task.load_state_dict(held["state_dict"], strict=False)
 
 
 def concluded(setting: Setting, task: Task, trainer: lightning.Trainer) -> dict[str, Any]:

@@ -7,26 +7,23 @@ have in a network.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
 from safetensors.torch import save_file
 
 from sonoscope.errors import UsageError
-from sonoscope.training import engine, pretrain, rundir
-from sonoscope.training.begin import BACKBONE, begin_with
+from sonoscope.training import pretrain
+from sonoscope.training.begin import BACKBONE
 from sonoscope.training.config import Config
-from sonoscope.training.loader import EpochLoader
+from sonoscope.training.course import Begun, keep_best
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.pretrain.task import PretextTask
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
-from sonoscope.training.watch import Keep, Watch, interruptible
 
 #: What is monitored where the configuration names a figure of labels.
 MONITOR = "val_loss"
@@ -44,43 +41,18 @@ def fit(
     Stopped
         If it was interrupted twice.
     """
-    folder = Path(folder)
     _check(config)
-    engine.opened(folder, config, resume=resume)
-    engine.quieten()
-    began, cpu = time.monotonic(), time.process_time()
-    torch.set_num_threads(config.training.threads)
-    lightning.seed_everything(config.training.seed, verbose=False)
-    setting = Setting(_without_labels(config), folder, quick=quick, say=say)
-    engine.written(setting)
-    last = folder / rundir.LAST
-    going_on = resume and last.is_file()
-    if not going_on:
-        setting.normalise()
-        if config.network.init_from:
-            begin_with(setting.network, config.network.init_from, say)
+    begun = Begun(
+        config, Path(folder), resume=resume, quick=quick, say=say, learns_from=_without_labels(config)
+    )
+    setting = begun.setting
     task = task_of(setting)
-    watch = Watch(folder / rundir.HISTORY, say, going_on)
-    trainer = _trainer_of(setting, watch)
-    batches = setting.train_loader()
-    if going_on and isinstance(batches, EpochLoader):
-        batches.epoch = int(torch.load(last, weights_only=True)["epoch"]) + 1
-    say(_opening(setting, task))
-    with interruptible(trainer, say) as interrupted:
-        path = str(last) if going_on else None
-        trainer.fit(task, batches, setting.loader_of(VALIDATION), ckpt_path=path, weights_only=True)
-    epochs = trainer.current_epoch
-    _keep_best(task, folder)
-    write_backbone(folder / BACKBONE, setting)
-    metrics = _measured(setting, task)
-    metrics |= {
-        "epochs": epochs,
-        "cost": {
-            "wall_s": round(time.monotonic() - began, 1), "cpu_s": round(time.process_time() - cpu, 1),
-        },
-    }  # fmt: skip
-    rundir.write_metrics(folder, metrics)
-    return Outcome(folder, metrics, bool(interrupted))
+    training = config.training
+    trainer = begun.trainer(MONITOR if training.monitor == type(training).monitor else training.monitor)
+    begun.fit(trainer, task, _opening(setting, task))
+    keep_best(task, begun.folder)
+    write_backbone(begun.folder / BACKBONE, setting)
+    return begun.ended(_measured(setting, task))
 
 
 def _check(config: Config) -> None:
@@ -117,31 +89,6 @@ def task_of(setting: Setting) -> PretextTask:
         )
     made = pretrain.build(config.pretext, network, frames)
     return PretextTask(network, setting.frontend, made, config, steps_per_epoch=setting.steps_per_epoch())
-
-
-def _trainer_of(setting: Setting, watch: Watch) -> lightning.Trainer:
-    training = setting.config.training
-    monitor = MONITOR if training.monitor == type(training).monitor else training.monitor
-    callbacks: list[Callback] = [watch, Keep(setting.folder, monitor, training.patience)]
-    return lightning.Trainer(
-        max_epochs=training.epochs, accelerator="auto",
-        devices=int(training.devices) if training.devices.isdigit() else training.devices,
-        num_nodes=training.nodes, strategy=training.strategy,
-        precision=cast(Any, engine.PRECISION[training.precision]),
-        logger=engine.loggers(setting.folder), callbacks=callbacks, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False, gradient_clip_val=training.gradient_clip,
-        limit_train_batches=setting.steps_per_epoch(),
-        limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
-        num_sanity_val_steps=0, use_distributed_sampler=False,
-    )  # fmt: skip
-
-
-def _keep_best(task: PretextTask, folder: Path) -> None:
-    """Take the weights of the best epoch, where one was kept."""
-    best = folder / rundir.BEST
-    if best.is_file():
-        held = torch.load(best, weights_only=True, map_location="cpu")
-        task.load_state_dict(held["state_dict"], strict=False)
 
 
 def write_backbone(path: Path, setting: Setting) -> None:

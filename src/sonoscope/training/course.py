@@ -1,0 +1,167 @@
+"""The course of a fitting, with or without labels: a folder that is opened, gone on with, watched and closed."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import torch
+
+from sonoscope.data import badrows, certificate, manifest
+from sonoscope.errors import UsageError
+from sonoscope.training import rundir
+from sonoscope.training.begin import begin_with
+from sonoscope.training.config import Config
+from sonoscope.training.loader import EpochLoader
+from sonoscope.training.prepare import VALIDATION
+from sonoscope.training.rundir import Outcome
+from sonoscope.training.setting import Say, Setting
+from sonoscope.training.watch import Keep, Watch, interruptible
+
+PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class Begun:
+    """A fitting whose folder is open, whose data are prepared, and whose network has the weights it begins with.
+
+    Parameters
+    ----------
+    config : Config
+        What is written into the folder.
+    folder : Path
+    resume, quick : bool
+    say : callable
+    learns_from : Config, optional
+        What data and network are made of, where that is not ``config``.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds another training, or there is nothing to learn from.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        *,
+        resume: bool,
+        quick: bool,
+        say: Say,
+        learns_from: Config | None = None,
+    ) -> None:
+        self.config, self.folder, self.say = config, folder, say
+        opened(folder, config, resume=resume)
+        quieten()
+        self._began, self._cpu = time.monotonic(), time.process_time()
+        torch.set_num_threads(config.training.threads)
+        lightning.seed_everything(config.training.seed, verbose=False)
+        self.setting = Setting(learns_from or config, folder, quick=quick, say=say)
+        written(self.setting)
+        self._last = folder / rundir.LAST
+        self._going_on = resume and self._last.is_file()
+        self._epochs, self._interrupted = 0, False
+        if not self._going_on:
+            self.setting.normalise()
+            if config.network.init_from:
+                begin_with(self.setting.network, config.network.init_from, say, self.setting.data.labels)
+        self._watch = Watch(folder / rundir.HISTORY, say, self._going_on)
+
+    def trainer(self, monitor: str | None = None) -> lightning.Trainer:
+        """What fits; ``monitor`` is the figure that the best epoch is chosen by, by default the configuration's."""
+        training = self.config.training
+        monitor = monitor or training.monitor
+        return lightning.Trainer(
+            max_epochs=training.epochs,
+            accelerator="auto",
+            devices=int(training.devices) if training.devices.isdigit() else training.devices,
+            num_nodes=training.nodes,
+            strategy=training.strategy,
+            precision=cast(Any, PRECISION[training.precision]),
+            logger=loggers(self.folder),
+            callbacks=[self._watch, Keep(self.folder, monitor, training.patience)],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            gradient_clip_val=training.gradient_clip,
+            limit_train_batches=self.setting.steps_per_epoch(),
+            limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
+            num_sanity_val_steps=training.sanity_steps,
+            use_distributed_sampler=False,
+        )
+
+    def fit(self, trainer: lightning.Trainer, task: lightning.LightningModule, opening: str) -> None:
+        """Fit, or go on from the last epoch."""
+        batches = self.setting.train_loader()
+        if self._going_on and isinstance(batches, EpochLoader):
+            batches.epoch = int(torch.load(self._last, weights_only=True)["epoch"]) + 1
+        self.say(opening)
+        path = str(self._last) if self._going_on else None
+        with interruptible(trainer, self.say) as interrupted:
+            trainer.fit(task, batches, self.setting.loader_of(VALIDATION), ckpt_path=path, weights_only=True)
+        self._epochs, self._interrupted = trainer.current_epoch, bool(interrupted)
+
+    def ended(self, metrics: dict[str, Any]) -> Outcome:
+        """Write the figures, with what they cost."""
+        metrics["cost"] = {
+            "wall_s": round(time.monotonic() - self._began, 1),
+            "cpu_s": round(time.process_time() - self._cpu, 1),
+        }
+        metrics["epochs"] = self._epochs
+        rundir.write_metrics(self.folder, metrics)
+        return Outcome(self.folder, metrics, self._interrupted)
+
+
+def quieten() -> None:
+    """No advertisements and no remarks on hardware from Lightning: what matters is said here."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
+
+
+def opened(folder: Path, config: Config, *, resume: bool) -> None:
+    """Make the folder, or check that it holds this very run."""
+    if (folder / rundir.CONFIG).is_file():
+        if not resume:
+            raise UsageError(
+                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
+            )
+        held = rundir.read_config(folder)
+        if held != config:
+            raise UsageError(f"{folder} holds a training with another configuration: see its {rundir.CONFIG}")
+    folder.mkdir(parents=True, exist_ok=True)
+    rundir.write_config(folder, config)
+
+
+def written(setting: Setting) -> None:
+    """Leave manifest, certificate and bad rows in the run's folder."""
+    folder = setting.folder
+    manifest.copy_into(setting.data.shards.manifest, folder, name=rundir.MANIFEST)
+    certificate.write(setting.data.certificate, folder / rundir.SPLIT)
+    if setting.data.problems:
+        badrows.write(setting.data.problems, folder / "bad_rows.csv")
+        setting.say(
+            f"{len(setting.data.problems)} rows cannot be used and were left out: {folder / 'bad_rows.csv'}"
+        )
+
+
+def loggers(folder: Path) -> Any:
+    """TensorBoard where it is installed; ``history.csv`` is always written."""
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        return TensorBoardLogger(folder, name="", version="tensorboard")
+    except ModuleNotFoundError:
+        return False
+
+
+def keep_best(task: lightning.LightningModule, folder: Path) -> None:
+    """Take the weights of the best epoch, where one was kept."""
+    best = folder / rundir.BEST
+    if best.is_file():
+        held = torch.load(best, weights_only=True, map_location="cpu")
+        task.load_state_dict(held["state_dict"], strict=False)
