@@ -6,7 +6,7 @@ each draw takes the same groups for both, so that what makes a recording hard fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +34,15 @@ def draws_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> list[n
         np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
         for _ in range(draws)
     ]
+
+
+def weights_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
+    """The draws of :func:`draws_of` as how often each row was drawn, float64, shape (n,).
+
+    Figures that sort scores do so once and are weighted for each draw, which is a hundred times faster.
+    """
+    for rows in draws_of(groups, draws, seed):
+        yield np.bincount(rows, minlength=len(groups)).astype(np.float64)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

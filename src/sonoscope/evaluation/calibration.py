@@ -7,6 +7,8 @@ finite when a class is separated perfectly.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sonoscope.evaluation.metrics import precision_recall
@@ -94,13 +96,37 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray, *, beta: float 
     return float(np.clip(np.round((thresholds[best] + below) / 2, 2), 0.05, 0.95))
 
 
+@dataclass(frozen=True)
+class Bin:
+    """Scores in ``[low, high)`` (the last with ``high``): how many, their mean, and the share that is true."""
+
+    low: float
+    high: float
+    count: int
+    score: float
+    share: float
+
+
+def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> list[Bin]:
+    """The bins of equal width that hold any score."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    truth = np.asarray(truth, dtype=np.float64)
+    return [
+        Bin(
+            k / bins,
+            (k + 1) / bins,
+            int(inside.sum()),
+            float(probabilities[inside].mean()),
+            float(truth[inside].mean()),
+        )
+        for k in range(bins)
+        if (inside := place == k).any()
+    ]
+
+
 def expected_calibration_error(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Mean |confidence - accuracy| over equal-width bins, weighted by their size (Naeini et al. 2015)."""
-    place = np.minimum((np.asarray(probabilities) * bins).astype(int), bins - 1)
-    truth = np.asarray(truth, dtype=np.float64)
-    gap = 0.0
-    for k in range(bins):
-        inside = place == k
-        if inside.any():
-            gap += inside.mean() * abs(float(np.mean(probabilities[inside])) - float(truth[inside].mean()))
-    return float(gap)
+    found = reliability(probabilities, truth, bins)
+    total = sum(each.count for each in found)
+    return sum(each.count * abs(each.score - each.share) for each in found) / max(total, 1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonoscope.evaluation.calibration import best_threshold
+from sonoscope.evaluation.decisions import Decisions
 from sonoscope.evaluation.metrics import average_precision
 
 
@@ -61,27 +62,17 @@ def f1(answers: Answers, thresholds: np.ndarray | float = 0.5) -> dict[str, floa
 
     Macro is the mean over classes with positives; a class that is never predicted has a precision of 0.
     """
-    accepted = (answers.scores >= thresholds) & answers.known
-    truth = answers.truth.astype(bool) & answers.known
-    hits, said, there = ((part.sum(axis=0)).astype(float) for part in (accepted & truth, accepted, truth))
-    has = there > 0
-    each = 2 * hits[has] / np.maximum(said[has] + there[has], 1)
+    found = Decisions(answers, answers.scores >= thresholds).figures()
     return {
-        "micro_f1": float(2 * hits.sum() / max(said.sum() + there.sum(), 1)),
-        "macro_f1": float(each.mean()) if has.any() else float("nan"),
-        "micro_precision": float(hits.sum() / max(said.sum(), 1)),
-        "micro_recall": float(hits.sum() / max(there.sum(), 1)),
-        "macro_precision": float((hits[has] / np.maximum(said[has], 1)).mean())
-        if has.any()
-        else float("nan"),
-        "macro_recall": float((hits[has] / there[has]).mean()) if has.any() else float("nan"),
+        f"{average}_{name}": found[f"{average}_{name}"]
+        for name in ("f1", "precision", "recall")
+        for average in ("micro", "macro")
     }
 
 
 def hamming(answers: Answers, thresholds: np.ndarray | float = 0.5) -> float:
     """Share of the known decisions that are right: high for a model that never answers."""
-    right = (answers.scores >= thresholds) == answers.truth.astype(bool)
-    return float(right[answers.known].mean()) if answers.known.any() else float("nan")
+    return Decisions(answers, answers.scores >= thresholds).figures()["hamming"]
 
 
 def top1(answers: Answers) -> tuple[float, float]:

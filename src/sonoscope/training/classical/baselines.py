@@ -11,12 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from sonoscope.evaluation import tagging
+from sonoscope.evaluation.floors import DRAWS, at_random
 from sonoscope.evaluation.tagging import Answers
-
-#: How often labels are drawn at random.
-DRAWS = 20
-#: Fewest and most labels of a clip.
-SPAN = (2, 4)
 
 
 def figures(answers: Answers, *, seed: int = 0) -> dict[str, dict[str, float]]:
@@ -30,12 +26,3 @@ def figures(answers: Answers, *, seed: int = 0) -> dict[str, dict[str, float]]:
     drawn = [tagging.measured(replace(answers, scores=at_random(shape, rng)), 0.5) for _ in range(DRAWS)]
     found["random"] = {name: float(np.mean([each[name] for each in drawn])) for name in drawn[0]}
     return found
-
-
-def at_random(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """1 for two to four labels of each clip, as many as there are at most, else 0; shape (n, c)."""
-    least, most = (min(count, shape[1]) for count in SPAN)
-    chance = rng.random(shape)
-    rank = np.argsort(np.argsort(-chance, axis=1), axis=1)
-    count = rng.integers(least, most + 1, (shape[0], 1))
-    return (rank < count).astype(np.float64)
