@@ -113,3 +113,17 @@ def of_program(program: int) -> str:
     if not 0 <= program <= 127:
         raise ValueError(f"program={program} must lie in 0..127, counted from 0")
     return next(name for last, name in _PROGRAMS if program <= last)
+
+
+def program_of(name: str) -> int | None:
+    """The first General MIDI program that is a name of any scheme, or a kind of it, counted from 0; None without any.
+
+    >>> program_of("cello"), program_of("French horn"), program_of("acoustic_guitar"), program_of("rain")
+    (42, 60, 24, None)
+    """
+    plain = one_name(name)
+    firsts = [0, *(last + 1 for last, _ in _PROGRAMS[:-1])]
+    programs = [(first, program) for first, (_, program) in zip(firsts, _PROGRAMS, strict=True)]
+    itself = (first for first, program in programs if program == plain)
+    kinds = (first for first, program in programs if any(plain in above for above in kinds_of(program)))
+    return next(itself, next(kinds, None))
