@@ -24,20 +24,31 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, FOUNDATION),
     "models": FOUNDATION | STAGES,
     "pipeline": FOUNDATION | STAGES | {"models"},
+    "live": ENGINE,
     "runs": ENGINE,
-    "api": ENGINE,
+    "api": ENGINE | {"live"},
     "data": ENGINE,
     "evaluation": ENGINE | {"data"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
-    "cli": ENGINE | {"api", "runs", "data", "evaluation", "networks", "training"},
+    "cli": ENGINE | {"api", "live", "runs", "data", "evaluation", "networks", "training"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
 TORCH_ROOMS = {"networks", "training"}
 TORCH = {"torch", "lightning", "onnx", "onnxscript", "safetensors"}
 #: Packages of extras: imported inside the function that needs them, if at all.
-EXTRAS = {"pandas", "pyarrow", "sklearn", "mir_eval", "matplotlib", "librosa", "fluidsynth", "jams"}
+EXTRAS = {
+    "sounddevice",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "mir_eval",
+    "matplotlib",
+    "librosa",
+    "fluidsynth",
+    "jams",
+}
 #: What the core install promises (pyproject.toml), by import name.
 CORE = {
     "numpy",

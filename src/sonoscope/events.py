@@ -197,8 +197,7 @@ def find(
     known = {label.id: label for label in labels}
     starts, ends = cells(scores)
     padded_before = np.concatenate(([0], np.cumsum(scores.padded)))
-    gap = math.floor(decision.max_gap_s * scores.sample_rate + _STEP_NOISE)
-    shortest = math.ceil(decision.min_duration_s * scores.sample_rate - _STEP_NOISE)
+    gap, shortest = whole_samples(decision, scores.sample_rate)
     held = []
     for column, name in enumerate(scores.labels):
         label = lookup(known, name, "label")
@@ -208,7 +207,7 @@ def find(
             raise UsageError(f"no threshold for the label {name!r}; give one, or set its kind to reject")
         high, low = decision.thresholds[name], decision.low_thresholds.get(name, decision.thresholds[name])
         probabilities = scores.steps("probabilities", column)
-        first, last = _runs(probabilities, _least(high), _least(low))
+        first, last = _runs(probabilities, least(high), least(low))
         first, last = _joined(first, last, starts, ends, gap)
         long = ends[last] - starts[first] >= shortest
         first, last = first[long], last[long]
@@ -226,7 +225,13 @@ def find(
     )
 
 
-def _least(threshold: float) -> int:
+def whole_samples(decision: Decision, sample_rate: int) -> tuple[int, int]:
+    """The longest gap that is joined and the shortest event that is kept, in samples."""
+    gap = math.floor(decision.max_gap_s * sample_rate + _STEP_NOISE)
+    return gap, math.ceil(decision.min_duration_s * sample_rate - _STEP_NOISE)
+
+
+def least(threshold: float) -> int:
     """The smallest score, in steps of 1e-4, that is at or above ``threshold``."""
     return math.ceil(threshold * 10**SCORE_DECIMALS - _STEP_NOISE)
 
@@ -266,5 +271,5 @@ def unknown_windows(scores: Scores, decision: Decision, labels: Sequence[Label])
     silent = np.ones(len(scores), dtype=bool)
     for column, label in enumerate(labels):
         if label.kind == "event":
-            silent &= scores.held("probabilities")[:, column] < _least(decision.thresholds[label.id])
+            silent &= scores.held("probabilities")[:, column] < least(decision.thresholds[label.id])
     return int(np.count_nonzero(silent))

@@ -1,4 +1,7 @@
-"""From blocks of samples to the logits of windows: the ways a graph can be fed (``runtime.py`` says which is taken)."""
+"""From blocks of samples to the logits of windows: the ways a graph can be fed (``runtime.py`` says which is taken).
+
+``prompt`` ones give each window as soon as it can be known, one at a time (:func:`prompt_scorer`).
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,14 @@ def pool(logits: np.ndarray, attention: np.ndarray) -> np.ndarray:
 class Windowed:
     """What the three ways share: counting samples, and knowing how many windows there are in the end."""
 
-    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool, *, prompt: bool = False) -> None:
         bundle = runtime.bundle
         assert bundle.feature is not None
         self._runtime, self._embeddings, self._feature = runtime, embeddings, bundle.feature
         self._grid = Grid(bundle.window_samples, hop_samples)
         self._frames = bundle.window_frames
-        self._batch = max(LONG_RUN // self._frames, 1)
-        self._small_batch = max(SHORT_RUN // self._frames, 1)
+        self._batch = 1 if prompt else max(LONG_RUN // self._frames, 1)
+        self._small_batch = 1 if prompt else max(SHORT_RUN // self._frames, 1)
         self._n_samples = 0
         self._given = 0
         self._width = (len(bundle.labels), bundle.embedding_size if embeddings else 0)
@@ -73,9 +76,9 @@ class Windowed:
 class SharedFeatures(Windowed):
     """Features once per recording, the trunk once per window."""
 
-    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
-        super().__init__(runtime, hop_samples, embeddings)
-        self._stream = self._feature.stream()
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool, *, prompt: bool = False) -> None:
+        super().__init__(runtime, hop_samples, embeddings, prompt=prompt)
+        self._stream = self._feature.stream(1) if prompt else self._feature.stream()
         self._cutter = Cutter(self._frames, hop_samples // self._feature.hop_samples, self._batch)
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +100,8 @@ class SharedFeatures(Windowed):
 class OwnFeatures(Windowed):
     """Each window's features on its own grid, with the real sound around it as context."""
 
-    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
-        super().__init__(runtime, hop_samples, embeddings)
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool, *, prompt: bool = False) -> None:
+        super().__init__(runtime, hop_samples, embeddings, prompt=prompt)
         feature = self._feature
         self._kernel = feature.kernel(self._frames)
         # Not less than the window: a window whose end has not come may turn out not to be one.
@@ -199,11 +202,11 @@ class SharedTrunk(Windowed):
 class WholeWindows:
     """Graphs that take samples, or a feature that sees a whole signal: each window is alone, zeros around it."""
 
-    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool) -> None:
+    def __init__(self, runtime: Runtime, hop_samples: int, embeddings: bool, *, prompt: bool = False) -> None:
         bundle = runtime.bundle
         self._runtime, self._embeddings, self._feature = runtime, embeddings, bundle.feature
         self._grid = Grid(bundle.window_samples, hop_samples)
-        self._cutter = Cutter(bundle.window_samples, hop_samples, WINDOWS)
+        self._cutter = Cutter(bundle.window_samples, hop_samples, FEW_WINDOWS if prompt else WINDOWS)
         self._width = (len(bundle.labels), bundle.embedding_size if embeddings else 0)
         self._n_samples = 0
 
@@ -233,3 +236,21 @@ class WholeWindows:
             pieces += [batch[first : first + size] for first in range(0, len(batch), size)]
         feature = self._feature
         return pieces if feature is None else [feature(np.ascontiguousarray(piece)) for piece in pieces]
+
+
+def prompt_scorer(runtime: Runtime, hop_samples: int) -> SharedFeatures | OwnFeatures | WholeWindows:
+    """What scores windows ``hop_samples`` apart while they come: the trunk once per window, which waits for nothing."""
+    feature = runtime.bundle.feature
+    if feature is None or not feature.streamable:
+        return WholeWindows(runtime, hop_samples, False, prompt=True)
+    if hop_samples % feature.hop_samples:
+        return OwnFeatures(runtime, hop_samples, False, prompt=True)
+    return SharedFeatures(runtime, hop_samples, False, prompt=True)
+
+
+def samples_of_window(bundle: Bundle) -> int:
+    """Samples from the start of a window to the last one that its score depends on, context included."""
+    feature, window = bundle.feature, bundle.window_samples
+    if feature is None or not feature.streamable:
+        return window
+    return max(window, (bundle.window_frames - 1) * feature.hop_samples + feature.right_context)
