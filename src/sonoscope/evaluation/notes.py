@@ -254,9 +254,9 @@ def frame_accuracy(reference: Notes, estimate: Notes, allowed_errors: int = 0) -
     return float(np.mean((true ^ said).sum(axis=1) <= allowed_errors)) if len(true) else math.nan
 
 
-def onset_errors(reference: Notes, estimate: Notes) -> np.ndarray:
+def onset_errors(reference: Notes, estimate: Notes, *, within: Tolerance = Tolerance()) -> np.ndarray:
     """How late the matched estimates begin, in seconds: their median should be 0."""
-    pairs = matched(reference, estimate)
+    pairs = matched(reference, estimate, within=within)
     return np.array([estimate.start_s[e] - reference.start_s[r] for r, e in pairs])
 
 
