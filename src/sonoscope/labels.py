@@ -2,14 +2,15 @@
 
 ``INSTRUMENTS`` is the order in which the shipped ``instruments`` model scores: the eleven classes of IRMAS (with
 their three-letter codes) followed by drums, bass and the explicit reject class ``other``. General MIDI programs
-and AudioSet identifiers are those of the published tables.
+and AudioSet identifiers are those of the published tables. ``PITCHES`` are the keys of a piano.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from sonoscope.errors import lookup
+from sonoscope.errors import UsageError, lookup
 from sonoscope.values import Label
 
 INSTRUMENTS: tuple[Label, ...] = (
@@ -35,7 +36,75 @@ INSTRUMENTS: tuple[Label, ...] = (
 #: The eleven classes of IRMAS (Bosch et al. 2012), in its usual order.
 IRMAS: tuple[Label, ...] = INSTRUMENTS[:11]
 
-LABEL_SETS: dict[str, tuple[Label, ...]] = {"instruments": INSTRUMENTS, "irmas": IRMAS}
+_TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_PITCH = re.compile(r"([A-Ga-g])(#{1,2}|b{1,2}|♯|♭|)(-?\d+)")
+_ACCIDENTALS = {"#": 1, "♯": 1, "b": -1, "♭": -1}
+
+
+def pitch_name(midi: int) -> str:
+    """The name of a MIDI number, with sharps and middle C as C4.
+
+    >>> pitch_name(21), pitch_name(60), pitch_name(70)
+    ('A0', 'C4', 'A#4')
+    """
+    return f"{_TONES[midi % 12]}{midi // 12 - 1}"
+
+
+def midi_of(name: str) -> int:
+    """The MIDI number of a pitch: ``E2``, ``Eb3``, ``f#4``, or the number itself.
+
+    >>> midi_of("E2"), midi_of("Eb3"), midi_of("60")
+    (40, 51, 60)
+
+    Raises
+    ------
+    UsageError
+        If it is no pitch, or one outside 0..127.
+    """
+    text = name.strip()
+    found = _PITCH.fullmatch(text)
+    if found:
+        tone, accidentals, octave = found.groups()
+        number = (
+            _TONES.index(tone.upper()) + sum(_ACCIDENTALS[a] for a in accidentals) + 12 * (int(octave) + 1)
+        )
+    elif text.isdecimal():
+        number = int(text)
+    else:
+        raise UsageError(
+            f"{name!r} is no pitch: a name with its octave (E2, Eb3, F#4), or a MIDI number (40)"
+        )
+    if not 0 <= number <= 127:
+        raise UsageError(f"the pitch {name!r} is MIDI number {number}; those are 0 (C-1) to 127 (G9)")
+    return number
+
+
+def pitch_hz(midi: float) -> float:
+    """The frequency of a MIDI number, A4 being 440 Hz."""
+    return 440.0 * 2.0 ** ((midi - 69) / 12)
+
+
+def _pitch(midi: int) -> Label:
+    low_hz, high_hz = (round(pitch_hz(midi + half), 3) for half in (-0.5, 0.5))
+    return Label(pitch_name(midi), pitch_name(midi), group="pitch", low_hz=low_hz, high_hz=high_hz)
+
+
+#: The 88 keys of a piano by MIDI number, A0 to C8; a key reaches half a semitone down and up.
+PITCHES: dict[int, Label] = {midi: _pitch(midi) for midi in range(21, 109)}
+
+#: What the shipped model `field` scores: a few classes of field recordings, and what they are told apart from.
+FIELD: tuple[Label, ...] = (
+    Label("insect_buzz", "Insect buzz", "buzz", "animals", synonyms=("buzz", "bee"), audioset_mid="/m/01h3n"),
+    Label("bird", "Bird", "bird", "animals", synonyms=("birdsong",), audioset_mid="/m/015p6"),
+    Label("rain", "Rain", "rain", "weather", audioset_mid="/m/06mb1"),
+    Label("wind", "Wind", "wind", "weather", audioset_mid="/m/03m9d0z"),
+    Label("speech", "Speech", "spee", "people", audioset_mid="/m/09x0r"),
+    Label("engine", "Engine", "engi", "machines", synonyms=("motor", "aircraft"), audioset_mid="/m/02mk9"),
+    Label("background", "Background", "back", "other", kind="background"),
+    Label("other", "Other", "oth", "other", kind="reject"),
+)
+
+LABEL_SETS: dict[str, tuple[Label, ...]] = {"instruments": INSTRUMENTS, "irmas": IRMAS, "field": FIELD}
 
 
 def label_set(name: str) -> tuple[Label, ...]:

@@ -90,16 +90,11 @@ def score_recording(
     """
     with Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder:
         # The second thread must have stopped before the decoder closes, also when scoring fails.
-        with closing(_ahead(decoder.blocks())) if overlap else nullcontext(decoder.blocks()) as blocks:
+        with closing(ahead(decoder.blocks())) if overlap else nullcontext(decoder.blocks()) as blocks:
             scores = score_blocks(
                 blocks, bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings, progress=progress
             )
-        remarks = [decoder.problem] if decoder.problem else []
-        if decoder.peak < SILENT_PEAK:
-            remarks.append("silent")
-        elif decoder.clipped_share > CLIPPED_SHARE:
-            remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
-        remarks += _remarks(scores, bundle)
+        remarks = sound_remarks(decoder) + _remarks(scores, bundle)
         return Analysis(scores, decoder.info, decoder.duration_s, "; ".join(remarks))
 
 
@@ -201,6 +196,16 @@ class _Table:
         return self._held[: self._count]
 
 
+def sound_remarks(decoder: Decoder) -> list[str]:
+    """What is special about the sound of a recording that was decoded to its end."""
+    remarks = [decoder.problem] if decoder.problem else []
+    if decoder.peak < SILENT_PEAK:
+        remarks.append("silent")
+    elif decoder.clipped_share > CLIPPED_SHARE:
+        remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
+    return remarks
+
+
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
     """What is special about the length."""
     if 0 < scores.n_samples < bundle.window_samples:
@@ -210,7 +215,7 @@ def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
     return []
 
 
-def _ahead(blocks: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
+def ahead(blocks: Iterator[np.ndarray]) -> Generator[np.ndarray, None, None]:
     """The same blocks, made by a second thread a few blocks ahead; errors surface where they are consumed."""
     waiting: queue.Queue = queue.Queue(QUEUED_BLOCKS)
     stop = threading.Event()

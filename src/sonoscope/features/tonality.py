@@ -76,6 +76,27 @@ class Key:
         return f"{TONES[self.tonic]} {self.mode}"
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How far a recording is tuned from A4 = 440 Hz.
+
+    ``cents`` lies in -50..50; ``agreement`` says how much the peaks share one tuning, from 0 (spread over the
+    semitone: speech, noise, gliding voices) to 1.
+    """
+
+    cents: float
+    agreement: float
+
+
+def tuning(samples: np.ndarray, sample_rate: int) -> Tuning | None:
+    """The tuning of a stretch of music; None if nothing sounds. Parameters and errors as :func:`pitch_classes`."""
+    pitch, weight = _pitches(samples, sample_rate)
+    if not weight.sum() > 0:
+        return None
+    turn = np.sum(weight * np.exp(2j * np.pi * pitch)) / weight.sum()
+    return Tuning(float(100 * np.angle(turn) / (2 * np.pi)), float(np.abs(turn)))
+
+
 def pitch_classes(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """How strongly each pitch class sounds, from C on.
 
@@ -95,11 +116,7 @@ def pitch_classes(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     ValueError
         If the rate is too low for :data:`F_MAX_HZ`.
     """
-    if sample_rate < 2 * F_MAX_HZ:
-        raise ValueError(f"sample_rate={sample_rate} must be at least {2 * F_MAX_HZ:g}")
-    n_fft = 1 << round(np.log2(FRAME_S * sample_rate))
-    magnitude = magnitudes(samples, n_fft=n_fft, hop_samples=max(1, round(HOP_S * sample_rate)))
-    pitch, weight = _peaks(magnitude, bins_hz(magnitude.shape[-1], sample_rate))
+    pitch, weight = _pitches(samples, sample_rate)
     if not weight.sum() > 0:
         return np.zeros(12)
     # The mean of angles, as pitches half a semitone flat and sharp are the same.
@@ -110,6 +127,15 @@ def pitch_classes(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     weight = weight * np.cos(np.pi * (tuned - near)) ** 2
     found = np.bincount(near.astype(int) % 12, weights=weight, minlength=12)
     return np.asarray(found / found.sum())
+
+
+def _pitches(samples: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """MIDI pitch and weight of every spectral peak of a signal."""
+    if sample_rate < 2 * F_MAX_HZ:
+        raise ValueError(f"sample_rate={sample_rate} must be at least {2 * F_MAX_HZ:g}")
+    n_fft = 1 << round(np.log2(FRAME_S * sample_rate))
+    magnitude = magnitudes(samples, n_fft=n_fft, hop_samples=max(1, round(HOP_S * sample_rate)))
+    return _peaks(magnitude, bins_hz(magnitude.shape[-1], sample_rate))
 
 
 def _peaks(magnitude: np.ndarray, hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

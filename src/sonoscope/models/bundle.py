@@ -18,17 +18,22 @@ import numpy as np
 
 from sonoscope import features
 from sonoscope.errors import BadBundle, SonoscopeError
+from sonoscope.notes.rules import NoteRules
 from sonoscope.values import Label
 
 SCHEMA_MAJOR = 1
 SCHEMA = "1.0"
 
+#: What there is a way to run.
+NOTES = "notes"
+
 #: Keys without which a bundle cannot be run, and what they must be.
 _REQUIRED = {
     "schema": str, "name": str, "version": str, "task": str, "labels": list, "sample_rate": int,
-    "window": int, "hop": int, "input": dict, "outputs": dict, "calibration": dict, "decision": dict,
-    "licence": str, "checksums": dict,
+    "input": dict, "outputs": dict, "decision": dict, "licence": str, "checksums": dict,
 }  # fmt: skip
+#: The same for all tasks but ``notes``.
+_OF_WINDOWS = {"window": int, "hop": int, "calibration": dict}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,28 @@ class Bundle:
     @property
     def receptive_field(self) -> int:
         """Feature frames that a frame of output sees."""
-        return int(self.spec["outputs"].get("frame", {}).get("receptive_field", 0))
+        outputs = self.spec["outputs"]
+        return int(outputs.get("frame", outputs.get("onset", {})).get("receptive_field", 0))
+
+    @property
+    def look_ahead_frames(self) -> int:
+        """Of ``notes``: how many of the frames that an answer sees come after its own."""
+        return int(self.spec["outputs"]["onset"]["look_ahead"])
+
+    @property
+    def note_hop_s(self) -> float:
+        """Of ``notes``: seconds between frames of answers."""
+        return int(self.spec["outputs"]["onset"]["hop"]) / self.sample_rate
+
+    @property
+    def lowest(self) -> int:
+        """Of ``notes``: MIDI number of the first label; the others follow in semitones."""
+        return int(self.spec["labels"][0]["midi"])
+
+    @cached_property
+    def rules(self) -> NoteRules:
+        """Of ``notes``: how scores become notes."""
+        return NoteRules.of(self.spec["decision"]["rules"])
 
     @property
     def poolable(self) -> bool:
@@ -200,7 +226,8 @@ def open_bundle(folder: str | Path) -> Bundle:
             f"{description} has schema {schema}, this version of sonoscope knows {SCHEMA_MAJOR}.x: "
             "update sonoscope, or export the model again"
         )
-    for key, kind in _REQUIRED.items():
+    required = _REQUIRED if spec.get("task") == NOTES else _REQUIRED | _OF_WINDOWS
+    for key, kind in required.items():
         if not isinstance(spec.get(key), kind):
             raise BadBundle(
                 f"{description}: {key!r} must be a {kind.__name__}, got {spec.get(key)!r}: "
@@ -210,7 +237,7 @@ def open_bundle(folder: str | Path) -> Bundle:
         raise BadBundle(f"{folder} holds no model.onnx: fetch or export the bundle again")
     bundle = Bundle(folder, spec)
     try:
-        problem = _inconsistency(bundle)
+        problem = _note_inconsistency(bundle) if bundle.task == NOTES else _inconsistency(bundle)
     except (LookupError, TypeError, ValueError, AttributeError, SonoscopeError) as error:
         problem = f"a part of it is missing or of the wrong kind ({type(error).__name__}: {error})"
     if problem:
@@ -248,6 +275,33 @@ def _inconsistency(bundle: Bundle) -> str:
         bundle.embedding_size, bundle.window_frames, {entry["name"] for entry in bundle.spec["outputs"].values()},
         bundle.spec["input"]["name"],
     )  # fmt: skip
+    return ""
+
+
+def _note_inconsistency(bundle: Bundle) -> str:
+    """The same for a bundle of notes."""
+    feature, outputs = bundle.feature, bundle.spec["outputs"]
+    pitches = [entry["midi"] for entry in bundle.spec["labels"]]
+    if not pitches or pitches != list(range(bundle.lowest, bundle.lowest + len(pitches))):
+        return "labels must be one or more pitches in semitones"
+    if not 0 <= bundle.lowest <= 128 - len(pitches):
+        return f"its {len(pitches)} pitches from {bundle.lowest} on are no MIDI numbers, 0..127"
+    if feature is None or not feature.streamable:
+        return "notes need a feature that can be streamed as input"
+    if feature.sample_rate != bundle.sample_rate:
+        return f"sample_rate={bundle.sample_rate} differs from the feature's, {feature.sample_rate}"
+    if missing := {"onset", "sustain", "velocity"} - set(outputs):
+        return f"outputs lack {', '.join(sorted(missing))}"
+    frames = [(entry["hop"], entry["receptive_field"], entry["look_ahead"]) for entry in outputs.values()]
+    if len(set(frames)) > 1 or frames[0][0] != feature.hop_samples:
+        return f"hop, receptive_field and look_ahead must be the same for all outputs, and hop={feature.hop_samples}"
+    if not 0 <= bundle.look_ahead_frames < bundle.receptive_field:
+        return f"look_ahead={bundle.look_ahead_frames} must lie in 0..{bundle.receptive_field - 1}, below the field"
+    if bundle.spec.get("states"):
+        return "its graph carries states, which this version of sonoscope does not know"
+    # Read for their errors.
+    _ = bundle.rules, bundle.sha256.lower(), bundle.labels, bundle.spec["input"]["name"]
+    _ = {entry["name"] for entry in outputs.values()}
     return ""
 
 

@@ -11,7 +11,7 @@ is exact is taken (docs/architecture.md, "The data path"):
 - ``OwnFeatures``: windows start anywhere; features are computed on each window's own grid.
 
 A graph that answers once for a window (``clip``) takes the second way or the third, or, if it takes samples or a
-feature that sees all of a signal at once, ``WholeWindows``.
+feature that sees all of a signal at once, ``WholeWindows``. One that says notes is fed by ``notes.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from sonoscope.errors import BadBundle, UsageError
-from sonoscope.models.bundle import Bundle, sha256_of
+from sonoscope.models.bundle import NOTES, Bundle, sha256_of
 from sonoscope.models.scorers import (
     OwnFeatures,
     SharedFeatures,
@@ -86,7 +86,8 @@ class Runtime:
             raise BadBundle(
                 f"{bundle.graph} lacks {sorted(missing) or self._input!r} that bundle.json declares"
             )
-        _check_kind(bundle)
+        if bundle.task != NOTES:
+            _check_kind(bundle)
         self._outputs = declared
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
@@ -126,6 +127,14 @@ class Runtime:
         if not embeddings:
             outputs.append(np.empty((*outputs[0].shape[:2], 0), dtype=np.float32))
         return tuple(outputs)
+
+    def notes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Run the graph of a bundle of notes on (batch, t, n_bins) features.
+
+        Gives the probabilities of onset, sustain and velocity, (batch, t - receptive_field + 1, pitches) each.
+        """
+        names = [self._outputs[kind] for kind in ("onset", "sustain", "velocity")]
+        return tuple(self._session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)}))
 
     def windows(self, inputs: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
         """Run the graph on whole windows: (batch, t, n_bins) features, or (batch, n) samples.
