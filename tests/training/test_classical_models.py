@@ -15,9 +15,9 @@ import onnxruntime
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import MODELS, baselines, bundling, ensemble, store
 from sonoscope.training.classical.averaged import Averaged, Mean
-from sonoscope.training.classical.graph import Writer
 from sonoscope.training.classical.knn import Knn
 from sonoscope.training.classical.logistic import Logistic
 from sonoscope.training.classical.protocol import Answerer, Examples, mean_precision, scaled

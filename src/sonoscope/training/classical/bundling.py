@@ -12,8 +12,8 @@ import numpy as np
 
 from sonoscope.errors import BadBundle
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import vectors
-from sonoscope.training.classical.graph import Writer
 from sonoscope.training.classical.protocol import Answerer
 from sonoscope.training.classical.sources import Listening
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sonoscope.errors import UsageError
-from sonoscope.training.classical.graph import Writer
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical.linear import Linear
 from sonoscope.training.classical.protocol import Examples, Say
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sonoscope.errors import UsageError
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import one_vs_rest
-from sonoscope.training.classical.graph import Writer
 from sonoscope.training.classical.protocol import Examples, Say, scaled, scaling, write_scaled
 from sonoscope.training.classical.svm import distances, several, write_distances
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sonoscope.training.classical.graph import Writer
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical.protocol import scaled, write_scaled
 
 

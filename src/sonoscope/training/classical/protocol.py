@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from sonoscope.evaluation.metrics import average_precision
-from sonoscope.training.classical.graph import Writer
+from sonoscope.networks.writer import Writer
 
 Say = Callable[[str], None]
 

@@ -29,7 +29,7 @@ from sonoscope.features.joined import Joined
 from sonoscope.features.waveform import Waveform
 from sonoscope.features.window_statistics import Statistics
 from sonoscope.models.bundle import Bundle
-from sonoscope.training.classical.graph import OPSET, Writer, opset_in
+from sonoscope.networks.writer import OPSET, Writer, opset_in
 from sonoscope.training.config import Config
 
 #: Names of parts that stand for another model.

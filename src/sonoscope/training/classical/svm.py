@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sonoscope.errors import UsageError, optional
+from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import one_vs_rest
-from sonoscope.training.classical.graph import Writer
 from sonoscope.training.classical.linear import Linear
 from sonoscope.training.classical.protocol import (
     Answerer,

@@ -6,6 +6,7 @@ its constants (:meth:`Writer.double`); those that are kept as float32 are cast o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,10 @@ class Writer:
         return self.node("Slice", name, self.numbers(first), self.numbers(last), self.numbers(-1))
 
     def include(self, path: Path, given: dict[str, str], wanted: str) -> str:
+        """Set a whole graph among the nodes, as much of it as ``wanted`` needs; :meth:`included` for one output."""
+        return self.included(path, given, [wanted])[0]
+
+    def included(self, path: Path, given: dict[str, str], wanted: Sequence[str]) -> list[str]:
         """Set a whole graph among the nodes, as much of it as ``wanted`` needs.
 
         Parameters
@@ -86,8 +91,8 @@ class Writer:
             An ONNX file.
         given : dict
             Its input to what it is given here.
-        wanted : str
-            The output of it that is given back.
+        wanted : sequence of str
+            The outputs of it that are given back, in this order.
 
         Raises
         ------
@@ -105,14 +110,14 @@ class Writer:
                 f"{path}: its operators are of version {opset}, those beside it of version {self.opset}: "
                 "export one of the models again"
             )
-        part = Extractor(model).extract_model(list(given), [wanted])
+        part = Extractor(model).extract_model(list(given), list(wanted))
         prefix = f"{self.name('part')}/"
         part = compose.add_prefix(part, prefix)
         for inner, outer in given.items():
             self._nodes.append(helper.make_node("Identity", [outer], [prefix + inner]))
         self._nodes += list(part.graph.node)
         self._values += list(part.graph.initializer)
-        return prefix + wanted
+        return [prefix + name for name in wanted]
 
     def model(self, takes: dict[str, list[int | str]], gives: dict[str, tuple[str, list[int | str]]]) -> Any:
         """The whole model: inputs with their shapes, and outputs, each what it is here and its shape; float32.
