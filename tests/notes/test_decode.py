@@ -69,7 +69,7 @@ def slow_pitch(scores: NoteScores, column: int, velocity: np.ndarray | None, rul
     w, gap, least = (
         round(rules.peak_s / hop),
         round(rules.max_gap_s / hop),
-        max(1, round(rules.min_length_s / hop)),
+        round(rules.min_length_s / hop),
     )
     soft = None if rules.soft_length_s is None else max(1, round(rules.soft_length_s / hop))
     on, on_low, up, low = (

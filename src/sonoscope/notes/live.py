@@ -43,7 +43,7 @@ class Live:
     like : NoteScores
         Says hop, first time and pitches; its frames are not looked at.
     look_ahead_s : float
-        A note with an onset is told at most so long after it (two frames at least), provided its sustain follows.
+        A note with an onset is told at most so long after it (a frame at least), provided its sustain follows.
         Soft notes are told when they have lasted for ``soft_length_s``; ends, when the longest gap is over.
     """
 

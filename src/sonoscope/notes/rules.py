@@ -25,8 +25,8 @@ class NoteRules:
         A peak is the highest within so much time before and after it.
     max_gap_s : float, >= 0
         So long may the sustain fall below ``sustain_low`` within a note.
-    min_length_s : float, > 0
-        Shorter notes are left out; at least a frame.
+    min_length_s : float, >= 0
+        Shorter notes are left out; with 0, those that never sound.
     soft_length_s : float or None
         The same for notes without an onset; None: they are left out altogether.
     onset_shift_s, end_shift_s : float
@@ -87,12 +87,12 @@ class NoteRules:
     def within(self, seconds: float, hop_s: float) -> NoteRules:
         """The rules with which a note that has an onset is told no later than ``seconds`` after it.
 
-        The shortest length is lowered first, then the width of a peak. A frame after the onset always has to be
-        seen; where ``seconds`` is less than two, that is the least there is (:meth:`latency_s`).
+        The shortest length is lowered first, to a frame, then the width of a peak, then both. The frame after the
+        onset always has to be seen: it is the least there is (:meth:`latency_s`).
         """
-        allowed = max(2, math.floor(seconds / hop_s + 1e-6))
+        allowed = max(1, math.floor(seconds / hop_s + 1e-6))
         frames = InFrames(self, hop_s)
-        peak = min(frames.peak, allowed - 1)
+        peak = min(frames.peak, max(allowed - 1, 1))
         length = min(frames.length, allowed - max(peak, 1))
         return replace(self, peak_s=peak * hop_s, min_length_s=length * hop_s)
 
@@ -115,7 +115,7 @@ class InFrames:
 
         self.peak, self.gap = frames(rules.peak_s), frames(rules.max_gap_s)
         self.ahead = max(self.peak, 1)
-        self.length = max(1, frames(rules.min_length_s))
+        self.length = frames(rules.min_length_s)
         soft = rules.soft_length_s
         self.soft = None if soft is None else max(1, frames(soft))
         self.onset, self.onset_low, self.sustain, self.sustain_low = (
