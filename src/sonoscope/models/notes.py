@@ -14,16 +14,13 @@ import numpy as np
 from sonoscope.errors import BadBundle
 from sonoscope.features.notefreq import NoteFreq
 from sonoscope.labels import pitch_hz
-from sonoscope.notes.scores import NoteScores
+from sonoscope.notes.scores import LEAST, NoteScores
 
 if TYPE_CHECKING:
     from sonoscope.models.runtime import Runtime
 
 #: Frames that the graph answers at a time: 5 s. More would make the margin of its field cheaper, but leave the cache.
 FRAMES = 256
-#: Probabilities below this are said to be 0, and the velocity of what is no onset: zeros take no room in files, and
-#: there are many. It is below every threshold that makes sense.
-LEAST = 0.02
 
 
 def tuned(feature: NoteFreq, cents: float) -> NoteFreq:
