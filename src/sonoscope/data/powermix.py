@@ -48,6 +48,10 @@ class MixSpec:
     band_limit_share, mask_share : float
     noise_only_share : float
         Windows of noise or silence alone.
+    quiet_label : str
+        The label of such windows, where it is among the labels.
+    by_name : tuple of str
+        Labels that gather unlike sounds: a draw from them is fair to each name, not only to each library.
     """
 
     frames: int = 80
@@ -64,10 +68,12 @@ class MixSpec:
     noise_only_share: float = 0.03
     stitch_share: float = 0.5
     cut_share: float = 0.15
+    quiet_label: str = "other"
+    by_name: tuple[str, ...] = ("other", "drums")
 
 
 class _Sources:
-    """The stems of one label, grouped so that a draw is fair to libraries and, within ``other``, to sounds."""
+    """The stems of one label, grouped so that a draw is fair to libraries (``by_name``: to names in them)."""
 
     def __init__(self, bank: Bank, rows: Sequence[int], *, by_name: bool) -> None:
         self.pools: dict[bool, tuple[list[np.ndarray], np.ndarray]] = {}
@@ -128,7 +134,7 @@ class PowerMix:
                         )
                     by_label[label].append(index)
         self._sources = {
-            label: _Sources(bank, rows, by_name=label in ("other", "drums", ""))
+            label: _Sources(bank, rows, by_name=label in ("", *spec.by_name))
             for label, rows in by_label.items()
         }
         weights = spec.classes or {}
@@ -163,8 +169,8 @@ class PowerMix:
         if quiet or rng.random() < spec.noise_share:
             snr_db = 0.0 if quiet else rng.uniform(*spec.snr_db)
             power += self._noise(rng) * np.float32(10.0 ** (-snr_db / 10.0))
-            if quiet and "other" in self._column:
-                target[self._column["other"]] = 1.0
+            if quiet and spec.quiet_label in self._column:
+                target[self._column[spec.quiet_label]] = 1.0
         power *= np.float32(10.0 ** (rng.uniform(*spec.level_db) / 10.0))
         self._spoil(rng, power)
         return _TO_DB * np.log(np.maximum(power, self._floor)), target, judged

@@ -18,6 +18,7 @@ from sonoscope.cli.data.init import init_command
 from sonoscope.cli.data.manifest import manifest_command
 from sonoscope.cli.data.mix import mix_command
 from sonoscope.cli.data.render import render_command
+from sonoscope.cli.data.scenes import scenes_command
 from sonoscope.cli.data.split import split_command
 from sonoscope.cli.data.summary import summary_command
 
@@ -32,6 +33,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "mix": mix_command,
     "audit": audit_command,
     "render": render_command,
+    "scenes": scenes_command,
     "summary": summary_command,
     "features": features_command,
 }
