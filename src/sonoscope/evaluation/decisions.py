@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sonoscope.evaluation.metrics import mean_of_defined
+
 if TYPE_CHECKING:
     from sonoscope.evaluation.tagging import Answers
 
@@ -36,11 +38,12 @@ class Decisions:
 
     def __init__(self, answers: Answers, accepted: np.ndarray) -> None:
         known, sounds = answers.known, answers.truth > 0
-        self._right = ((accepted == sounds) & known).astype(np.float64)
-        self._known = known.astype(np.float64)
+        right = (accepted == sounds) & known
         self.hits = (accepted & sounds & known).astype(np.float64)
         self.said = (accepted & known).astype(np.float64)
         self.there = (sounds & known).astype(np.float64)
+        self._right = right.sum(axis=1).astype(np.float64)
+        self._judged = known.sum(axis=1).astype(np.float64)
 
     @cached_property
     def of_clips(self) -> dict[str, np.ndarray]:
@@ -48,39 +51,36 @@ class Decisions:
 
         The first three are nan where no label sounds, the last two where none was judged.
         """
-        counts = (part.sum(axis=1) for part in (self.hits, self.said, self.there))
-        found = _rates(*counts)
-        judged = self._known.sum(axis=1)
-        right = self._right.sum(axis=1)
-        with np.errstate(invalid="ignore"):
-            found["hamming"] = right / np.where(judged > 0, judged, np.nan)
-        found["exact_match"] = np.where(judged > 0, (right == judged).astype(float), np.nan)
-        return found
+        found = _rates(*(part.sum(axis=1) for part in (self.hits, self.said, self.there)))
+        judged = self._judged > 0
+        share = np.divide(self._right, self._judged, out=np.full(len(judged), np.nan), where=judged)
+        return found | {"hamming": share, "exact_match": np.where(judged, share == 1.0, np.nan)}
 
-    def of_labels(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def of_labels(self) -> dict[str, np.ndarray]:
         """``precision``, ``recall`` and ``f1`` of each label, (c,); nan where it does not sound."""
-        return _rates(*self._counts(weights))
+        return _rates(*(part.sum(axis=0) for part in (self.hits, self.said, self.there)))
 
-    def _counts(self, weights: np.ndarray | None) -> tuple[np.ndarray, ...]:
-        parts = (self.hits, self.said, self.there)
-        return tuple(part.sum(axis=0) if weights is None else weights @ part for part in parts)
-
-    def figures(self, weights: np.ndarray | None = None) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """Every average of every measure (``macro_f1``), ``hamming`` and ``exact_match``; nan where undefined."""
-        hits, said, there = self._counts(weights)
+        found = self.drawn(np.ones((1, len(self.hits))))
+        return {name: float(values[0]) for name, values in found.items()}
+
+    def drawn(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The same for each of several weightings of the clips, (d, n): (d,) each."""
+        hits, said, there = (weights @ part for part in (self.hits, self.said, self.there))
         of_labels = _rates(hits, said, there)
-        pooled = _rates(*(np.atleast_1d(part.sum()) for part in (hits, said, there)))
-        clips = self.of_clips
-        each = np.ones(len(self.hits)) if weights is None else weights
+        pooled = _rates(*(part.sum(axis=-1) for part in (hits, said, there)))
         found = {}
         for name in MEASURES:
-            found[f"micro_{name}"] = float(pooled[name][0])
-            found[f"macro_{name}"] = _mean(of_labels[name], np.ones(len(there)))
-            found[f"weighted_{name}"] = _mean(of_labels[name], there)
-            found[f"samples_{name}"] = _mean(clips[name], each)
-        judged = each @ self._known.sum(axis=1)
-        found["hamming"] = float(each @ self._right.sum(axis=1) / judged) if judged > 0 else float("nan")
-        found["exact_match"] = _mean(clips["exact_match"], each)
+            found[f"micro_{name}"] = pooled[name]
+            found[f"macro_{name}"] = mean_of_defined(of_labels[name])
+            found[f"weighted_{name}"] = mean_of_defined(of_labels[name], there)
+            found[f"samples_{name}"] = mean_of_defined(self.of_clips[name], weights)
+        judged = weights @ self._judged
+        found["hamming"] = np.divide(
+            weights @ self._right, judged, out=np.full(len(weights), np.nan), where=judged > 0
+        )
+        found["exact_match"] = mean_of_defined(self.of_clips["exact_match"], weights)
         return found
 
 
@@ -95,13 +95,6 @@ def _rates(hits: np.ndarray, said: np.ndarray, there: np.ndarray) -> dict[str, n
         name: np.where(none, np.nan, values)
         for name, values in zip(MEASURES, (precision, recall, f1), strict=True)
     }
-
-
-def _mean(values: np.ndarray, weights: np.ndarray) -> float:
-    """The weighted mean of the values that are numbers; nan without any of some weight."""
-    defined = np.isfinite(values) & (weights > 0)
-    total = weights[defined].sum()
-    return float(values[defined] @ weights[defined] / total) if total > 0 else float("nan")
 
 
 def accepted(scores: np.ndarray, thresholds: np.ndarray | float) -> np.ndarray:

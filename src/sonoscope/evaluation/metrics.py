@@ -52,3 +52,19 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.nd
     return np.bincount(
         np.asarray(truth) * n_classes + np.asarray(predicted), minlength=n_classes * n_classes
     ).reshape(n_classes, n_classes)
+
+
+def mean_of_defined(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The mean over the last axis of the values that are numbers; nan without any.
+
+    With ``weights`` (d, n) for values (n,), or of the shape of the values: their weighted means.
+    """
+    defined = np.isfinite(values)
+    held = np.where(defined, values, 0.0)
+    if weights is None:
+        total, count = held.sum(axis=-1), defined.sum(axis=-1)
+    elif held.ndim == 1:
+        total, count = weights @ held, weights @ defined
+    else:
+        total, count = (weights * held).sum(axis=-1), (weights * defined).sum(axis=-1)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)

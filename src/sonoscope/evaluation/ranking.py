@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from sonoscope.evaluation.metrics import mean_of_defined
 from sonoscope.evaluation.tagging import Answers
 
 #: Comparisons of labels that LRAP makes at a time.
@@ -47,30 +49,39 @@ class Sorted:
         return cls(order, np.asarray(truth, dtype=bool)[order], last, ranked[last])
 
     def counts(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """How many are true and how many false at or above each distinct score, both (k,)."""
+        """How many are true and how many false at or above each distinct score.
+
+        Both (k,); with ``weights`` of shape (d, n), one row for each draw, (d, k).
+        """
         if weights is None:
             true = np.cumsum(self.hits)[self.last].astype(np.float64)
             return true, self.last + 1.0 - true
-        ranked = weights[self.order]
-        true = np.cumsum(ranked * self.hits)[self.last]
-        return true, np.cumsum(ranked)[self.last] - true
+        ranked = weights[:, self.order]
+        true = np.cumsum(ranked * self.hits, axis=1)[:, self.last]
+        return true, np.cumsum(ranked, axis=1)[:, self.last] - true
 
 
-def precision_of_counts(true: np.ndarray, false: np.ndarray) -> float:
-    """Area under the steps of precision over recall, from :meth:`Sorted.counts`; nan without positives."""
-    if not true.size or true[-1] <= 0:
-        return float("nan")
+def precision_of_counts(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Area under the steps of precision over recall, from :meth:`Sorted.counts`, over the last axis.
+
+    nan without positives.
+    """
     said = true + false
-    precision = np.divide(true, said, out=np.zeros_like(true), where=said > 0)
-    return float(np.sum(np.diff(true, prepend=0.0) * precision) / true[-1])
+    precision = np.divide(true, said, out=np.zeros_like(said), where=said > 0)
+    area = np.sum(np.diff(true, prepend=0.0, axis=-1) * precision, axis=-1)
+    there = true[..., -1] if true.shape[-1] else np.zeros(true.shape[:-1])
+    return np.divide(area, there, out=np.full(np.shape(area), np.nan), where=there > 0)
 
 
-def area_of_counts(true: np.ndarray, false: np.ndarray) -> float:
-    """Share of pairs of a positive and a negative in the right order, ties half; nan where there is one kind only."""
-    if not true.size or true[-1] <= 0 or false[-1] <= 0:
-        return float("nan")
-    area = np.sum(np.diff(false, prepend=0.0) * (true + np.r_[0.0, true[:-1]]) / 2)
-    return float(area / (true[-1] * false[-1]))
+def area_of_counts(true: np.ndarray, false: np.ndarray) -> np.ndarray:
+    """Share of pairs of a positive and a negative in the right order, ties half, over the last axis.
+
+    nan where there is one kind only.
+    """
+    pairs = true[..., -1] * false[..., -1] if true.shape[-1] else np.zeros(true.shape[:-1])
+    before = true - np.diff(true, prepend=0.0, axis=-1) / 2
+    area = np.sum(np.diff(false, prepend=0.0, axis=-1) * before, axis=-1)
+    return np.divide(area, pairs, out=np.full(np.shape(area), np.nan), where=pairs > 0)
 
 
 def lrap_of_clips(truth: np.ndarray, known: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -120,35 +131,38 @@ class Ranking:
         return self._columns[label]
 
     def of_labels(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Average precision and area under the ROC curve of each label, both (c,), nan where undefined."""
+        """Average precision and area under the ROC curve of each label, nan where undefined.
+
+        Both (c,); with ``weights`` (d, n), (d, c).
+        """
         counts = [
-            column.counts(None if weights is None else weights[rows])
+            column.counts(None if weights is None else weights[:, rows])
             for column, rows in zip(self._columns, self._rows, strict=True)
         ]
         return (
-            np.array([precision_of_counts(*each) for each in counts]),
-            np.array([area_of_counts(*each) for each in counts]),
+            np.stack([precision_of_counts(*each) for each in counts], axis=-1),
+            np.stack([area_of_counts(*each) for each in counts], axis=-1),
         )
 
-    def figures(self, weights: np.ndarray | None = None) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """``lrap``, ``macro_ap``, ``micro_ap`` and ``macro_roc_auc``; nan where undefined.
 
         Macro figures are means over the labels for which they are defined.
         """
+        return self._figures(None, *self.of_labels())
+
+    def drawn(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The same for each of several weightings of the clips, (d, n): (d,) each; ``ap/LABEL`` for labels."""
         precision, area = self.of_labels(weights)
-        pooled, rows = self._pooled
-        judged = np.isfinite(self.lrap_of_clips)
-        each = np.ones(len(judged)) if weights is None else weights
-        total = each[judged].sum()
-        return {
-            "lrap": float(self.lrap_of_clips[judged] @ each[judged] / total) if total > 0 else float("nan"),
-            "macro_ap": mean_of_defined(precision),
-            "micro_ap": precision_of_counts(*pooled.counts(None if weights is None else weights[rows])),
-            "macro_roc_auc": mean_of_defined(area),
+        return self._figures(weights, precision, area) | {
+            f"ap/{label}": precision[:, k] for k, label in enumerate(self.labels)
         }
 
-
-def mean_of_defined(values: np.ndarray) -> float:
-    """The mean of the values that are numbers; nan without any."""
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if defined.size else float("nan")
+    def _figures(self, weights: np.ndarray | None, precision: np.ndarray, area: np.ndarray) -> dict[str, Any]:
+        pooled, rows = self._pooled
+        return {
+            "lrap": mean_of_defined(self.lrap_of_clips, weights),
+            "macro_ap": mean_of_defined(precision),
+            "micro_ap": precision_of_counts(*pooled.counts(None if weights is None else weights[:, rows])),
+            "macro_roc_auc": mean_of_defined(area),
+        }

@@ -25,6 +25,8 @@ FORMS = (
     "a number (0.5), labels (violin=0.4,cello=0.6), precision=0.95, fpr=0.005, a file (.json, .yaml, .csv), or "
     "model (the model's own)"
 )
+#: Keys of a file that says more than thresholds.
+HELD, ORIGIN = "thresholds", "origin"
 _FILES = (".json", ".yaml", ".yml", ".csv")
 
 
@@ -51,7 +53,9 @@ def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dic
         for these (by id, code or synonym), the bundle's own for the others. ``precision=0.95``,
         ``fpr=0.005``: for each label that is reported, the lowest threshold at which the measured precision
         (false-positive rate) was at least (at most) that, so that recall is as high as can be. A path: a JSON
-        or YAML mapping of label to threshold, or a CSV table with the columns ``label`` and ``threshold``.
+        or YAML mapping of label to threshold (or one that holds such a mapping as ``thresholds`` and says
+        where they come from: what ``thresholds fit`` writes), or a CSV table with the columns ``label`` and
+        ``threshold``.
 
     Raises
     ------
@@ -80,6 +84,21 @@ def inline(wish: str | None, bundle: Calibrated) -> str | None:
     if not Path(wish.strip()).is_file():
         return wish
     return ",".join(f"{label}={value!r}" for label, value in _wished(wish.strip(), bundle).items())
+
+
+def origin(wish: str | None) -> Mapping[str, Any] | None:
+    """Where the thresholds of a file come from, if it says so; None for every other wish.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read.
+    """
+    file = Path(wish.strip()) if wish else None
+    if file is None or not file.is_file() or file.suffix.lower() == ".csv":
+        return None
+    held = _mapping(file).get(ORIGIN)
+    return held if isinstance(held, dict) else None
 
 
 def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
@@ -159,6 +178,16 @@ def _at_operating_points(measure: str, text: str, bundle: Calibrated) -> dict[st
 
 def _read(file: Path) -> dict[str, Any]:
     """A file of thresholds as a mapping of label to value."""
+    values = _mapping(file)
+    if isinstance(values.get(HELD), dict):
+        values = values[HELD]
+    if not values or not all(isinstance(name, str) for name in values):
+        raise UsageError(f"threshold={str(file)!r} must hold a mapping of labels to thresholds")
+    return values
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    """The mapping that a file holds, whatever is in it."""
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix.lower() == ".csv":
@@ -174,7 +203,7 @@ def _read(file: Path) -> dict[str, Any]:
                 raise ValueError(error) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"threshold={str(file)!r} cannot be read: {error}") from None
-    if not isinstance(values, dict) or not values or not all(isinstance(name, str) for name in values):
+    if not isinstance(values, dict):
         raise UsageError(f"threshold={str(file)!r} must hold a mapping of labels to thresholds")
     return values
 

@@ -6,11 +6,16 @@ Their libraries (scikit-learn, mir_eval) are imported where they are used.
 from __future__ import annotations
 
 from sonoscope.errors import lookup
+from sonoscope.evaluation.protocols import clip, irmas, openmic
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
 
 __all__ = ["PROTOCOLS", "Protocol", "Request", "default_for", "find"]
 
-PROTOCOLS: dict[str, Protocol] = {}
+PROTOCOLS: dict[str, Protocol] = {
+    "clip": clip.PROTOCOL,
+    "irmas": irmas.PROTOCOL,
+    "openmic": openmic.PROTOCOL,
+}
 
 #: The protocol of data that names none.
 DEFAULT = "clip"

@@ -1,0 +1,126 @@
+"""Predictions of a model bundle: it hears the clips, in the arithmetic of ``analyze`` but for rounding.
+
+``analyze`` rounds logits to 1e-3 and probabilities to 1e-4, which makes ties at the ends of the scale; here nothing is
+rounded, since LRAP takes ties for the worst rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope.data import clips
+from sonoscope.data.rows import Manifest
+from sonoscope.errors import UsageError
+from sonoscope.evaluation.clipfigures import ClipOptions
+from sonoscope.evaluation.pooling import Windows
+from sonoscope.evaluation.predictions.windows import Asked
+from sonoscope.models.bundle import Bundle
+from sonoscope.models.runtime import Runtime
+from sonoscope.values import Label
+from sonoscope.windows import Grid, in_samples
+
+#: Samples that a model is given at a time.
+BLOCK = 1 << 18
+
+
+@dataclass(eq=False)
+class BundleSource:
+    """A bundle, or a training's, whose folder ``run`` then is."""
+
+    bundle: Bundle
+    name: str
+    run: Path | None = None
+    partial: bool = False
+    _said: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        return self.bundle.labels
+
+    @property
+    def own(self) -> Mapping[str, float]:
+        return self.bundle.thresholds
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What it is."""
+        bundle = self.bundle
+        return {
+            "model": bundle.name,
+            "version": bundle.version,
+            "sha256": bundle.sha256[:16],
+            "folder": str(bundle.path),
+        }
+
+    def remarks(self) -> list[str]:
+        """What was done with windows that the model could not be given."""
+        return self._said
+
+    def windows(self, manifest: Manifest, asked: Asked) -> Iterator[tuple[int, Windows]]:
+        """Hear every clip; see :class:`~sonoscope.evaluation.predictions.windows.Source`."""
+        bundle = self._windowed(asked.options)
+        runtime = Runtime(bundle)
+        hop = self._hop(bundle, asked.options)
+        grid = Grid(bundle.window_samples, hop)
+        for clip in clips.each(manifest, bundle.sample_rate, report=asked.report):
+            n = clip.samples.size
+            if not n:
+                continue
+            scorer = runtime.scorer(hop)
+            parts = [scorer.push(clip.samples[first : first + BLOCK])[0] for first in range(0, n, BLOCK)]
+            logits = np.concatenate([*parts, scorer.close()[0]])
+            weights = (grid.ends(n) - grid.starts(n)) / grid.window
+            yield clip.index, Windows(probabilities(logits, bundle.calibration), weights)
+
+    def _windowed(self, options: ClipOptions) -> Bundle:
+        """The bundle with the window that is asked for, where its network takes windows of any length."""
+        bundle, wish = self.bundle, options.window_s
+        own = bundle.window_samples / bundle.sample_rate
+        wanted = options.preferred_window_s if wish is None else wish
+        if wanted is None or abs(wanted - own) * bundle.sample_rate < 0.5:
+            return bundle
+        feature = bundle.feature
+        step = feature.hop_samples if feature is not None else 1
+        window = round(wanted * bundle.sample_rate / step) * step
+        least = bundle.receptive_field * step
+        if bundle.poolable and "clip" not in bundle.spec["outputs"] and window >= least:
+            if window != round(wanted * bundle.sample_rate):
+                self._say(
+                    f"{self.name}: windows of {window / bundle.sample_rate:.4f} s, the nearest to {wanted:g} s"
+                )
+            return replace(
+                bundle, spec={**bundle.spec, "window": window, "hop": min(bundle.hop_samples, window)}
+            )
+        if wish is None:
+            self._say(f"{self.name}: its own windows of {own:g} s, since it cannot be given others")
+            return bundle
+        reason = (
+            f"it needs at least {least / bundle.sample_rate:.3f} s"
+            if bundle.poolable
+            else "it takes no windows of other lengths"
+        )
+        raise UsageError(f"window={wanted:g} s: {self.name} has windows of {own:g} s and {reason}")
+
+    def _hop(self, bundle: Bundle, options: ClipOptions) -> int:
+        if options.hop_s is not None:
+            return in_samples(options.hop_s, bundle.sample_rate, bundle.window_samples)
+        if options.hop_share is not None:
+            return max(round(options.hop_share * bundle.window_samples), 1)
+        return bundle.hop_samples
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.append(text)
+
+
+def probabilities(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:
+    """Calibrated, float64, not rounded; ``calibration`` (c, 2) holds slope and offset, None: a plain sigmoid."""
+    x = np.asarray(logits, dtype=np.float64)
+    if calibration is not None:
+        x = calibration[:, 0] * x + calibration[:, 1]
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -700, 700)))

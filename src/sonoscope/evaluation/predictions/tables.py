@@ -1,0 +1,356 @@
+"""Predictions in files: tables of scores, of events, and what other programs write.
+
+=========================  ==========================================================================================
+``scores.csv`` (Parquet)   a column ``file`` (or ``path``, ``name``, ``filename``, ``clip``, ``sample_key``), maybe
+                           ``start`` and ``end`` (a row for each window), and a column of numbers for each label
+``events.csv``             the same with ``label`` and ``score``: a row for each event; what is not there scores 0
+``answers.npz``            ``names``, ``labels`` and ``scores`` (n, c): a training's ``test.npz``
+``answers.json``           ``{"a": {"cel": 1, "pia": 0}, …}``: what Lumen's competition took
+a folder                   a file for each recording: ``*.scores.csv`` (``.tsv``, ``.parquet``), tables of buzzdetect
+                           with activations, or events in any format of ``outputs.READERS`` (BirdNET, Raven …)
+=========================  ==========================================================================================
+
+Scores are taken as they are, but activations of buzzdetect, which are logits and become their sigmoid.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonoscope import outputs
+from sonoscope import scores as score_tables
+from sonoscope.data import annotation, table
+from sonoscope.data.rows import BadManifest, Manifest
+from sonoscope.data.survey import SLACK_S
+from sonoscope.data.table import Line, Table
+from sonoscope.errors import SonoscopeError, UsageError
+from sonoscope.evaluation.pooling import Windows
+from sonoscope.evaluation.predictions import matching
+from sonoscope.evaluation.predictions.bundles import probabilities
+from sonoscope.evaluation.predictions.windows import Asked, Held
+from sonoscope.models.bundle import sha256_of
+from sonoscope.outputs.buzzdetect import ACTIVATION, FRAME_S
+from sonoscope.outputs.format import recording_name
+from sonoscope.values import Event, Label
+
+FILE_COLUMNS = ("file", "path", "name", "filename", "recording", "clip", "sample_key")
+#: Columns of numbers that are no scores.
+NO_LABELS = ("start", "end", "duration", "hamming", "exact", "f1", "lrap", "fold")
+#: Endings of tables of windows, by kind.
+WINDOW_TABLES = {".scores.csv": "csv", ".scores.tsv": "tsv", ".scores.parquet": "parquet"}
+
+
+@dataclass(eq=False)
+class TableSource:
+    """Scores by file, all in memory."""
+
+    name: str
+    labels: tuple[Label, ...]
+    files: Mapping[str, Held]
+    place: Path
+    partial: bool = False
+    own: Mapping[str, float] = field(default_factory=dict)
+    said: Sequence[str] = ()
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What it is."""
+        digest = {"sha256": sha256_of(self.place)[:16]} if self.place.is_file() else {}
+        return {"predictions": str(self.place), "files": len(self.files), **digest}
+
+    def remarks(self) -> list[str]:
+        """What a table of events cannot say."""
+        events = "a table of events: what is not in it scores 0, and figures without a threshold know no more than that"
+        return [*self.said, *([events] if self.partial else [])]
+
+    def windows(self, manifest: Manifest, asked: Asked) -> Iterator[tuple[int, Windows]]:
+        """The windows of every row; see :class:`~sonoscope.evaluation.predictions.windows.Source`.
+
+        Raises
+        ------
+        UsageError
+            If rows have no prediction (a table of events: if no row has one), or windows end after the row's file.
+        """
+        if asked.options.window_s is not None or asked.options.hop_s is not None:
+            raise UsageError(f"{self.place}: these scores have their windows; leave window and hop out")
+        names = matching.Names(self.files)
+        # A name may state where its clip begins, as answers of a training do.
+        found = [names.of(f"{row.path}@{row.start_s:g}") or names.of(row.path) for row in manifest.rows]
+        missing = [row.path for row, name in zip(manifest.rows, found, strict=True) if name is None]
+        if not self.partial or len(missing) == len(found):
+            matching.refuse_missing(missing, len(found), str(self.place), names.names)
+        wrong = []
+        for place, (row, name) in enumerate(zip(manifest.rows, found, strict=True)):
+            held = Held(*_nothing(len(self.labels))) if name is None else self.files[name]
+            last = float(held.end_s.max(initial=0.0))
+            if (
+                row.end_s is not None
+                and row.start_s == 0
+                and np.isfinite(last)
+                and last > row.end_s + SLACK_S
+            ):
+                wrong.append(f"{row.path} (lasts {row.end_s:g} s, scores to {last:g} s)")
+                continue
+            windows = held.of(row)
+            if not len(windows.values) and self.partial:
+                windows = Windows.whole(np.zeros((1, len(self.labels))))
+            if len(windows.values):
+                yield place, windows
+            else:
+                missing.append(row.path)
+        matching.refuse_lengths(wrong, str(self.place))
+        if not self.partial:
+            matching.refuse_missing(missing, len(found), str(self.place), ())
+
+
+def _nothing(labels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.zeros((0, labels)), np.zeros(0), np.zeros(0)
+
+
+def opened(place: Path) -> TableSource:
+    """The predictions in a file or a folder.
+
+    Raises
+    ------
+    UsageError
+        If it holds none that can be read; says what was expected.
+    """
+    if place.is_dir():
+        return _of_folder(place)
+    suffix = place.suffix.lower()
+    if suffix == ".npz":
+        return _of_arrays(place)
+    if suffix == ".json":
+        return _of_json(place)
+    if suffix in (".csv", ".tsv", ".parquet"):
+        read = table.read(place)
+        column = next((name for name in FILE_COLUMNS if name in read.columns), None)
+        if column is not None and {"label", "start", "end"} <= set(read.columns):
+            return _of_event_table(place, read, column)
+        if column is not None:
+            return _of_score_table(place, read, column)
+    return _of_folder(place)
+
+
+# ---- one file for all recordings ---------------------------------------------------------------------------
+
+
+def _of_score_table(place: Path, read: Table, column: str) -> TableSource:
+    labels = [
+        name
+        for name in read.columns
+        if name != column and name.lower() not in NO_LABELS and _numeric(read, name)
+    ]
+    if not labels:
+        raise UsageError(
+            f"{place}: no column of numbers besides {', '.join(read.columns)}: one for each label"
+        )
+    timed = {"start", "end"} <= set(read.columns)
+    by_file: dict[str, list[tuple[float, float, list[float]]]] = {}
+    for line in read.lines:
+        times = (_number(line, "start"), _number(line, "end")) if timed else (-np.inf, np.inf)
+        by_file.setdefault(line.cells[column], []).append((*times, [_number(line, name) for name in labels]))
+    files = {}
+    for name, rows in by_file.items():
+        if not timed and len(rows) > 1:
+            raise UsageError(f"{place}: {name} has {len(rows)} rows and no columns start and end")
+        starts, ends, values = zip(*rows, strict=True)
+        files[name] = Held(np.array(values), np.array(starts), np.array(ends))
+    return TableSource(place.stem, tuple(map(Label, labels)), files, place)
+
+
+def _numeric(read: Table, name: str) -> bool:
+    """Whether the first cells of a column are numbers: a typing slip further down is then named, not passed over."""
+    try:
+        return bool([float(line.cells[name]) for line in read.lines[:3]])
+    except ValueError:
+        return False
+
+
+def _number(line: Line, column: str) -> float:
+    try:
+        value = float(line.cells[column])
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        line.fail(column, "is no number", "Correct the cell.")
+    return value
+
+
+def _of_event_table(place: Path, read: Table, column: str) -> TableSource:
+    events: dict[str, list[Event]] = {}
+    for line in read.lines:
+        score = _number(line, "score") if line.cells.get("score", "") else np.nan
+        event = Event(_number(line, "start"), _number(line, "end"), line.cells["label"], score)
+        events.setdefault(line.cells[column], []).append(event)
+    return _of_events(place, events)
+
+
+def _of_events(place: Path, events: Mapping[str, Sequence[Event]]) -> TableSource:
+    """Events as windows that are all zero but for one label; an event without a score counts 1."""
+    labels = sorted({event.label for found in events.values() for event in found})
+    files = {}
+    for name, found in events.items():
+        values = np.zeros((len(found), len(labels)))
+        for row, event in enumerate(found):
+            values[row, labels.index(event.label)] = 1.0 if np.isnan(event.score) else event.score
+        # One window with the highest score of each label: a mean over events would mean nothing.
+        starts, ends = np.array([e.start_s for e in found]), np.array([e.end_s for e in found])
+        files[name] = _Events(values, starts, ends)
+    return TableSource(place.stem, tuple(map(Label, labels)), files, place, partial=True)
+
+
+class _Events(Held):
+    """Events of a file: of those that touch a row, the highest score of each label."""
+
+    def of(self, row: Any) -> Windows:
+        end_s = np.inf if row.end_s is None else row.end_s
+        inside = (self.end_s > row.start_s) & (self.start_s < end_s)
+        highest = self.values[inside].max(axis=0, initial=0.0)
+        return Windows.whole(highest[None])
+
+
+def _of_arrays(place: Path) -> TableSource:
+    try:
+        with np.load(place, allow_pickle=False) as held:
+            names, labels, values = (held[key] for key in ("names", "labels", "scores"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"{place}: no answers ({error}): names, labels and scores (n, c) are expected"
+        ) from None
+    if values.shape != (len(names), len(labels)):
+        raise UsageError(
+            f"{place}: scores have shape {values.shape}, {len(names)} names and {len(labels)} labels need "
+            f"({len(names)}, {len(labels)})"
+        )
+    return TableSource(place.stem, tuple(Label(str(name)) for name in labels), _clips(names, values), place)
+
+
+def _clips(names: Sequence[Any], values: np.ndarray) -> dict[str, Held]:
+    """A score for each clip; one that begins at 0 is found by its path alone too."""
+    always = np.array([-np.inf]), np.array([np.inf])
+    return {
+        str(name): Held(np.asarray(row, dtype=np.float64)[None], *always)
+        for name, row in zip(names, values, strict=True)
+    }
+
+
+def _of_json(place: Path) -> TableSource:
+    try:
+        content = json.loads(table.decoded(place))
+        labels = list(dict.fromkeys(label for clip in content.values() for label in clip))
+        values = [[float(clip.get(label, 0)) for label in labels] for clip in content.values()]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f'{place}: no predictions ({error}); expected is {{"recording": {{"label": score}}}}'
+        ) from None
+    return TableSource(place.stem, tuple(map(Label, labels)), _clips(list(content), np.array(values)), place)
+
+
+# ---- a file for each recording -----------------------------------------------------------------------------
+
+
+def _of_folder(place: Path) -> TableSource:
+    """Tables of windows if there are any, else events."""
+    paths = (
+        [place]
+        if place.is_file()
+        else sorted(
+            path
+            for path in place.rglob("*")
+            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts)
+        )
+    )
+    tables: dict[str, tuple[tuple[str, ...], Held]] = {}
+    for path in paths:
+        found = _window_table(path)
+        if found is not None:
+            tables[_recording(place, path, found[0])] = found[1:]
+    if tables:
+        return _of_window_tables(place, tables)
+    events: dict[str, Sequence[Event]] = {}
+    for path in paths:
+        for name, found_events in _events_of(place, path):
+            events[name] = found_events
+    if not events:
+        raise UsageError(
+            f"{place} holds no predictions: a table with a column file and one for each label, *.scores.csv, or events "
+            f"in a known format ({', '.join(sorted(outputs.READERS))})"
+        )
+    return _of_events(place, events)
+
+
+def _recording(place: Path, path: Path, ending: str) -> str:
+    inside = path.name if place.is_file() else path.relative_to(place).as_posix()
+    return inside[: -len(ending)]
+
+
+def _window_table(path: Path) -> tuple[str, tuple[str, ...], Held] | None:
+    """The ending, labels and scores of a table of windows; None if the file is none."""
+    name = path.name.lower()
+    for ending, kind in WINDOW_TABLES.items():
+        if name.endswith(ending):
+            with (
+                open(path, "rb")
+                if kind == "parquet"
+                else open(path, encoding="utf-8-sig", newline="") as file
+            ):
+                read = score_tables.read_table(file, kind)  # type: ignore[arg-type]
+            return ending, read.labels, Held(read.values.astype(np.float64), read.start_s, read.end_s)
+    if name.endswith(".csv") and _has_activations(path):
+        return _activations(path)
+    return None
+
+
+def _has_activations(path: Path) -> bool:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        cells = file.readline().strip().split(",")
+    return cells[0] == "start" and any(cell.startswith(ACTIVATION) for cell in cells)
+
+
+def _activations(path: Path) -> tuple[str, tuple[str, ...], Held]:
+    read = table.read(path)
+    columns = [name for name in read.columns if name.startswith(ACTIVATION)]
+    starts = np.array([_number(line, "start") for line in read.lines])
+    logits = np.array([[_number(line, name) for name in columns] for line in read.lines]).reshape(
+        -1, len(columns)
+    )
+    step = float(np.median(np.diff(starts))) if len(starts) > 1 else FRAME_S
+    stem = recording_name(path.name, (".buzzdetect.csv", "_buzzdetect.csv", ".csv"))
+    labels = tuple(name.removeprefix(ACTIVATION) for name in columns)
+    return path.name[len(stem) :], labels, Held(probabilities(logits, None), starts, starts + step)
+
+
+def _of_window_tables(place: Path, tables: Mapping[str, tuple[tuple[str, ...], Held]]) -> TableSource:
+    labels = next(iter(tables.values()))[0]
+    for name, (others, _) in tables.items():
+        if others != labels:
+            raise UsageError(
+                f"{place}: the scores of {name} have the labels {matching.listed(others)}, others have "
+                f"{matching.listed(labels)}: keep results of one model in a folder"
+            )
+    files = {name: held for name, (_, held) in tables.items()}
+    logits = any(((held.values < 0) | (held.values > 1)).any() for held in files.values())
+    said = ["these scores are no probabilities (below 0 or above 1)"] if logits else []
+    return TableSource(place.stem, tuple(map(Label, labels)), files, place, said=said)
+
+
+def _events_of(place: Path, path: Path) -> Iterator[tuple[str, Sequence[Event]]]:
+    """The events of a file by recording; nothing if it is of no known format."""
+    if not path.name.lower().endswith(annotation.SUFFIXES):
+        return
+    try:
+        found = annotation.read(path)
+    except (BadManifest, SonoscopeError):
+        if place.is_file():
+            raise
+        return
+    endings = [ending for form in outputs.READERS.values() for ending in (form.suffix, *form.extensions)]
+    own = recording_name(path.name, (*endings, *annotation.SUFFIXES))
+    yield (path.parent.relative_to(place) / own).as_posix() if place.is_dir() else own, found
