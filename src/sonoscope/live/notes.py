@@ -19,6 +19,7 @@ from sonoscope.live.resample import resampler
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
+from sonoscope.notes.decision import NOTE, placed
 from sonoscope.notes.decode import SOFT
 from sonoscope.notes.live import Live, Message
 from sonoscope.notes.rules import NoteRules
@@ -27,7 +28,6 @@ from sonoscope.values import Event
 
 #: How late a note may be told, blocks and computing apart.
 DELAY_S = 0.2
-LABEL = "note"
 
 
 class NoteScoreStream:
@@ -120,7 +120,7 @@ class NoteStream:
                 f"{np.ceil(1000 * least) / 1000:g} s"
             )
         self.scores = NoteScoreStream(bundle, runtime, sample_rate, after_s=after_s, cents=cents)
-        self._bundle, self._start_s, self._source_rate = bundle, start_s, sample_rate
+        self._bundle, self._start_s, self._source_rate, self._cents = bundle, start_s, sample_rate, cents
         empty = np.zeros((0, len(bundle.labels)), np.float32)
         self._live = Live(
             NoteScores(empty, empty, hop_s, 0.0, empty, bundle.lowest),
@@ -172,7 +172,7 @@ class NoteStream:
         return Moment(
             message.kind,
             self._bundle.name,
-            LABEL,
+            NOTE.id,
             round(self._start_s + time_s, 6),
             round(self._start_s + min(heard_s, duration_s), 6),
             message.score,
@@ -186,12 +186,13 @@ class NoteStream:
         if end_s <= begun.time_s:
             return None
         assert ended.score is not None
-        return Event(
+        note = Event(
             self._start_s + begun.time_s,
             self._start_s + end_s,
-            LABEL,
+            NOTE.id,
             ended.score,
             pitch=float(ended.pitch),
             velocity=ended.velocity,
             flags=SOFT if begun.score is None else "",
         )
+        return placed(note, self._cents)

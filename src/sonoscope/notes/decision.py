@@ -98,10 +98,11 @@ def notes_of(
     found = decode(blocks, rules, label=NOTE.id, duration_s=duration_s)
     if decision.pitch_classes:
         return [replace(n, channel=channel, flags=_joined(n.flags, PITCH_CLASS)) for n in found]
-    return [_placed(note, cents, channel) for note in found]
+    return [placed(note, cents, channel) for note in found]
 
 
-def _placed(note: Event, cents: float, channel: int | None) -> Event:
+def placed(note: Event, cents: float, channel: int | None = None) -> Event:
+    """The note with the frequencies that its key reaches, ``cents`` above A4 = 440 Hz."""
     assert note.pitch is not None
     low_hz, high_hz = (round(pitch_hz(note.pitch + cents / 100 + half), 3) for half in (-0.5, 0.5))
     return replace(note, channel=channel, low_hz=low_hz, high_hz=high_hz)
