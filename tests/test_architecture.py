@@ -17,21 +17,22 @@ import sonoscope
 ROOT = Path(sonoscope.__file__).parent
 FOUNDATION = {"values", "errors", "labels", "plugins"}
 STAGES = {"audio", "windows", "features", "scores", "events", "notes", "outputs"}
-ENGINE = FOUNDATION | STAGES | {"models", "pipeline"}
+ENGINE = FOUNDATION | STAGES | {"models", "pipeline", "transcription"}
 #: Room -> rooms that it may import besides itself.
 MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(FOUNDATION, FOUNDATION),
     **dict.fromkeys(STAGES, FOUNDATION),
     "models": FOUNDATION | STAGES,
     "pipeline": FOUNDATION | STAGES | {"models"},
+    "transcription": FOUNDATION | STAGES | {"models", "pipeline"},
     "live": ENGINE,
     "runs": ENGINE,
     "api": ENGINE | {"live"},
     "data": ENGINE,
-    "evaluation": ENGINE | {"data"},
+    "evaluation": ENGINE | {"data", "runs"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
-    "cli": ENGINE | {"api", "live", "runs", "data", "evaluation", "networks", "training"},
+    "cli": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "networks", "training"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.

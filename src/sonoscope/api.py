@@ -12,13 +12,13 @@ The numbers are those of the command: the same functions, the same rounding, the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from sonoscope import models, outputs, pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio import find
 from sonoscope.errors import UnreadableAudio, UsageError, optional
+from sonoscope.live.moments import Moment
+from sonoscope.live.streams import Listener
 from sonoscope.models import thresholds
+from sonoscope.models.bundle import NOTES
 from sonoscope.models.runtime import Runtime
 from sonoscope.values import Event, FileResult, Recording, Scores
 
@@ -35,14 +38,23 @@ if TYPE_CHECKING:
     import pandas
 
     from sonoscope.models.bundle import Bundle
+    from sonoscope.noteapi import NoteModel
 
 #: What ``threshold`` may be: one probability for all labels, one for each label, or a wish as the command
 #: takes it (``"violin=0.4,cello=0.6"``, ``"precision=0.95"``, ``"fpr=0.005"``, a file).
 Threshold = float | str | Mapping[str, float] | None
 
 
-def load(name_or_folder: str | os.PathLike[str]) -> Model:
-    """The model of that name (``instruments``), or the bundle in that folder.
+@overload
+def load(name_or_folder: Literal["instruments"]) -> Model: ...
+@overload
+def load(name_or_folder: Literal["notes"]) -> NoteModel: ...
+@overload
+def load(name_or_folder: str | os.PathLike[str]) -> Any: ...
+def load(name_or_folder: str | os.PathLike[str]) -> Any:
+    """The model of that name (``instruments``, ``notes``), or the bundle in that folder.
+
+    A ``Model``, or for notes a :class:`sonoscope.noteapi.NoteModel`.
 
     Raises
     ------
@@ -51,13 +63,18 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
     BadBundle
         If the bundle is incomplete, damaged, or of a schema that this version does not know.
     """
-    return Model(models.load(os.fspath(name_or_folder)))
+    bundle = models.load(os.fspath(name_or_folder))
+    if bundle.task == NOTES:
+        from sonoscope.noteapi import NoteModel
+
+        return NoteModel(bundle)
+    return Model(bundle)
 
 
 def analyze(
     recording: str | os.PathLike[str] | np.ndarray, model: str = "instruments", **options: Any
-) -> Result:
-    """``load(model).analyze(recording, **options)``: for one recording; keep the model for several."""
+) -> Any:
+    """``load(model).analyze(recording, **options)``, a ``Result`` or ``NoteResult``; keep the model for several."""
     return load(model).analyze(recording, **options)
 
 
@@ -140,13 +157,13 @@ class Model:
         decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
         options: dict[str, Any] = {"hop_s": hop, "tail": tail, "channel": channel, "embeddings": embeddings}
         if isinstance(recording, np.ndarray):
-            samples, rate = _checked(recording, sample_rate)
-            mono = _mono(samples, options.pop("channel"))
+            samples, rate = checked(recording, sample_rate)
+            mono = to_mono(samples, options.pop("channel"))
             analysis = pipeline.score_samples(mono, rate, self.bundle, self._runtime, **options)
             return self._result(analysis, decision, Recording("", "array"), channel)
         if sample_rate is not None:
             raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
-        return self.analyze_recording(_one_recording(os.fspath(recording)), decision, **options)
+        return self.analyze_recording(one_recording(os.fspath(recording)), decision, **options)
 
     def analyze_recording(
         self, recording: Recording, decision: event_rules.Decision, **options: Any
@@ -157,6 +174,41 @@ class Model:
         """
         analysis = pipeline.score_recording(recording, self.bundle, self._runtime, **options)
         return self._result(analysis, decision, recording, options.get("channel"))
+
+    def stream(
+        self,
+        blocks: Iterable[np.ndarray],
+        *,
+        sample_rate: int,
+        hop: float | None = None,
+        threshold: Threshold = None,
+        min_duration: float | None = None,
+        max_gap: float | None = None,
+    ) -> Iterator[Moment]:
+        """What begins and what has ended in sound that comes in blocks, each as soon as it is certain.
+
+        The events are those that :meth:`analyze` finds in the whole; options mean the same.
+
+        Parameters
+        ----------
+        blocks : iterable of np.ndarray
+            Samples of shape (n,) or (n, channels), of any length, floating point with full scale 1; taken one by one.
+        sample_rate : int
+            Their rate in Hz.
+
+        Yields
+        ------
+        Moment
+            ``kind`` is ``"on"`` or ``"off"``; an ``off`` has the whole ``event``.
+
+        Raises
+        ------
+        UsageError
+            If an option is out of its range.
+        """
+        decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
+        listener = Listener(self.bundle, self._runtime, decision, hop_s=hop)
+        return listener.follow(blocks, sample_rate)
 
     def decision(
         self, threshold: Threshold = None, *, min_duration: float | None = None, max_gap: float | None = None
@@ -255,7 +307,7 @@ class Result:
             If the format or the suffix is unknown.
         """
         form = outputs.format_named(format) if format else outputs.format_for(os.fspath(path))
-        with _beside(Path(path), binary=form.binary) as file:
+        with beside(Path(path), binary=form.binary) as file:
             form.write(self.as_written(), file, raw=raw)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -317,7 +369,7 @@ def _wish(threshold: Threshold) -> str | None:
     return threshold if threshold is None or isinstance(threshold, str) else repr(float(threshold))
 
 
-def _checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, int]:
+def checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, int]:
     """An array of samples and its rate, or a ValueError that says how to mend it."""
     if sample_rate is None:
         raise ValueError("an array needs sample_rate=… in Hz")
@@ -336,7 +388,7 @@ def _checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, 
     return samples, int(sample_rate)
 
 
-def _mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
+def to_mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
     """(n,) or (n, channels) to float32 (n,): one channel, from 1, or the mean of all."""
     if channel is not None:
         channels = 1 if samples.ndim == 1 else samples.shape[1]
@@ -349,7 +401,7 @@ def _mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
 
 
 @contextmanager
-def _beside(path: Path, *, binary: bool) -> Iterator[IO[Any]]:
+def beside(path: Path, *, binary: bool) -> Iterator[IO[Any]]:
     """A file to write that takes the place of ``path`` once it is complete, and leaves nothing otherwise."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -369,7 +421,7 @@ def found(entry: Recording | find.Unlisted) -> Recording:
     raise UnreadableAudio(entry.name, entry.reason, entry.remedy)
 
 
-def _one_recording(path: str) -> Recording:
+def one_recording(path: str) -> Recording:
     """The recording that ``path`` names. Raises UnreadableAudio; UsageError if it is absent or several."""
     entries = list(islice(find.find([path]), 2))
     if len(entries) != 1:

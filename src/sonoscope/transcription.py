@@ -9,6 +9,7 @@ pitches that the feature looks at are moved there; notes are then named in the r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ import soxr
 from sonoscope import pipeline
 from sonoscope.audio.decode import AudioInfo, Decoder
 from sonoscope.errors import UsageError
-from sonoscope.features import tonality
+from sonoscope.features import tempo, tonality
 from sonoscope.labels import pitch_hz, pitch_name
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.scores import NoteScores, concatenate
-from sonoscope.values import Recording
+from sonoscope.values import Event, Recording
 
 #: The tuning is measured in so many seconds from the start, which wait for it: 6 MB at 24 kHz.
 TUNING_S = 60.0
@@ -34,6 +35,9 @@ TUNING_S = 60.0
 LEAST_AGREEMENT, LEAST_CENTS, STEP_CENTS = 0.3, 15.0, 5.0
 #: Frames in a block of scores: what is decided, kept and read at a time.
 BLOCK_FRAMES = 2048
+
+#: Onsets of notes are counted in steps of so many seconds to find their tempo.
+TEMPO_STEP_S = 0.01
 
 #: Takes the scores as they come, block by block.
 Keep = Callable[[NoteScores], None]
@@ -198,3 +202,25 @@ def _remarks(bundle: Bundle, source_rate: int, cents: float) -> list[str]:
     elif not heard:
         found.append(f"sampled at {source_rate:,} Hz: no note can be heard in it")
     return found
+
+
+def tempo_of(notes: Iterable[Event]) -> float | None:
+    """The tempo in beats a minute that notes keep, to a hundredth; None if they keep none.
+
+    Heard in when they begin, the loud ones more (``features.tempo``).
+    """
+    notes = list(notes)
+    if not notes:
+        return None
+    strength = np.zeros(math.ceil(max(note.start_s for note in notes) / TEMPO_STEP_S) + 2)
+    for note in notes:
+        # Between two steps where it lies between them.
+        place = note.start_s / TEMPO_STEP_S
+        share = place - math.floor(place)
+        weight = (64 if note.velocity is None else note.velocity) / 127
+        strength[math.floor(place)] += weight * (1 - share)
+        strength[math.floor(place) + 1] += weight * share
+    if len(strength) * TEMPO_STEP_S < tempo.SHORTEST_S:
+        return None
+    found = tempo.tempo_of(strength, 1 / TEMPO_STEP_S)
+    return None if found is None else round(found.beats_per_minute, 2)

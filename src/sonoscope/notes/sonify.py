@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import IO, Literal, get_args
 
 import numpy as np
 import soundfile
@@ -126,7 +126,7 @@ class Player:
 
 
 def write_played(
-    file: BinaryIO,
+    file: IO[bytes],
     notes: Iterable[Event],
     sample_rate: int,
     duration_s: float,

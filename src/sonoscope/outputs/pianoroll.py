@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 from xml.sax.saxutils import escape
 
 from sonoscope.errors import optional
@@ -128,8 +129,10 @@ def _written(words: str) -> str:
     return escape(_plain(words))
 
 
-def png(events: Iterable[Event], path: str | Path, duration_s: float = 0.0, *, dpi: int = 100) -> None:
-    """The same as a PNG; recordings longer than four minutes have narrower seconds.
+def png(
+    events: Iterable[Event], path: str | Path | IO[bytes], duration_s: float = 0.0, *, dpi: int = 100
+) -> None:
+    """The same as a PNG, in a file or an open one; recordings longer than four minutes have narrower seconds.
 
     Raises
     ------
@@ -165,4 +168,5 @@ def png(events: Iterable[Event], path: str | Path, duration_s: float = 0.0, *, d
     axes.grid(axis="both", color=LINE, linewidth=0.5, zorder=1)
     if roll.labels:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, frameon=False)
-    figure.savefig(str(path), format="png", bbox_inches="tight", metadata={"Software": None})
+    target: Any = str(path) if isinstance(path, Path) else path
+    figure.savefig(target, format="png", bbox_inches="tight", metadata={"Software": None})

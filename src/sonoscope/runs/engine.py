@@ -100,6 +100,11 @@ def decide(
     spec = replace(_earlier(origin, settings), **wanted)
     if spec.shard:
         raise UsageError("--from-scores decides for the whole folder at once: leave out --shard")
+    if spec.notes.audio not in (None, "notes"):
+        raise UsageError(
+            f"--audio {spec.notes.audio} plays the recordings too, and --from-scores does without them: "
+            "--audio notes, or analyse again"
+        )
     same = Path(spec.out).resolve() == origin.out.resolve()
     setup = prepare(replace(spec, out=folder.dated(spec.out), overwrite=spec.overwrite and not same))
     changes = folder.differences(settings, setup.settings)

@@ -191,8 +191,8 @@ def kept_events(name: str) -> str:
 
 
 def result(name: str, suffix: str, model: str = "") -> str:
-    """Where a result of an input lies, relative to the folder."""
-    return f"{name}{_dotted(model)}{suffix}"
+    """Where a result of an input lies, relative to the folder; a suffix that names the model does so once."""
+    return f"{name}{'' if suffix.startswith(f'.{model}.') else _dotted(model)}{suffix}"
 
 
 def _dotted(model: str) -> str:
@@ -271,6 +271,8 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         before, after = models[name], wished[name]
         if before.get("hop_s") != after["hop_s"]:
             changes.append(f"hop{of}: {before.get('hop_s')} -> {after['hop_s']}")
+        if before.get("tuning") != after.get("tuning"):
+            changes.append(f"tuning{of}: {before.get('tuning')} -> {after.get('tuning')}")
         if any(before.get(key) != after[key] for key in ("version", "sha256", "input")):
             was, now = (f"{m.get('version')} ({str(m.get('sha256'))[:12]})" for m in (before, after))
             changes.append(f"model {name}: {was} -> {now}")

@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import heapq
 import itertools
@@ -16,23 +15,22 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, cast
 
-import numpy as np
-
-from sonoscope import events as event_rules
 from sonoscope import outputs
 from sonoscope import scores as score_tables
 from sonoscope.errors import BadBundle, SonoscopeError, UnreadableAudio
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv
-from sonoscope.runs import folder
+from sonoscope.runs import extras, folder, hearing
+from sonoscope.runs.hearing import AnyDecision, Heard
 from sonoscope.runs.journal import DONE, FAILED, Record
 from sonoscope.runs.spec import RunSpec
-from sonoscope.values import FileResult, Recording, Scores
+from sonoscope.runs.written import Written
+from sonoscope.values import FileResult, Recording
 
 if TYPE_CHECKING:
     from sonoscope.models.runtime import Runtime
@@ -41,6 +39,9 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
+
+#: Formats that hold notes and nothing else of use.
+NOTE_FORMATS = ("midi", "notes")
 
 #: Write errors that are about one input's name, not about the folder.
 _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
@@ -56,7 +57,7 @@ class Task:
 
     spec: RunSpec
     bundles: tuple[Bundle, ...]
-    decisions: tuple[event_rules.Decision, ...]
+    decisions: tuple[AnyDecision, ...]
     decision: str
     source: Path
     tmp: Path
@@ -65,6 +66,15 @@ class Task:
     def model(self, bundle: Bundle) -> str:
         """What tells the files of several models apart; nothing where there is one."""
         return bundle.name if len(self.bundles) > 1 else ""
+
+    def formats(self, bundle: Bundle) -> tuple[str, ...]:
+        """The formats that are written for a model: in company, each those that have a place for what it says."""
+        wanted = self.spec.formats
+        if bundle.task == NOTES:
+            return tuple(name for name in wanted if not outputs.WRITERS[name].needs_scores)
+        if any(other.task == NOTES for other in self.bundles):
+            return tuple(name for name in wanted if name not in NOTE_FORMATS)
+        return wanted
 
     @property
     def moves(self) -> bool:
@@ -106,30 +116,6 @@ class Outcome:
     cpu_s: float = 0.0
 
 
-@dataclass
-class _Written:
-    """Files of one job so far: where they are in ``tmp``, where they belong, and their sizes."""
-
-    tmp: Path
-    stem: str
-    moves: list[tuple[str, str]] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def open(self, place: str, *, binary: bool) -> Iterator[IO[Any]]:
-        name = f"{self.stem}-{len(self.moves)}"
-        self.moves.append((name, place))
-        path = self.tmp / name
-        with path.open("wb") if binary else path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        self.sizes[place] = path.stat().st_size
-
-    def discard(self) -> None:
-        for name, _ in self.moves:
-            with contextlib.suppress(OSError):
-                (self.tmp / name).unlink()
-
-
 class Desk:
     """Where jobs are done, one at a time; graphs are loaded with the first job that needs them."""
 
@@ -148,7 +134,7 @@ class Desk:
         """
         began = time.process_time()
         self._count += 1
-        written = _Written(self._task.tmp, f"{os.getpid()}-{self._count}")
+        written = Written(self._task.tmp, f"{os.getpid()}-{self._count}")
         try:
             outcome = self._attempt(job, written, progress)
         except BaseException:
@@ -161,10 +147,10 @@ class Desk:
                 outcome = replace(outcome, record=replace(outcome.record, outputs=job.kept.outputs))
         return replace(outcome, peak_rss_bytes=peak_rss_bytes(), cpu_s=time.process_time() - began)
 
-    def _attempt(self, job: Job, written: _Written, progress: Callable[[float], None] | None) -> Outcome:
+    def _attempt(self, job: Job, written: Written, progress: Callable[[float], None] | None) -> Outcome:
         recording = job.recording
         try:
-            facts, tables, decided = self._scores(job, progress)
+            facts, heard, decided = self._scores(job, written, progress)
         except UnreadableAudio as error:
             return failed(recording, error.reason, error.remedy)
         except BadBundle:
@@ -179,7 +165,8 @@ class Desk:
         except Exception as error:
             return self._unexpected(recording, error)
         try:
-            record = self._write(job, facts, tables, written, keep=not decided)
+            record = self._write(job, facts, heard, written, keep=not decided)
+            written.tidy()
         except OSError as error:
             if is_about_the_name(error):
                 return failed(recording, *unwritable(error))
@@ -196,9 +183,9 @@ class Desk:
         return replace(outcome, trace=traceback.format_exc())
 
     def _scores(
-        self, job: Job, progress: Callable[[float], None] | None
-    ) -> tuple[Record, list[Scores], bool]:
-        """Facts about the recording, its scores per model, and whether they were kept ones."""
+        self, job: Job, written: Written, progress: Callable[[float], None] | None
+    ) -> tuple[Record, list[Heard], bool]:
+        """Facts about the recording, what each model heard, and whether that was kept from before."""
         if job.kept is not None:
             try:
                 return job.kept, [self._kept(job.kept.name, bundle) for bundle in self._task.bundles], True
@@ -209,30 +196,25 @@ class Desk:
                         f"its kept scores cannot be read ({error})",
                         "Analyse the recording again.",
                     ) from None
-        return *self._heard(job, progress), False
+        return *self._heard(job, written, progress), False
 
-    def _kept(self, name: str, bundle: Bundle) -> Scores:
-        file = self._task.source / folder.kept_scores(name, self._task.model(bundle))
-        scores, _ = score_tables.load(file, bundle.calibration)
-        if scores.labels != tuple(label.id for label in bundle.labels):
-            raise SonoscopeError(f"{file} holds other labels than the model {bundle.name}")
-        return scores
+    def _kept(self, name: str, bundle: Bundle) -> Heard:
+        return hearing.recall(self._task.source / folder.kept_scores(name, self._task.model(bundle)), bundle)
 
-    def _heard(self, job: Job, progress: Callable[[float], None] | None) -> tuple[Record, list[Scores]]:
+    def _heard(
+        self, job: Job, written: Written, progress: Callable[[float], None] | None
+    ) -> tuple[Record, list[Heard]]:
         """Analyse the recording with every model.
 
-        What is decided is what would be kept, so that a later decision begins with the same numbers: logits
-        in units of 1e-3, limited to 16 bits.
+        What is decided is what would be kept, so that a later decision begins with the same numbers.
         """
-        from sonoscope import pipeline
-
-        spec, tables, notes = self._task.spec, [], dict[str, None]()
+        found, notes = [], dict[str, None]()
         for bundle in self._task.bundles:
-            analysis = pipeline.score_recording(
-                job.recording, bundle, self._runtime(bundle), hop_s=spec.hop_s, channel=spec.channel,
+            heard, analysis = hearing.hear(
+                job.recording, bundle, self._runtime(bundle), self._task.spec, written,
                 overlap=job.overlap, progress=progress,
             )  # fmt: skip
-            tables.append(analysis.scores)
+            found.append(heard)
             notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
         facts = replace(
             blank(job.recording),
@@ -241,7 +223,7 @@ class Desk:
             channels=analysis.info.channels,
             note="; ".join(notes),
         )
-        return facts, tables
+        return facts, found
 
     def _runtime(self, bundle: Bundle) -> Runtime:
         if bundle.name not in self._runtimes:
@@ -250,30 +232,31 @@ class Desk:
             self._runtimes[bundle.name] = Runtime(bundle, on=self._task.spec.on)
         return self._runtimes[bundle.name]
 
-    def _write(
-        self, job: Job, facts: Record, tables: list[Scores], written: _Written, *, keep: bool
-    ) -> Record:
+    def _write(self, job: Job, facts: Record, heard: list[Heard], written: Written, *, keep: bool) -> Record:
         """Decide, and write every result of one input; ``keep`` says that its scores are new."""
-        task, spec, results = self._task, self._task.spec, []
-        unknown = "silent" not in facts.note
+        task, spec = self._task, self._task.spec
         kept_sizes = {}
-        for bundle, decision, scores in zip(task.bundles, task.decisions, tables, strict=True):
-            place = folder.kept_scores(job.recording.name, task.model(bundle))
+        results = [
+            one.result(job.recording, decision, facts, spec)
+            for one, decision in zip(heard, task.decisions, strict=True)
+        ]
+        unknown = "silent" not in facts.note and all(
+            one.is_unknown(result, decision)
+            for one, result, decision in zip(heard, results, task.decisions, strict=True)
+        )
+        if spec.notes.tracks:
+            results = extras.by_instrument(results, heard)
+        for one, result in zip(heard, results, strict=True):
+            self._write_result(job, one.bundle, result, written)
+        for one in heard:
+            place = folder.kept_scores(job.recording.name, task.model(one.bundle))
             if keep and spec.keep_scores:
-                meta = {"name": facts.name, "model": bundle.name, "version": bundle.version}
-                with written.open(place, binary=True) as file:
-                    score_tables.save(cast(BinaryIO, file), scores, meta | {"duration": facts.duration_s})
+                one.keep(written, place, facts)
             elif task.moves and spec.keep_scores:
                 with written.open(place, binary=True) as file, open(task.source / place, "rb") as kept:
                     shutil.copyfileobj(kept, file)
             elif not keep and place in facts.outputs:
                 kept_sizes[place] = facts.outputs[place]
-            counted = without_tail(scores) if spec.tail == "drop" else scores
-            result = file_result(job.recording, bundle, decision, counted, facts, channel=spec.channel)
-            self._write_result(result, task.model(bundle), written)
-            results.append(result)
-            missed = event_rules.unknown_windows(scores, decision, bundle.labels)
-            unknown = unknown and 2 * missed > len(scores)
         if task.merges:
             with written.open(folder.kept_events(job.recording.name), binary=False) as file:
                 write_merged(results, file, raw=spec.raw)
@@ -281,18 +264,20 @@ class Desk:
             facts,
             status=DONE,
             decision=task.decision,
-            analysed_s=analysed_s(counted, facts.duration_s, tail=spec.tail),
+            analysed_s=min(one.analysed_s(facts.duration_s, spec) for one in heard),
             events=sum(len(result.events) for result in results),
             unknown=unknown,
             outputs={**kept_sizes, **written.sizes},
         )
 
-    def _write_result(self, result: FileResult, model: str, written: _Written) -> None:
-        spec = self._task.spec
-        for name in spec.formats:
+    def _write_result(self, job: Job, bundle: Bundle, result: FileResult, written: Written) -> None:
+        spec, model = self._task.spec, self._task.model(bundle)
+        for name in self._task.formats(bundle):
             form = outputs.WRITERS[name]
             with written.open(folder.result(result.file, form.suffix, model), binary=form.binary) as file:
-                form.write(result, file, raw=spec.raw)
+                form.write(result, file, raw=spec.raw, tempo=extras.tempo(result, spec.notes))
+        if bundle.task == NOTES:
+            extras.write(result, job.recording if job.audio else None, bundle, spec, model, written)
         if spec.scores and result.scores is not None:
             place = folder.result(result.file, f".scores.{spec.scores}", model)
             with written.open(place, binary=spec.scores == "parquet") as file:
@@ -305,53 +290,12 @@ class Desk:
                 )
 
 
-def file_result(
-    recording: Recording,
-    bundle: Bundle,
-    decision: event_rules.Decision,
-    scores: Scores,
-    facts: Record,
-    *,
-    channel: int | None,
-) -> FileResult:
-    """Decide, and put together all that is written about one recording."""
-    found = event_rules.find(scores, decision, bundle.labels, duration_s=facts.duration_s, channel=channel)
-    return FileResult(
-        file=recording.name,
-        path=facts.path,
-        model=bundle.name,
-        labels=bundle.labels,
-        duration_s=facts.duration_s,
-        sample_rate=facts.sample_rate,
-        channels=facts.channels,
-        events=found,
-        scores=scores,
-        note=facts.note,
-    )
-
-
 def write_merged(results: Sequence[FileResult], file: IO[str], *, raw: bool) -> None:
     """The events that several models found in one recording as one table, in order of (start, end, label)."""
     file.write(events_csv.HEADER)
     streams = [zip(result.in_order(), itertools.repeat(result)) for result in results]
     for event, result in heapq.merge(*streams, key=lambda pair: pair[0]):
         file.write(events_csv.line(result, event, raw=raw))
-
-
-def without_tail(scores: Scores) -> Scores:
-    """The scores without windows that reach past the audio."""
-    whole = ~scores.padded
-    if whole.all():
-        return scores
-    rows = {name: getattr(scores, name)[whole] for name in ("starts", "ends", "logits", "probabilities")}
-    return replace(scores, **rows)
-
-
-def analysed_s(scores: Scores, duration_s: float, *, tail: str) -> float:
-    """How many seconds of a recording have scores that count."""
-    if tail == "keep":
-        return duration_s
-    return min(float(np.max(scores.end_s, initial=0.0)), duration_s)
 
 
 def blank(recording: Recording) -> Record:

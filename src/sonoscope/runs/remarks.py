@@ -62,7 +62,7 @@ def changes(before: RunSpec, after: RunSpec) -> list[str]:
         was, now = getattr(before, field), getattr(after, field)
         if (sorted(was) != sorted(now)) if field == "formats" else was != now:
             found.append(f"{option}: {_in_words(was, own)} -> {_in_words(now, own)}")
-    return found
+    return found + before.notes.differences(after.notes)
 
 
 def _in_words(value: Any, own: str) -> str:

@@ -13,12 +13,13 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
 from sonoscope import __version__
+from sonoscope.notes.decision import NoteDecision
 from sonoscope.runs.job import Outcome, peak_rss_bytes
 from sonoscope.runs.setup import Setup
 
@@ -128,14 +129,19 @@ def combined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _model(setup: Setup, number: int) -> dict[str, Any]:
     bundle, decision = setup.bundles[number], setup.decisions[number]
-    return {
+    about = {
         "name": bundle.name,
         "version": bundle.version,
         "sha256": bundle.sha256,
         "path": str(bundle.path),
         "licence": bundle.licence,
+    }
+    hop_s = setup.settings["models"][bundle.name]["hop_s"]
+    if isinstance(decision, NoteDecision):
+        return about | {"hop_s": hop_s, "rules": asdict(decision.rules)}
+    return about | {
         "window_s": bundle.window_samples / bundle.sample_rate,
-        "hop_s": setup.settings["models"][bundle.name]["hop_s"],
+        "hop_s": hop_s,
         "thresholds": dict(decision.thresholds),
         "low_thresholds": dict(decision.low_thresholds),
         "min_duration_s": decision.min_duration_s,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sonoscope import models, outputs
 from sonoscope.errors import UsageError, lookup, optional
 from sonoscope.events import Decision
 from sonoscope.models import thresholds
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import NOTES, Bundle
+from sonoscope.notes.decision import NoteDecision
 from sonoscope.outputs import events_csv
+from sonoscope.runs.hearing import AnyDecision
+from sonoscope.runs.notewishes import NoteWishes
 from sonoscope.runs.spec import RunSpec, place
 from sonoscope.windows import in_samples
 
@@ -41,7 +44,7 @@ class Setup:
 
     spec: RunSpec
     bundles: tuple[Bundle, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[AnyDecision, ...]
     settings: dict[str, Any]
     decision: str
 
@@ -50,16 +53,24 @@ class Setup:
 
         ``overwrite`` and ``shard`` are left out: a repetition is of the whole run and harms nothing.
         """
-        spec, first = self.spec, self.bundles[0]
-        alone = len(self.bundles) == 1
+        spec = replace(self.spec, overwrite=False, shard=None)
+        windows = [k for k, decision in enumerate(self.decisions) if isinstance(decision, Decision)]
+        if windows:
+            spec = replace(spec, threshold=thresholds.inline(spec.threshold, self.bundles[windows[0]]))
+        if len(self.bundles) > 1:
+            return spec
+        decision, bundle = self.decisions[0], self.bundles[0]
+        if isinstance(decision, NoteDecision):
+            rules = decision.rules
+            filled = replace(
+                spec.notes, onset=rules.onset, sustain=rules.sustain, min_length_s=rules.min_length_s
+            )
+            return replace(spec, notes=filled)
         return replace(
             spec,
-            threshold=thresholds.inline(spec.threshold, first),
-            hop_s=self.settings["models"][first.name]["hop_s"] if alone else spec.hop_s,
-            min_duration_s=self.decisions[0].min_duration_s if alone else spec.min_duration_s,
-            max_gap_s=self.decisions[0].max_gap_s if alone else spec.max_gap_s,
-            overwrite=False,
-            shard=None,
+            hop_s=self.settings["models"][bundle.name]["hop_s"],
+            min_duration_s=decision.min_duration_s,
+            max_gap_s=decision.max_gap_s,
         )
 
 
@@ -85,11 +96,44 @@ def prepare(spec: RunSpec) -> Setup:
         raise UsageError(
             f"models={','.join(spec.models)!r}: two of them are called {max(names, key=names.count)!r}"
         )
+    _check_tasks(spec, bundles)
     decisions = tuple(_decision(spec, bundle) for bundle in bundles)
     return Setup(spec, bundles, decisions, _settings(spec, bundles), _fingerprint(spec, bundles, decisions))
 
 
-def _decision(spec: RunSpec, bundle: Bundle) -> Decision:
+def _check_tasks(spec: RunSpec, bundles: tuple[Bundle, ...]) -> None:
+    """Refuse options that mean nothing to any of the models."""
+    notes = [bundle.name for bundle in bundles if bundle.task == NOTES]
+    if not notes and spec.notes != NoteWishes():
+        wished = ", ".join(spec.notes.to_json())
+        raise UsageError(
+            f"{wished}: these are wishes about notes, and none of the models hears any (-m notes)"
+        )
+    if spec.notes.tracks and len(notes) == len(bundles):
+        raise UsageError(
+            "--tracks by-instrument needs a model of instruments beside that of notes: -m notes,instruments"
+        )
+    if len(notes) < len(bundles):
+        return
+    for option, value, instead in (
+        ("threshold", None if spec.threshold == thresholds.OWN else spec.threshold, "--onset and --sustain"),
+        ("hop", spec.hop_s, "frames are those of the model"),
+        ("min-duration", spec.min_duration_s, "--min-length"),
+        ("max-gap", spec.max_gap_s, "the model's own rules"),
+        ("scores", spec.scores, "scores of notes are kept in the folder, in .sonoscope/scores"),
+    ):
+        if value is not None:
+            raise UsageError(f"--{option} is about windows, and {' and '.join(notes)} hears notes: {instead}")
+    for name in spec.formats:
+        if outputs.WRITERS[name].needs_scores:
+            raise UsageError(
+                f"the format {name} holds scores of windows, and {' and '.join(notes)} hears notes"
+            )
+
+
+def _decision(spec: RunSpec, bundle: Bundle) -> AnyDecision:
+    if bundle.task == NOTES:
+        return spec.notes.decision(bundle.rules)
     on, low = thresholds.resolve(spec.threshold, bundle)
     return Decision(
         on,
@@ -109,7 +153,15 @@ def _settings(spec: RunSpec, bundles: tuple[Bundle, ...]) -> dict[str, Any]:
 
 
 def _model(spec: RunSpec, bundle: Bundle) -> dict[str, Any]:
-    """What of a model the scores depend on: the graph, what goes into it, and the grid of windows."""
+    """What of a model the scores depend on: the graph, what goes into it, and the grid of windows, or the tuning."""
+    if bundle.task == NOTES:
+        return {
+            "version": bundle.version,
+            "sha256": bundle.sha256,
+            "input": _hash([bundle.spec["input"], bundle.spec["outputs"], bundle.sample_rate]),
+            "hop_s": bundle.note_hop_s,
+            "tuning": "auto" if spec.notes.tuning is None else spec.notes.tuning,
+        }
     hop = bundle.hop_samples
     if spec.hop_s is not None:
         hop = in_samples(spec.hop_s, bundle.sample_rate, bundle.window_samples)
@@ -122,20 +174,24 @@ def _model(spec: RunSpec, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _fingerprint(spec: RunSpec, bundles: tuple[Bundle, ...], decisions: tuple[Decision, ...]) -> str:
+def _fingerprint(spec: RunSpec, bundles: tuple[Bundle, ...], decisions: tuple[AnyDecision, ...]) -> str:
     """Equal for two runs exactly if they make the same files, with the same columns, from the same kept scores."""
-    per_model = [
-        [
-            b.name,
-            b.calibration.tolist(),
-            dict(d.thresholds),
-            dict(d.low_thresholds),
-            d.min_duration_s,
-            d.max_gap_s,
-        ]
-        for b, d in zip(bundles, decisions, strict=True)
+    per_model = [_terms(b, d) for b, d in zip(bundles, decisions, strict=True)]
+    held = [per_model, spec.tail, sorted(spec.formats), spec.scores, spec.raw, events_csv.HEADER]
+    return _hash(held + ([spec.notes.written()] if any(b.task == NOTES for b in bundles) else []))
+
+
+def _terms(bundle: Bundle, decision: AnyDecision) -> list[Any]:
+    if isinstance(decision, NoteDecision):
+        return [bundle.name, asdict(decision)]
+    return [
+        bundle.name,
+        bundle.calibration.tolist(),
+        dict(decision.thresholds),
+        dict(decision.low_thresholds),
+        decision.min_duration_s,
+        decision.max_gap_s,
     ]
-    return _hash([per_model, spec.tail, sorted(spec.formats), spec.scores, spec.raw, events_csv.HEADER])
 
 
 def _hash(values: Any) -> str:

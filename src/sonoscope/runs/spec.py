@@ -3,9 +3,9 @@
 A :class:`RunSpec` holds every option of ``analyze``. Its fields fall into three kinds, and that decides what
 may change between two runs into one folder:
 
-- *analysis* (inputs, models, hop, channel): the kept scores depend on them, so another value needs another
-  folder;
-- *decision* (threshold, durations, tail, formats, scores, raw): made again from kept scores, in seconds;
+- *analysis* (inputs, models, hop, channel, tuning): the kept scores depend on them, so another value needs
+  another folder;
+- *decision* (threshold, durations, tail, formats, scores, raw, notes): made again from kept scores, in seconds;
 - *manner* (workers, on, shard, strict, overwrite, keep_scores): never changes a result.
 
 ``run.json`` keeps a spec under ``settings``; :meth:`RunSpec.from_run_json` reads it back.
@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.models import thresholds
+from sonoscope.runs.notewishes import NoteWishes
 
 TAILS = ("keep", "drop")
 SCORE_KINDS = ("csv", "parquet", "tsv")
@@ -60,6 +61,8 @@ class RunSpec:
         ``(i, n)``: only part ``i`` of ``n``, counted from 1.
     overwrite, strict : bool
         Begin anew in a folder that is in use; stop at the first input that fails.
+    notes : NoteWishes
+        What only models of notes know.
     """
 
     inputs: tuple[str, ...]
@@ -80,6 +83,7 @@ class RunSpec:
     shard: tuple[int, int] | None = None
     overwrite: bool = False
     strict: bool = False
+    notes: NoteWishes = field(default_factory=NoteWishes)
 
     def checked(self) -> RunSpec:
         """The same spec, every value known to be in range.
@@ -123,11 +127,13 @@ class RunSpec:
             raise UsageError(
                 f"out={self.out} with a shard: the parts would not find each other; fix the name"
             )
+        self.notes.checked()
         return self
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain JSON values, keys in the order of the fields."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | {"notes": self.notes.to_json()}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> RunSpec:
@@ -233,6 +239,8 @@ def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
 
 def _typed(key: str, value: Any, declared: str) -> Any:
     """``value`` from JSON as the type that the field declares, or a ``UsageError`` that says which."""
+    if declared == "NoteWishes":
+        return NoteWishes.from_json(value)
     optional = declared.endswith("| None")
     kind = declared.removesuffix("| None").strip()
     if value is None and optional:
