@@ -6,7 +6,10 @@ play in it; ``annotation`` is its label file, for ``annotation.read``.
 
 24 of the 330 are further performances of a movement that is there already; performances of one movement share a
 group (christofw/multipitch_architectures, MusicNet_stats.md). Neither official test list has such a twin, but the
-usual validation recordings 1792 and 2514 do, and splits of one's own must keep them together.
+usual validation recordings 1792 and 2514 do, and splits of one's own must keep them together (:func:`twins`).
+``LISTS`` names the lists that papers test on: Thickstun's, and those of Weiß and Peeters 2022
+(christofw/multipitch_architectures, dataset_splits/test_MuN-*.json, read 2026-11; test_MuN-10.md there shows the list of
+MuN-10b, and 10a is 10 with 2629 for 2628). No list has a twin outside of itself.
 
 Layout after the authors' reader (jthickstun/pytorch_musicnet, musicnet.py); test lists after
 jthickstun/thickstun2018invariances, lib/config.py; columns of the metadata after JohnVinyard/zounds,
@@ -15,7 +18,7 @@ zounds/datasets/musicnet.py, by ``id``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sonoscope.data.datasets.description import Dataset, Remote
@@ -35,6 +38,23 @@ EXTENDED_TEST = (2303, 2382, 1819, 2298, 2191, 2556, 2416, 2628, 1759, 2106)
 #: What papers with the small test validate on, and the recording of the MIREX contest, which they exclude.
 USUAL_VALIDATION = (2131, 2384, 1792, 2514, 2567, 1876)
 MIREX = (2718,)
+#: The other movements of the same ten works, and all movements of them.
+_MUN_10B = (2557, 2383, 2186, 1818, 2415, 1758, 2627, 2293, 2302, 2105)
+_MUN_10C = (2296, 1817, 2186, 2310, 2417, 2555, 1757, 2381, 2104, 2626)
+_MUN_10FULL = (
+    1757, 1758, 1759, 1760, 1817, 1818, 1819, 2104, 2105, 2106, 2186, 2191, 2293, 2294, 2295, 2296, 2297, 2298, 2302,
+    2303, 2304, 2305, 2381, 2382, 2383, 2384, 2415, 2416, 2417, 2555, 2556, 2557, 2626, 2627, 2628, 2629,
+)  # fmt: skip
+#: The lists that papers test on, by the names they use.
+LISTS = {
+    "test-3": SMALL_TEST,
+    "test-10": EXTENDED_TEST,
+    "MuN-10": EXTENDED_TEST,
+    "MuN-10a": tuple(2629 if number == 2628 else number for number in EXTENDED_TEST),
+    "MuN-10b": _MUN_10B,
+    "MuN-10c": _MUN_10C,
+    "MuN-10full": _MUN_10FULL,
+}
 #: Performances of the same movement.
 VERSIONS = (
     (1788, 1792), (1789, 1793), (1918, 1922), (1919, 1923), (2335, 2341), (2336, 2342), (2343, 2346, 2350),
@@ -42,6 +62,20 @@ VERSIONS = (
     (2486, 2490), (2487, 2491), (2488, 2492), (2510, 2514), (2512, 2516), (2530, 2532), (2531, 2533), (2611, 2614),
 )  # fmt: skip
 _FIRST = {version: versions[0] for versions in VERSIONS for version in versions}
+
+
+def twins(numbers: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """The recordings of a list of which there are further performances outside of it, and these.
+
+    >>> twins((1792, 2303))
+    {1792: (1788,)}
+    """
+    listed = set(numbers)
+    found = {}
+    for versions in VERSIONS:
+        outside = tuple(version for version in versions if version not in listed)
+        found.update({version: outside for version in versions if version in listed and outside})
+    return dict(sorted(found.items()))
 
 
 def rows(root: Path) -> Iterator[Row]:
