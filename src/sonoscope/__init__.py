@@ -7,17 +7,18 @@ The package is laid out along the path of the data: ``audio`` finds and decodes 
 turns samples into frames, ``windows`` says which frames belong together, ``models`` runs a bundle over them,
 ``scores`` and ``events`` decide, ``outputs`` writes. ``pipeline`` is that path as code, ``runs`` does it for
 whole folders, ``api`` for one recording in Python: its names are here, and importing the package alone loads
-nothing.
+nothing. ``evaluate`` judges arrays of scores (``evaluation.arrays``).
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sonoscope.api import Model, Result, analyze, load
+    from sonoscope.evaluation.arrays import evaluate
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "Result", "__version__", "analyze", "load"]
+__all__ = ["Model", "Result", "__version__", "analyze", "evaluate", "load"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from sonoscope import api
 
         return getattr(api, name)
+    if name == "evaluate":
+        from sonoscope.evaluation import arrays
+
+        return arrays.evaluate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

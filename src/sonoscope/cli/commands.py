@@ -30,18 +30,23 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "analyze": Verb("sonoscope.cli.analyze", "analyze", "What sounds in recordings, and when: the main job."),
+    "live": Verb("sonoscope.cli.live", "live", "What sounds now: a microphone, stdin, or a file as it plays."),
     "convert": Verb("sonoscope.cli.convert", "convert_command", "Turn one annotation format into another."),
     "data": Verb("sonoscope.cli.data", "data_app", "From recordings to a training set."),
     "train": Verb("sonoscope.cli.train", "train", "Train a model on sounds of your own."),
     "runs": Verb("sonoscope.cli.train", "runs_app", "Compare what came of trainings."),
+    "evaluate": Verb("sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."),
+    "thresholds": Verb("sonoscope.cli.thresholds", "thresholds_app", "Thresholds from what is wished."),
     "check": Verb("sonoscope.cli.check", "check", "Check a network, head or loss of your own."),
+    "clips": Verb("sonoscope.cli.clips", "clips_command", "Cut clips to judge out of a season's recordings."),
+    "review": Verb("sonoscope.cli.review", "review_command", "Judge clips in the browser, one key each."),
     "models": Verb("sonoscope.cli.models", "models_app", "List, show and check models."),
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),
 }
 
 #: Verbs whose work is shared out to processes, or is small: no library gets threads of its own in them.
-ONE_THREAD = {"analyze", "demo", "doctor"}
+ONE_THREAD = {"live", "analyze", "demo", "doctor"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 THREE_USERS = """\

@@ -378,5 +378,6 @@ def _mean_defined(values: np.ndarray) -> float | None:
 
 
 def shown_parts(answers: Answers, parts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
-    """The columns to report by, groups among them."""
-    return {**parts, "group": answers.groups}
+    """The columns to report by, groups among them unless another column has the same values."""
+    same = any(tuple(values) == answers.groups for values in parts.values())
+    return dict(parts) if same else {**parts, "group": answers.groups}

@@ -6,7 +6,7 @@ models hear, running figures are told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,9 @@ def clips(request: Request, protocol: Protocol) -> Result:
         )
     for source in sources:  # what does not match is refused before anything is heard
         _columns(source, reported)
-    heard = {source.name: _hear(source, reported, options, request) for source in sources}
+    heard = {
+        source.name: _hear(source, reported, options, request.tell, request.problem) for source in sources
+    }
     usable = np.logical_and.reduce([np.isfinite(each.scores).all(axis=1) for each in heard.values()])
     if not usable.any():
         raise UsageError(f"{request.data_name}: no clip could be heard; {_first(heard)}")
@@ -126,6 +128,41 @@ def clips(request: Request, protocol: Protocol) -> Result:
     return sidebyside.together(results)
 
 
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Answers of one source, the clips that it could hear, and those that it could not."""
+
+    source: Source
+    answers: Answers
+    manifest: Manifest
+    problems: tuple[Problem, ...]
+
+
+def answered(
+    word: str,
+    manifest: Manifest,
+    options: ClipOptions,
+    *,
+    labels: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Answered:
+    """The scores of one model, or one set of predictions, on labelled clips.
+
+    Raises
+    ------
+    UsageError
+        If predictions and truth do not match, or no clip could be heard.
+    """
+    source = predictions.opened(word)
+    clips_of = truth.of(manifest, labels)
+    heard = _hear(source, clips_of, options, tell)
+    usable = np.flatnonzero(np.isfinite(heard.scores).all(axis=1))
+    if not usable.size:
+        raise UsageError(f"{word}: no clip could be heard; {_first({word: heard})}")
+    kept = clips_of.take(usable)
+    return Answered(source, _answers(kept, heard.scores[usable]), kept.manifest, tuple(heard.problems))
+
+
 def _sources(request: Request) -> list[Source]:
     found = [predictions.opened(word, export=request.settings.get(EXPORT)) for word in request.models]
     names = [source.name for source in found]
@@ -149,17 +186,28 @@ def _columns(source: Source, reported: Truth) -> np.ndarray:
     return matching.columns(reported.labels, source.labels, partial=source.partial, what=source.name)
 
 
-def _hear(source: Source, clips_of: Truth, options: ClipOptions, request: Request) -> _Heard:
+def _hear(
+    source: Source,
+    clips_of: Truth,
+    options: ClipOptions,
+    tell: Callable[[str], None],
+    report: Callable[[Problem], None] = lambda _: None,
+) -> _Heard:
     problems: list[Problem] = []
-    running = Running(clips_of, np.full(len(clips_of.labels), options.threshold), source.name, request.tell)
+
+    def both(problem: Problem) -> None:
+        problems.append(problem)
+        report(problem)
+
+    running = Running(clips_of, np.full(len(clips_of.labels), options.threshold), source.name, tell)
     found = predictions.clip_scores(
-        source, clips_of.manifest, Asked(options, problems.append), _columns(source, clips_of), running
+        source, clips_of.manifest, Asked(options, both), _columns(source, clips_of), running
     )
     return _Heard(found, problems)
 
 
 def _validated(source: Source, validation: Truth, options: ClipOptions, request: Request) -> Answers:
-    found = _hear(source, validation, options, request).scores
+    found = _hear(source, validation, options, request.tell, request.problem).scores
     usable = np.isfinite(found).all(axis=1)
     if not usable.any():
         raise UsageError(f"{request.validation_name}: {source.name} could hear no clip of the validation")
@@ -249,11 +297,6 @@ def _lost(reported: Truth, usable: np.ndarray, heard: Mapping[str, _Heard]) -> l
 def _first(heard: Mapping[str, _Heard]) -> str:
     problems = {(p.path, p.reason): p for each in heard.values() for p in each.problems}
     return matching.listed([f"{p.path} ({p.reason})" for p in problems.values()]) or "no window in them"
-
-
-def problems_of(notes: Sequence[str]) -> bool:
-    """Whether a result's notes say that clips could not be heard."""
-    return any("could not be heard" in note for note in notes)
 
 
 def _learnt(source: Source, reported: Truth) -> list[str]:

@@ -23,6 +23,8 @@ from sonoscope.evaluation.tagging import Answers
 VERSION = "1"
 NAME = "clip"
 TITLE = "Clips with any number of labels"
+#: Groups below which the percentiles of a bootstrap over groups say little.
+FEW_GROUPS = 10
 
 
 def measure(
@@ -123,8 +125,11 @@ def remarks(judged: Judged) -> list[str]:
     tied = int((np.diff(np.sort(answers.scores, axis=1), axis=1) == 0).any(axis=1).sum())
     if tied:
         found.append(f"in {tied:,} clips two labels have the same score; LRAP gives both the worse rank")
-    if len(set(answers.groups)) == len(answers.groups):
+    groups = len(set(answers.groups))
+    if groups == len(answers.groups):
         found.append("every clip is its own group: intervals take clips for independent")
+    elif groups < FEW_GROUPS and judged.options.draws:
+        found.append(f"{groups} groups: too few for intervals to be trusted")
     return found
 
 

@@ -18,8 +18,8 @@ from sonoscope.evaluation.result import Result
 Kind = Literal["clip", "pitch", "notes", "events"]
 
 
-def _silent(_: str) -> None:
-    """Progress that nobody follows."""
+def _silent(_: Any) -> None:
+    """For what nobody follows."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Request:
     tell : function
         Gets lines of progress (running figures while models predict).
     settings : mapping
-        How to predict: ``hop`` in seconds, ``batch``; whatever the command took besides.
+        Whatever the command took besides: ``labels``, ``threshold``, ``seeds``, ``export``.
+    problem : function
+        Takes a :class:`~sonoscope.data.survey.Problem` for each clip that cannot be heard.
     """
 
     models: tuple[str, ...]
@@ -53,6 +55,7 @@ class Request:
     validation_name: str = ""
     tell: Callable[[str], None] = _silent
     settings: Mapping[str, Any] = field(default_factory=dict)
+    problem: Callable[[Any], None] = _silent
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,236 @@
+"""``sonoscope evaluate MODEL… DATA``: how right models are, as published protocols count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonoscope.cli.telling import say, told
+from sonoscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from sonoscope.data.rows import Manifest
+    from sonoscope.data.survey import Problem
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODEL|PREDICTIONS… DATA",
+        show_default=False,
+        help="Models (a name, a bundle, a training RUN or RUN@last, A,B for their mean), results of analyze, or files "
+        "of predictions; then the labelled recordings: a data set (irmas:FOLDER/test), a manifest or a folder.",
+    ),
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", show_default=False, help="clip, irmas, openmic, … (default: the data set's own)."
+    ),
+]
+Split = Annotated[
+    str, typer.Option(metavar="NAME", show_default=False, help="Only clips of this split of DATA.")
+]
+Validation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA|SPLIT",
+        show_default=False,
+        help="Other clips, to fit thresholds on: data, or a split of DATA.",
+    ),
+]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|WISH|FILE",
+        show_default=False,
+        help="A number: the fixed threshold (default 0.5). Else a further row: violin=0.4,… , precision=0.95, or a "
+        "file of thresholds fit.",
+    ),
+]
+Aggregate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        show_default=False,
+        help="How windows become a clip: mean (S1), sum-max (S2), max, max-s2.",
+    ),
+]
+Window = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", show_default=False, help="Length of windows, where the model can."),
+]
+Hop = Annotated[
+    float | None, typer.Option(metavar="SECONDS", show_default=False, help="Distance of windows.")
+]
+LabelsOption = Annotated[
+    str | None, typer.Option("--labels", metavar="A,B", show_default=False, help="Judge these labels only.")
+]
+TruthRule = Annotated[
+    str,
+    typer.Option(
+        "--truth",
+        metavar="RULE",
+        help="Where a folder without manifest says its labels: folder, brackets, text, events, name, auto.",
+    ),
+]
+Seeds = Annotated[
+    bool,
+    typer.Option(
+        "--seeds", help="The models differ in their seed only: mean and standard deviation over them."
+    ),
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default=False, help="Draws of the bootstrap (default 1000; 0: no intervals)."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        show_default=False,
+        help="A further option of the protocol; may be repeated.",
+    ),
+]
+List = Annotated[bool, typer.Option("--list", help="List the protocols and stop.")]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FOLDER|FILE",
+        show_default=False,
+        help="A folder for everything, or a file: .json, .md, .csv (figures), .txt.",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
+
+
+def evaluate(
+    words: Words = None,
+    protocol: ProtocolName = None,
+    split: Split = "",
+    validation: Validation = None,
+    threshold: ThresholdOption = None,
+    aggregate: Aggregate = None,
+    window: Window = None,
+    hop: Hop = None,
+    labels: LabelsOption = None,
+    truth: TruthRule = "auto",
+    seeds: Seeds = False,
+    draws: Draws = None,
+    more: Set = None,
+    list_protocols: List = False,
+    out: Out = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """How right models or predictions are, as published protocols count.
+
+    Prints figures with intervals, three rows of thresholds with what constant answers come to, and tables by label.
+    """
+    from sonoscope.data import badrows, sources
+    from sonoscope.evaluation import protocols, reports
+    from sonoscope.evaluation import truth as truths
+
+    if list_protocols:
+        _list(protocols.PROTOCOLS)
+        return 0
+    if not words or len(words) < 2:
+        raise UsageError("name a model or predictions, and then the labelled recordings: evaluate MODEL DATA")
+    *models, data = words
+    target = None if out is None else reports.check(out, overwrite=overwrite)
+    found = protocols.find(protocol or protocols.default_for(sources.parse(data).type))
+    manifest, told_by = truths.load(data, rule=truth, split=split)
+    fixed = _number(threshold)
+    given: dict[str, Any] = {"aggregate": aggregate, "window_s": window, "hop_s": hop, "draws": draws}
+    given = {name: value for name, value in given.items() if value is not None}
+    if fixed is not None:
+        given["threshold"] = fixed
+    given |= dict(_pair(text) for text in more or ())
+    other, other_name = _validation(validation, data, truth)
+    problems: list[Problem] = []
+    request = protocols.Request(
+        models=tuple(_expanded(models, seeds=seeds)),
+        data=manifest,
+        data_name=f"{data} ({told_by}{f', split {split}' if split else ''})",
+        options=found.filled(given),
+        validation=other,
+        validation_name=other_name,
+        tell=told(lambda _, line: line),
+        settings={
+            "labels": labels.split(",") if labels else None,
+            "threshold": threshold if fixed is None else None,
+            "seeds": seeds,
+            "export": _export,
+        },
+        problem=problems.append,
+    )
+    result = found.judge(request)
+    print(result.text(), end="")
+    if target is not None:
+        written = reports.write(result, target)
+        if problems and target.is_dir():
+            badrows.write(problems, target / "bad_rows.csv")
+        say(f"written: {target} ({len(written)} files)" if target.is_dir() else f"written: {target}")
+    for problem in problems[:10]:
+        say(f"{problem.path}: {problem.reason}. {problem.remedy}")
+    return 1 if problems else 0
+
+
+def _list(known: Any) -> None:
+    for name, protocol in known.items():
+        sets = f" (for {', '.join(protocol.datasets)})" if protocol.datasets else ""
+        print(f"{name:<10}{protocol.title}, version {protocol.version}{sets}")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise UsageError(f"--set {text!r} must be KEY=VALUE")
+    return key.strip(), value.strip()
+
+
+def _validation(text: str | None, data: str, rule: str) -> tuple[Manifest | None, str]:
+    """What thresholds are fitted on: a split of the data, or data of their own."""
+    from sonoscope.evaluation import truth as truths
+
+    if text is None:
+        return None, ""
+    if not Path(text).exists() and ":" not in text:
+        whole, _ = truths.load(data, rule=rule)
+        if any(row.split == text for row in whole.rows):
+            return truths.load(data, rule=rule, split=text)[0], f"{data}, split {text}"
+        there = ", ".join(sorted({row.split for row in whole.rows if row.split})) or "none"
+        raise UsageError(f"validation={text!r} is no split of {data} ({there}), and no data")
+    return truths.load(text, rule=rule)[0], text
+
+
+def _expanded(models: list[str], *, seeds: bool) -> list[str]:
+    """Models as they are; of seeds, the trainings in a folder of several."""
+    if not seeds:
+        return models
+    found: list[str] = []
+    for word in models:
+        place = Path(word)
+        inside = sorted(entry.parent for entry in place.glob("*/config.yaml")) if place.is_dir() else []
+        found += (
+            [word] if (place / "config.yaml").is_file() or not inside else [str(entry) for entry in inside]
+        )
+    return found
+
+
+def _export(run: Path, which: str) -> Path:
+    from sonoscope.training import lastweights
+
+    return lastweights.bundle_of(run, which)
