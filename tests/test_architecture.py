@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": ENGINE | {"live"},
     "data": ENGINE,
     "evaluation": ENGINE | {"data", "runs"},
+    "field": ENGINE | {"runs", "data", "evaluation"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
     "cli": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "networks", "training"},

@@ -3,8 +3,8 @@
 What is true of every window is known, so that estimates can be compared with it. A season is a
 :class:`~sonoscope.field.season.Season`: what draws clips, counts rates and estimates runs on it as on a folder.
 
-Sounds come as runs of windows, more around noon, with a loudness of their own; sites differ in how many sounds there are,
-how loud they are, and how often something else (a plane, a mower, a gust) scores high. The score of a window rises with
+Sounds come as runs of windows, more around noon, with a loudness of their own; sites differ in how many there are, how
+loud they are, and how often something else (a plane, a mower, a gust) scores high. The score of a window rises with
 the loudness of its sound and is never below that of the background, so faint sounds score as if there were none.
 """
 
@@ -68,7 +68,11 @@ class SimulatedSeason(Season):
 
     def __init__(self, nature: Nature, rng: np.random.Generator, threshold: float = 0.5) -> None:
         self.bundle = SimpleNamespace(
-            name="simulated", sha256="", labels=(LABEL,), label_ids=(LABEL.id,), calibration=np.array([[1.0, 0.0]])
+            name="simulated",
+            sha256="",
+            labels=(LABEL,),
+            label_ids=(LABEL.id,),
+            calibration=np.array([[1.0, 0.0]]),
         )
         self.decision = Decision({LABEL.id: threshold}, {LABEL.id: 0.6 * threshold})
         self.spec = SimpleNamespace(tail="keep", channel=None)
@@ -76,6 +80,7 @@ class SimulatedSeason(Season):
         self.files: dict[str, FilesRow] = {}
         self.truth: dict[str, np.ndarray] = {}
         self._logits: dict[str, np.ndarray] = {}
+        self._heard_before: list[Heard] = []
         n = 3_600_000 // WINDOW
         for site in range(nature.sites):
             self._record(f"site{site + 1}", nature, n, rng)
@@ -99,12 +104,16 @@ class SimulatedSeason(Season):
                 self.truth[name], self._logits[name] = truth, scores.quantise(logits[:, None])
 
     def heard(self, report: Callable[[int, int], None] | None = None) -> Iterator[Heard]:
-        for name, row in self.files.items():
-            table = scores.assemble(
-                self._logits[name], self.bundle.calibration, labels=[LABEL.id], sample_rate=RATE,
-                window_samples=WINDOW, hop_samples=WINDOW, n_samples=len(self._logits[name]) * WINDOW,
-            )  # fmt: skip
-            yield Heard(row, "", table, self._found(table, float(row.duration or 0.0)))
+        if not self._heard_before:
+            self._heard_before = [self._made(name, row) for name, row in self.files.items()]
+        yield from self._heard_before
+
+    def _made(self, name: str, row: FilesRow) -> Heard:
+        table = scores.assemble(
+            self._logits[name], self.bundle.calibration, labels=[LABEL.id], sample_rate=RATE,
+            window_samples=WINDOW, hop_samples=WINDOW, n_samples=len(self._logits[name]) * WINDOW,
+        )  # fmt: skip
+        return Heard(row, "", table, self._found(table, float(row.duration or 0.0)))
 
     def events(self) -> Iterator[tuple[str, events.Event]]:
         """All events, as ``events.csv`` has them."""

@@ -1,0 +1,1 @@
+"""The page on which clips are judged: ``page`` makes it, ``server`` serves it, ``spectrogram`` draws the clips."""
