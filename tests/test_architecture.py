@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "field": ENGINE | {"runs", "data", "evaluation"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
-    "cli": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "networks", "training"},
+    "cli": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
