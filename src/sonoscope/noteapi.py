@@ -26,11 +26,11 @@ from sonoscope.errors import UsageError, optional
 from sonoscope.labels import midi_of
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes import scores as note_scores
-from sonoscope.notes import sonify
+from sonoscope.notes import sonify, tracks
 from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
 from sonoscope.notes.scores import NoteScores
 from sonoscope.outputs import pianoroll
-from sonoscope.values import Event, FileResult, Recording
+from sonoscope.values import Event, FileResult, Label, Recording
 
 if TYPE_CHECKING:
     import pandas
@@ -226,6 +226,7 @@ class NoteResult:
     cents: float
     _recording: Recording
     _kept: BinaryIO
+    _players: tuple[Label, ...] = ()
 
     def __repr__(self) -> str:
         return f"NoteResult({self.file!r}, {len(self.notes)} notes in {self.duration:g} s)"
@@ -273,6 +274,14 @@ class NoteResult:
             self.score_blocks(), decision, duration_s=self.duration, cents=self.cents, channel=self.channel
         )
         return replace(self, notes=tuple(notes), decision=decision)
+
+    def by_instrument(self, heard: api.Result) -> NoteResult:
+        """The notes labelled with the instruments that another model heard around them: guesses, and flagged so.
+
+        ``heard`` is what a model of instruments made of the same recording (``notes/tracks.py``).
+        """
+        notes = tracks.by_instrument(self.notes, heard.scores)
+        return replace(self, notes=tuple(notes), _players=heard.bundle.labels)
 
     def tempo(self) -> float | None:
         """Beats a minute that the notes keep; None if they keep none."""
@@ -371,8 +380,8 @@ class NoteResult:
     def as_written(self) -> FileResult:
         """What the output formats get."""
         return FileResult(
-            self.file, self.path, self.bundle.name, (NOTE,), self.duration, self.source_rate, self.channels,
-            self.notes, note=self.note,
+            self.file, self.path, self.bundle.name, (NOTE, *self._players), self.duration, self.source_rate,
+            self.channels, self.notes, note=self.note,
         )  # fmt: skip
 
 

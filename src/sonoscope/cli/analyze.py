@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 AGGREGATES = ("mean", "max", "s1", "s2")
 
 #: What only means something where a folder is written, or any file: option to RunSpec field.
-_NEEDS_FOLDER = {
+NEEDS_FOLDER = {
     "--scores": "scores",
     "--no-scores": "keep_scores",
     "--shard": "shard",
     "--workers": "workers",
 }
-_NEEDS_OUT = {"--format": "formats", "--raw": "raw", "--overwrite": "overwrite", **_NEEDS_FOLDER}
+NEEDS_OUT = {"--format": "formats", "--raw": "raw", "--overwrite": "overwrite", **NEEDS_FOLDER}
 
 
 def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
@@ -62,7 +62,7 @@ Formats = Annotated[
         "--format",
         metavar="NAME,...",
         help="csv (default), parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, "
-        "jams.",
+        "jams, midi, notes.",
     ),
 ]
 Threshold = Annotated[
@@ -218,49 +218,60 @@ def analyze(
     if verbose and quiet:
         raise UsageError("-v and -q contradict each other: give one")
     display.start_logging(verbose, quiet, log)
-    given = _given(
-        inputs=tuple(inputs or ()) or None, out=out, models=_listed(model), formats=_listed(format),
+    given = given_of(
+        inputs=tuple(inputs or ()) or None, out=out, models=listed(model), formats=listed(format),
         threshold=threshold, hop_s=hop, min_duration_s=min_duration, max_gap_s=max_gap, tail=tail,
         scores=scores, raw=raw or None, keep_scores=False if no_scores else None, channel=channel,
-        workers=workers, on=on, shard=_shard(shard), overwrite=overwrite or None, strict=strict or None,
+        workers=workers, on=on, shard=shard_of(shard), overwrite=overwrite or None, strict=strict or None,
     )  # fmt: skip
     show = _checked_show(aggregate, top_k, to_files=bool(out or config or from_scores))
     verbosity = 0 if quiet else 2 if verbose else 1
     if from_scores is not None:
-        return _decide_again(from_scores, given, config, dry_run, verbosity)
-    spec = _spec(given, config)
+        return decide_again(from_scores, given, config, dry_run, verbosity)
+    spec = the_spec(given, config)
     return (
-        _to_files(spec, given, dry_run, verbosity)
+        to_files(spec, given, dry_run, verbosity)
         if spec.out
-        else _to_screen(spec, given, show, dry_run, verbosity)
+        else to_screen(spec, given, show, dry_run, verbosity)
     )
 
 
-def _to_files(spec: RunSpec, given: dict[str, Any], dry_run: bool, verbosity: int) -> int:
-    """``-o``: one file, stdout, or a folder."""
+def to_files(
+    spec: RunSpec,
+    given: dict[str, Any],
+    dry_run: bool,
+    verbosity: int,
+    *,
+    default: tuple[str, ...] = ("csv",),
+) -> int:
+    """``-o``: one file, stdout, or a folder.
+
+    ``default`` are the formats of a folder where none is named; the last of them is that of stdout.
+    """
     from sonoscope import runs
     from sonoscope.cli import single
     from sonoscope.cli.progress import Progress
 
-    form = single.file_format(spec.out, given.get("formats", ()))
+    wanted = given.get("formats", ())
+    form = single.file_format(spec.out, wanted or (default[-1:] if spec.out == "-" else ()))
     if form is None:
         if dry_run:
             print(runs.plan(spec))
             return 0
         return runs.run(spec, report=Progress(verbosity=verbosity)).exit_code
-    for option, field in _NEEDS_FOLDER.items():
+    for option, field in NEEDS_FOLDER.items():
         if field in given:
             raise UsageError(f"{option} needs a folder for its files, and -o {spec.out} is one file")
     return single.to_file(spec.checked(), form, dry_run=dry_run, quiet=verbosity == 0)
 
 
-def _to_screen(
+def to_screen(
     spec: RunSpec, given: dict[str, Any], show: dict[str, Any], dry_run: bool, verbosity: int
 ) -> int:
     """No ``-o``: refuse what only makes sense with one, then show."""
     from sonoscope.cli import single
 
-    for option, field in _NEEDS_OUT.items():
+    for option, field in NEEDS_OUT.items():
         if field in given:
             raise UsageError(f"{option} needs a place for files: add -o OUT")
     if dry_run:
@@ -268,7 +279,7 @@ def _to_screen(
     return single.to_screen(replace(spec, out="-").checked(), quiet=verbosity == 0, **show)
 
 
-def _decide_again(
+def decide_again(
     folder: str, given: dict[str, Any], config: str | None, dry_run: bool, verbosity: int
 ) -> int:
     """``--from-scores``: decide again with the options given here, without the recordings."""
@@ -286,29 +297,35 @@ def _decide_again(
     return runs.decide(folder, given, report=Progress(verbosity=verbosity)).exit_code
 
 
-def _spec(given: dict[str, Any], config: str | None) -> RunSpec:
+def the_spec(given: dict[str, Any], config: str | None, verb: str = "analyze") -> RunSpec:
     """The options given here over those of ``config`` over the defaults."""
+    from sonoscope.runs.notewishes import NoteWishes
     from sonoscope.runs.spec import RunSpec
 
+    given = dict(given)
+    notes = given.pop("notes", {})
     if config is not None:
-        return replace(RunSpec.from_run_json(config), **given)
+        earlier = RunSpec.from_run_json(config)
+        return replace(earlier, **given, notes=replace(earlier.notes, **notes))
     if "inputs" not in given:
         raise UsageError(
-            "nothing to analyse: name files or folders (sonoscope analyze recordings/ -o results)"
+            f"nothing to analyse: name files or folders (sonoscope {verb} recordings/ -o results)"
         )
-    return RunSpec(**({"out": ""} | given))
+    return RunSpec(**({"out": ""} | given), notes=NoteWishes(**notes))
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def given_of(**options: Any) -> dict[str, Any]:
+    """The options that have a value."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _listed(text: str | None) -> tuple[str, ...] | None:
+def listed(text: str | None) -> tuple[str, ...] | None:
     """``"a, b"`` as ``("a", "b")``."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _shard(text: str | None) -> tuple[int, int] | None:
+def shard_of(text: str | None) -> tuple[int, int] | None:
+    """``"3/16"`` as ``(3, 16)``."""
     from sonoscope.runs.spec import parse_shard
 
     return None if text is None else parse_shard(text)

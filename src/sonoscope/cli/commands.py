@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "analyze": Verb("sonoscope.cli.analyze", "analyze", "What sounds in recordings, and when: the main job."),
+    "notes": Verb("sonoscope.cli.notes", "notes", "Turn recordings into notes: MIDI, tables, sound, pictures."),
     "live": Verb("sonoscope.cli.live", "live", "What sounds now: a microphone, stdin, or a file as it plays."),
     "convert": Verb("sonoscope.cli.convert", "convert_command", "Turn one annotation format into another."),
     "data": Verb("sonoscope.cli.data", "data_app", "From recordings to a training set."),
@@ -46,7 +47,7 @@ VERBS: dict[str, Verb] = {
 }
 
 #: Verbs whose work is shared out to processes, or is small: no library gets threads of its own in them.
-ONE_THREAD = {"live", "analyze", "demo", "doctor"}
+ONE_THREAD = {"live", "analyze", "notes", "demo", "doctor"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 THREE_USERS = """\

@@ -22,6 +22,7 @@ from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.api import Result
+    from sonoscope.noteapi import NoteResult
 
 #: Events shown for one recording in a terminal; a pipe gets all of them.
 ROWS_IN_TERMINAL = 40
@@ -106,7 +107,7 @@ def recording(
     """All lines about one recording: what is special, a table of its events, a bar for each label."""
     clip = result.clip(aggregate)
     lines = _warnings(result, screen, others)
-    lines.append(screen.paint(printable(result.file), "bold") + f"  {_facts(result)}")
+    lines.append(screen.paint(printable(result.file), "bold") + f"  {facts(result)}")
     events = result.events
     shown = events[:ROWS_IN_TERMINAL] if screen.terminal else events
     if shown:
@@ -127,7 +128,7 @@ def short_recording(
     """A few lines about one of several recordings: how long and how often each label sounds, and its bar."""
     clip = result.clip(aggregate)
     lines = _warnings(result, screen, others)
-    lines.append(screen.paint(printable(result.file), "bold") + f"  {_facts(result)}")
+    lines.append(screen.paint(printable(result.file), "bold") + f"  {facts(result)}")
     found = sorted({e.label for e in result.events}, key=lambda label: (-clip.get(label, 0.0), label))[:top_k]
     rows = []
     for label in found:
@@ -150,7 +151,8 @@ def short_recording(
     return [*lines, *columns(rows, right=(1, 3)), ""]
 
 
-def _facts(result: Result) -> str:
+def facts(result: Result | NoteResult) -> str:
+    """How long a recording is, its rate and channels, and which model heard it."""
     parts = [clock(result.duration), f"{result.source_rate / 1000:g} kHz", count(result.channels, "channel")]
     return ", ".join(parts) + f"; model {result.bundle.name}"
 
@@ -207,14 +209,12 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
         log.addHandler(handler)
 
 
-def hint(inputs: Sequence[str]) -> str:
-    """How to get files instead of a screen."""
+def hint(inputs: Sequence[str], verb: str = "analyze", one: str = "song.csv") -> str:
+    """How to get files instead of a screen; ``one`` is an example of a file for one recording."""
     from shlex import quote
 
     shown = " ".join(quote(text) for text in inputs[:2]) + (" ..." if len(inputs) > 2 else "")
-    return (
-        f"To keep it: sonoscope analyze {shown} -o results   (a folder; for one recording also -o song.csv)"
-    )
+    return f"To keep it: sonoscope {verb} {shown} -o results   (a folder; for one recording also -o {one})"
 
 
 def printable(text: str) -> str:

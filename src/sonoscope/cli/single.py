@@ -10,7 +10,7 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -22,6 +22,7 @@ from sonoscope.errors import UnreadableAudio, UsageError
 if TYPE_CHECKING:
     from sonoscope.api import Model, Result
     from sonoscope.audio.find import Unlisted
+    from sonoscope.noteapi import NoteModel, NoteResult
     from sonoscope.outputs.format import Format
     from sonoscope.runs.spec import RunSpec
     from sonoscope.values import Recording
@@ -39,7 +40,7 @@ class Tally:
     audio_s: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result | NoteResult) -> None:
         """Count one recording."""
         self.done += 1
         self.events += len(result.events)
@@ -66,25 +67,35 @@ class Tally:
 
 def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) -> int:
     """Show what sounds in each recording; the exit code."""
-    from sonoscope import api, models
+    from sonoscope import models
     from sonoscope.audio import find
-    from sonoscope.cli import display
+    from sonoscope.cli import display, rolls
+    from sonoscope.noteapi import NoteResult
 
-    loaded = [api.load(name) for name in spec.models]
+    loaded = _loaded(spec)
     listed = iter(find.find(spec.inputs))
     first = list(islice(listed, 2))
     screen = display.Screen.of(sys.stdout)
-    show = display.recording if len(first) == 1 else display.short_recording
+    show, show_notes = (
+        (display.recording, rolls.recording)
+        if len(first) == 1
+        else (display.short_recording, rolls.short_recording)
+    )
     others = sorted(set(models.names()) - {model.bundle.name for model in loaded})
     tally = Tally()
     if not first:
         raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
     for result in _results(chain(first, listed), loaded, spec, tally, quiet=quiet):
-        print("\n".join(show(result, screen, aggregate=aggregate, top_k=top_k, others=others)), flush=True)
+        if isinstance(result, NoteResult):
+            lines = show_notes(result, screen)
+        else:
+            lines = show(result, screen, aggregate=aggregate, top_k=top_k, others=others)
+        print("\n".join(lines), flush=True)
     if len(first) > 1:
         print(tally.text())
     if tally.done and not quiet:
-        print(display.hint(spec.inputs), file=sys.stderr)
+        hears_notes = all(model.bundle.task == "notes" for model in loaded)
+        print(display.hint(spec.inputs, *(("notes", "song.mid") if hears_notes else ())), file=sys.stderr)
     return 1 if tally.failed else 0
 
 
@@ -142,15 +153,12 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
 
     On stdout there may be several recordings, where the format can hold them.
     """
-    from sonoscope import api
     from sonoscope.audio import find
     from sonoscope.outputs.format import WriteOptions
 
-    if len(spec.models) != 1:
-        raise UsageError(
-            f"-o {spec.out} holds the events of one model, not of {len(spec.models)}: give -o FOLDER"
-        )
-    model = api.load(spec.models[0])
+    loaded = _loaded(spec)
+    if len(loaded) != 1 and not spec.notes.tracks:
+        raise UsageError(f"-o {spec.out} holds the events of one model, not of {len(loaded)}: give -o FOLDER")
     listed = iter(find.find(spec.inputs))
     first = list(islice(listed, 2))
     if len(first) > 1 and not (spec.out == "-" and form.many):
@@ -160,62 +168,131 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
         )
     if not first:
         raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
-    if spec.out != "-" and Path(spec.out).exists() and not spec.overwrite:
-        raise UsageError(f"-o {spec.out} exists: --overwrite replaces it")
+    beside = _beside(spec, form)
+    for path in (spec.out, *beside.values()):
+        if path != "-" and Path(path).exists() and not spec.overwrite:
+            raise UsageError(f"-o {path} exists: --overwrite replaces it")
     if dry_run:
         where = "stdout" if spec.out == "-" else spec.out
         print(f"would write the events of {', '.join(spec.inputs)} to {where} as {form.name}")
         return 0
     tally = Tally()
-    results = _results(chain(first, listed), [model], spec, tally, quiet=quiet)
+    results = _results(chain(first, listed), loaded, spec, tally, quiet=quiet)
     if spec.out == "-":
         with _stdout(form.binary) as file:
             form.write_many((r.as_written() for r in results), file, WriteOptions(raw=spec.raw))
         return 1 if tally.failed else 0
     for result in results:
-        result.write(spec.out, form.name, raw=spec.raw)
+        _write(result, form, spec, beside)
         if not quiet:
-            print(f"{tally.text()}; written to {spec.out}", file=sys.stderr)
+            written = ", ".join((spec.out, *beside.values()))
+            print(f"{tally.text()}; written to {written}", file=sys.stderr)
     return 1 if tally.failed else 0
+
+
+def _loaded(spec: RunSpec) -> list[Model | NoteModel]:
+    """The models, known to make sense of what is asked. Raises ``UsageError``."""
+    from sonoscope import api
+    from sonoscope.runs.setup import check_tasks
+
+    loaded = [api.load(name) for name in spec.models]
+    check_tasks(spec, tuple(model.bundle for model in loaded))
+    return loaded
+
+
+def _beside(spec: RunSpec, form: Format) -> dict[str, str]:
+    """The files that go with the one of ``-o``: ``song.notes.wav`` and ``song.notes.svg`` beside ``song.mid``."""
+    wishes = spec.notes
+    if spec.out == "-":
+        if wishes.audio or wishes.piano_roll:
+            raise UsageError("--audio and --piano-roll need a place for their files: -o NAME or FOLDER")
+        return {}
+    endings = sorted((form.suffix, *form.extensions), key=len, reverse=True)
+    stem = next((spec.out[: -len(e)] for e in endings if spec.out.lower().endswith(e)), spec.out)
+    found = {"audio": f"{stem}.notes.wav"} if wishes.audio else {}
+    return found | ({"piano_roll": f"{stem}.notes.{wishes.piano_roll}"} if wishes.piano_roll else {})
+
+
+def _write(result: Result | NoteResult, form: Format, spec: RunSpec, beside: dict[str, str]) -> None:
+    """Write the one file, and those beside it."""
+    from sonoscope.noteapi import NoteResult
+
+    if not isinstance(result, NoteResult):
+        result.write(spec.out, form.name, raw=spec.raw)
+        return
+    beats: Any = spec.notes.tempo if spec.notes.tempo == "auto" else float(spec.notes.tempo)
+    result.write(spec.out, form.name, raw=spec.raw, tempo=beats)
+    if "audio" in beside:
+        how: Any = spec.notes.audio
+        result.to_wav(beside["audio"], how)
+    if "piano_roll" in beside:
+        result.plot(beside["piano_roll"])
 
 
 def _results(
     entries: Iterable[Recording | Unlisted],
-    loaded: list[Model],
+    loaded: list[Model | NoteModel],
     spec: RunSpec,
     tally: Tally,
     *,
     quiet: bool,
-) -> Iterator[Result]:
-    """Analyse one recording after another with every model; failures are counted and said, not given."""
+) -> Iterator[Result | NoteResult]:
+    """Analyse one recording after another with every model; failures are counted and said, not given.
+
+    What is special about a recording is said on stderr where its result goes to a file.
+    """
     from sonoscope import api
+    from sonoscope.cli import display
     from sonoscope.cli.progress import Place
     from sonoscope.runs import default_workers
 
-    decisions = [
-        model.decision(spec.threshold, min_duration=spec.min_duration_s, max_gap=spec.max_gap_s)
-        for model in loaded
-    ]
-    options = {"hop_s": spec.hop_s, "tail": spec.tail, "channel": spec.channel}
+    calls = [_call(model, spec) for model in loaded]
     # Decoding may go ahead on a second core if this process has one.
     overlap = default_workers() > 1
     for entry in entries:
         place = Place(entry.name, quiet=quiet)
-        for model, decision in zip(loaded, decisions, strict=True):
-            try:
-                recording = api.found(entry)
-                result = model.analyze_recording(
-                    recording, decision, overlap=overlap, progress=place, **options
-                )
-            except UnreadableAudio as error:
-                place.clear()
-                tally.fail(error)
-                if spec.strict:
-                    return
-                break
+        found: list[Any] = []
+        try:
+            recording = api.found(entry)
+            for call in calls:
+                found.append(call(recording, overlap=overlap, progress=place))
+        except UnreadableAudio as error:
             place.clear()
+            tally.fail(error)
+            if spec.strict:
+                return
+            continue
+        place.clear()
+        if spec.notes.tracks:
+            found = _by_instrument(found)
+        for result in found:
             tally.add(result)
+            if result.note and spec.out != "-" and not quiet:
+                print(f"{display.printable(result.file)}: {result.note}", file=sys.stderr)
             yield result
+
+
+def _call(model: Model | NoteModel, spec: RunSpec) -> Callable[..., Result | NoteResult]:
+    """A function that analyses a recording with a model, decided and heard as is asked."""
+    from sonoscope.noteapi import NoteModel
+
+    if isinstance(model, NoteModel):
+        decision = spec.notes.decision(model.bundle.rules)
+        return lambda recording, **options: model.analyze_recording(
+            recording, decision, cents=spec.notes.tuning, channel=spec.channel, **options
+        )
+    events = model.decision(spec.threshold, min_duration=spec.min_duration_s, max_gap=spec.max_gap_s)
+    return lambda recording, **options: model.analyze_recording(
+        recording, events, hop_s=spec.hop_s, tail=spec.tail, channel=spec.channel, **options
+    )
+
+
+def _by_instrument(found: list[Any]) -> list[Any]:
+    """The results of notes only, labelled with the instruments that the other one heard."""
+    from sonoscope.noteapi import NoteResult
+
+    heard = next(result for result in found if not isinstance(result, NoteResult))
+    return [result.by_instrument(heard) for result in found if isinstance(result, NoteResult)]
 
 
 @contextmanager

@@ -81,7 +81,8 @@ def decide(
         The folder of an earlier run.
     given : dict, optional
         Fields of :class:`RunSpec` that shall differ from those of that run. With ``out`` the results, and a
-        copy of the kept scores, go into another folder, which is then a run of its own.
+        copy of the kept scores, go into another folder, which is then a run of its own. ``notes`` is a dictionary
+        of the fields of :class:`NoteWishes` that shall differ.
 
     Raises
     ------
@@ -97,7 +98,9 @@ def decide(
             f"{origin.out} has kept no scores (--no-scores): the recordings are needed, analyse them again"
         )
     wanted = {"out": str(origin.out), "inputs": tuple(settings["inputs"]), **(given or {})}
-    spec = replace(_earlier(origin, settings), **wanted)
+    earlier = _earlier(origin, settings)
+    wanted["notes"] = replace(earlier.notes, **wanted.get("notes", {}))
+    spec = replace(earlier, **wanted)
     if spec.shard:
         raise UsageError("--from-scores decides for the whole folder at once: leave out --shard")
     if spec.notes.audio not in (None, "notes"):

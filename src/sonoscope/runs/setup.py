@@ -96,12 +96,12 @@ def prepare(spec: RunSpec) -> Setup:
         raise UsageError(
             f"models={','.join(spec.models)!r}: two of them are called {max(names, key=names.count)!r}"
         )
-    _check_tasks(spec, bundles)
+    check_tasks(spec, bundles)
     decisions = tuple(_decision(spec, bundle) for bundle in bundles)
     return Setup(spec, bundles, decisions, _settings(spec, bundles), _fingerprint(spec, bundles, decisions))
 
 
-def _check_tasks(spec: RunSpec, bundles: tuple[Bundle, ...]) -> None:
+def check_tasks(spec: RunSpec, bundles: tuple[Bundle, ...]) -> None:
     """Refuse options that mean nothing to any of the models."""
     notes = [bundle.name for bundle in bundles if bundle.task == NOTES]
     if not notes and spec.notes != NoteWishes():
