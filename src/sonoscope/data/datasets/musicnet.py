@@ -8,8 +8,8 @@ play in it; ``annotation`` is its label file, for ``annotation.read``.
 group (christofw/multipitch_architectures, MusicNet_stats.md). Neither official test list has such a twin, but the
 usual validation recordings 1792 and 2514 do, and splits of one's own must keep them together (:func:`twins`).
 ``LISTS`` names the lists that papers test on: Thickstun's, and those of Weiß and Peeters 2022
-(christofw/multipitch_architectures, dataset_splits/test_MuN-*.json, read 2026-11; test_MuN-10.md there shows the list of
-MuN-10b, and 10a is 10 with 2629 for 2628). No list has a twin outside of itself.
+(christofw/multipitch_architectures, dataset_splits/test_MuN-*.json, read 2026-11; test_MuN-10.md there shows the list
+of MuN-10b, and 10a is 10 with 2629 for 2628). No list has a twin outside of itself.
 
 Layout after the authors' reader (jthickstun/pytorch_musicnet, musicnet.py); test lists after
 jthickstun/thickstun2018invariances, lib/config.py; columns of the metadata after JohnVinyard/zounds,
