@@ -63,11 +63,11 @@ class Session:
     source : Source
     listeners : sequence of Listener
     sinks : sequence of Sink
-    recorder : Recorder, optional
-        Gets every block before anything else does.
 
     Attributes
     ----------
+    recorder : Recorder or None
+        Gets every block before anything else does; may be set until :meth:`run`.
     delays : list of Delay
         Of each listener's stream, in their order.
 
@@ -82,9 +82,9 @@ class Session:
         source: Source,
         listeners: Sequence[Listener],
         sinks: Sequence[Sink],
-        recorder: Recorder | None = None,
     ) -> None:
-        self._source, self._listeners, self._sinks, self._recorder = source, listeners, sinks, recorder
+        self._source, self._listeners, self._sinks = source, listeners, sinks
+        self.recorder: Recorder | None = None
         self._frames = self._events = 0
         self._streams = self._begun()
         self.delays: list[Delay] = [stream.delay for stream in self._streams]
@@ -122,8 +122,8 @@ class Session:
             yield block
 
     def _take(self, block: Block) -> None:
-        if self._recorder is not None:
-            self._recorder.write(block)
+        if self.recorder is not None:
+            self.recorder.write(block)
         if block.lost:
             self._tell([moment for stream in self._streams for moment in stream.close()])
             self._frames += block.lost
@@ -144,5 +144,5 @@ class Session:
             for sink in self._sinks:
                 sink.end(self._frames / self._source.sample_rate, self._events, self._source)
         finally:
-            if self._recorder is not None:
-                self._recorder.close()
+            if self.recorder is not None:
+                self.recorder.close()

@@ -114,7 +114,7 @@ def midi_ports() -> list[str]:
 
 def _no_midi(error: Exception) -> UsageError:
     return UsageError(
-        f"a MIDI port cannot be reached: {error}. Without one, --format jsonl tells notes to programs"
+        f"a MIDI port cannot be reached: {str(error).rstrip(' .')}. Without one, --format jsonl tells notes to programs"
     )
 
 

@@ -56,9 +56,11 @@ class Source(Protocol):
     delay_s: float
     subtype: str
     endless: bool
-    dropouts: int
-    lost: int
 
+    @property
+    def dropouts(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
     def blocks(self) -> Iterator[Block]: ...
     def close(self) -> None: ...
 
@@ -149,6 +151,7 @@ class Pcm:
     """
 
     endless = True
+    #: It waits.
     dropouts = lost = 0
 
     def __init__(

@@ -6,6 +6,7 @@ batch. So the scores are those of ``analyze`` (to 1e-5 before they are rounded),
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -137,21 +138,23 @@ class TagStream:
         for row in self.windows.push(samples):
             grid = self.windows.grid
             # The cell ends where the next one begins; should there be none, ``close`` lets it go on.
-            told += self._told(row, row.start + grid.hop + (grid.window - grid.hop) // 2, padded=False)
+            told += self._told(row, row.start + grid.hop + (grid.window - grid.hop) // 2)
         return told
 
     def close(self) -> list[Moment]:
         """The sound is over: what sounds ends."""
         grid, told = self.windows.grid, list[Moment]()
+        last_s = self._n_source / self._source_rate
         rows = list(self.windows.close())
         for row in rows[:-1]:
-            told += self._told(row, row.start + grid.hop + (grid.window - grid.hop) // 2, padded=False)
+            told += self._told(row, row.start + grid.hop + (grid.window - grid.hop) // 2, last_s=last_s)
         for row in rows[-1:]:
-            told += self._told(row, row.end, padded=row.end - row.start < grid.window)
-        last_s = self._n_source / self._source_rate
+            told += self._told(row, row.end, padded=row.end - row.start < grid.window, last_s=last_s)
         return told + [self._moment(change, last_s) for change in self._tracker.close(self._last_end)]
 
-    def _told(self, row: Row, cell_end: int, *, padded: bool) -> list[Moment]:
+    def _told(
+        self, row: Row, cell_end: int, *, padded: bool = False, last_s: float = math.inf
+    ) -> list[Moment]:
         grid = self.windows.grid
         begin = row.start + (grid.window - grid.hop) // 2 if row.place else 0
         steps = score_tables.quantise(row.logits[None])
@@ -165,8 +168,7 @@ class TagStream:
         )
         self._last_end = row.end
         heard_s = (row.start + self.windows.reach) / self.windows.rate + self.windows.resampler.delay_s
-        now_s = min(heard_s, self._n_source / self._source_rate)
-        return [self._moment(change, now_s) for change in self._tracker.push(cell)]
+        return [self._moment(change, min(heard_s, last_s)) for change in self._tracker.push(cell)]
 
     def _moment(self, change: Change, heard_s: float) -> Moment:
         rate, event = self.windows.rate, None
