@@ -168,10 +168,10 @@ def counts(judged: Judged) -> Table:
 
 
 def by_part(judged: Judged, name: str, values: Sequence[str]) -> Table | None:
-    """Figures of the clips of each value of a column; None where there is one value only, or more than :data:`MANY`."""
+    """Figures of the clips of each value of a column; None where there is one value, one a clip, or over :data:`MANY`."""
     column = np.asarray(values, dtype=str)
     known = sorted(set(column.tolist()))
-    if not 1 < len(known) <= MANY:
+    if not 1 < len(known) <= min(MANY, len(column) - 1):
         return None
     row = judged.chosen
     assert row.thresholds is not None

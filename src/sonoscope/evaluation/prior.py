@@ -7,17 +7,13 @@ to new a priori probabilities*, equation 2.4), here for one label against its ab
 
     odds(p') = odds(p) * odds(has) / odds(had),   odds(x) = x / (1 - x)
 
-Precision changes with the share, recall and false-positive rate do not. Nobody can know the share of a field before
-listening; :func:`estimated` finds the most likely one from scores alone (their section 2.2, expectation maximisation),
-which is worth as much as the calibration is.
+Precision changes with the share, recall and false-positive rate do not. Nobody knows the share of a field before
+listening: judge a few hundred clips drawn at random, or try several shares and see what they change.
 """
 
 from __future__ import annotations
 
 import numpy as np
-
-#: Steps of the estimation at most, and the change of a share below which it ends.
-STEPS, SMALL = 1000, 1e-7
 
 
 def shifted(p: np.ndarray | float, had: float, has: float) -> np.ndarray:
@@ -52,18 +48,6 @@ def weights(truth: np.ndarray, has: float) -> np.ndarray:
     if not 0 < had < 1:
         raise ValueError(f"a share of {had:g} among labelled clips cannot be shifted: it needs both kinds")
     return np.where(truth, has / had, (1.0 - has) / (1.0 - had))
-
-
-def estimated(p: np.ndarray, had: float) -> float:
-    """The most likely share of a label in the field, from the probabilities of its clips, none of them labelled."""
-    p = np.asarray(p, dtype=np.float64)
-    share = had
-    for _ in range(STEPS):
-        found = float(shifted(p, had, min(max(share, 1e-9), 1 - 1e-9)).mean())
-        if abs(found - share) < SMALL:
-            return found
-        share = found
-    return share
 
 
 def _odds(share: float) -> float:

@@ -51,14 +51,14 @@ class Sorted:
     def counts(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """How many are true and how many false at or above each distinct score.
 
-        Both (k,); with ``weights`` of shape (d, n), one row for each draw, (d, k).
+        Both (k,); with ``weights`` of shape (n,) weighted; with (d, n), a row for each draw, (d, k).
         """
         if weights is None:
             true = np.cumsum(self.hits)[self.last].astype(np.float64)
             return true, self.last + 1.0 - true
-        ranked = weights[:, self.order]
-        true = np.cumsum(ranked * self.hits, axis=1)[:, self.last]
-        return true, np.cumsum(ranked, axis=1)[:, self.last] - true
+        ranked = weights[..., self.order]
+        true = np.cumsum(ranked * self.hits, axis=-1)[..., self.last]
+        return true, np.cumsum(ranked, axis=-1)[..., self.last] - true
 
 
 def precision_of_counts(true: np.ndarray, false: np.ndarray) -> np.ndarray:
