@@ -73,7 +73,7 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
     else:
         module, example = _Clips(network), _rows(network, 2, steps)
         dynamic = {0: torch.export.Dim("batch", min=1, max=4096)}
-    with _quietly(), torch.no_grad():
+    with quietly(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 module,
@@ -100,7 +100,7 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without torch's remarks on operators that no network here has (torchvision's)."""
     log = logging.getLogger("torch.onnx")
     level = log.level
