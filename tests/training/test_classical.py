@@ -27,24 +27,6 @@ TONES = {"low": 220.0, "middle": 700.0, "high": 2200.0}
 EMBEDDING = "{name: embedding, model: instruments}"
 
 
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each of three classes; clips of six recordists, whom ``manifest.csv`` names."""
-    root = tmp_path_factory.mktemp("sounds")
-    rng = np.random.default_rng(4)
-    lines = ["path,labels,group"]
-    for label, hertz in TONES.items():
-        (root / label).mkdir()
-        for number in range(12):
-            time = np.arange(int(RATE * rng.uniform(1.1, 1.9))) / RATE
-            tone = np.sin(2 * np.pi * hertz * rng.uniform(0.95, 1.05) * time)
-            sound = 0.2 * tone + 0.02 * rng.standard_normal(time.size)
-            soundfile.write(root / label / f"{number}.wav", sound.astype(np.float32), RATE)
-            lines.append(f"{label}/{number}.wav,{label},recordist{number % 6}")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return root
-
-
 def configured(sounds: Path, model: str, *words: str) -> Config:
     kind = "classical" if model not in MODELS or MODELS[model].listens else "dummy"
     # Prepared sound and vectors are shared by the models, as they are in use.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
@@ -21,57 +21,25 @@ from sonoscope.training.setting import Setting  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-RATE = 8000
-TONES = {"low": 220.0, "middle": 700.0, "high": 2200.0}
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each of three classes; clips of six recordists, whom ``manifest.csv`` names."""
-    root = tmp_path_factory.mktemp("sounds")
-    rng = np.random.default_rng(4)
-    lines = ["path,labels,group"]
-    for label, hertz in TONES.items():
-        (root / label).mkdir()
-        for number in range(12):
-            time = np.arange(int(RATE * rng.uniform(1.1, 1.9))) / RATE
-            tone = np.sin(2 * np.pi * hertz * rng.uniform(0.95, 1.05) * time)
-            sound = 0.2 * tone + 0.02 * rng.standard_normal(time.size)
-            soundfile.write(root / label / f"{number}.wav", sound.astype(np.float32), RATE)
-            lines.append(f"{label}/{number}.wav,{label},recordist{number % 6}")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
-    return root
-
-
-def configured(sounds: Path, *words: str) -> Config:
-    return compose(
-        {
-            "name": "tones",
-            "data": {"train": [str(sounds)], "window_s": 1.0, "validation_share": 0.2, "test_share": 0.2},
-            "features": [{"name": "logmel", "sample_rate": RATE, "n_fft": 512, "hop_samples": 200, "n_mels": 24,
-                          "f_min_hz": 50.0, "f_max_hz": 4000.0}],
-            "network": {"backbone": {"name": "valid_cnn", "width": 0.25, "dim": 16}},
-            "training": {"epochs": 4, "epoch_batches": 12, "batch_size": 8, "learning_rate": 0.01},
-        },
-        words,
-    )  # fmt: skip
+Tones = Callable[..., Config]
+LABELS = ("low", "middle", "high")
 
 
 SMALL_CNN = ("network.backbone=small_cnn", "network.backbone.stages=[8, 8]", "network.head=linear")
 
 
 @pytest.fixture(scope="module")
-def run(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tones: Tones, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tones"
-    fit(configured(sounds), folder, say=lambda _: None)
+    fit(tones(), folder, say=lambda _: None)
     return folder
 
 
-def test_it_learns_and_leaves_all_that_was_promised(run: Path, sounds: Path):
+def test_it_learns_and_leaves_all_that_was_promised(run: Path, tones: Tones):
     metrics = rundir.read_metrics(run)
     assert metrics["fitted"]["map"] > 0.95 and metrics["fitted"]["clips"] >= 3
     assert metrics["certificate"].startswith("groups shared: 0")
-    assert rundir.read_config(run) == configured(sounds)
+    assert rundir.read_config(run) == tones()
     history = (run / "history.csv").read_text().splitlines()
     assert len(history) == 5 and history[0].startswith("epoch,learning_rate,cpu_s")
     answers = rundir.read_answers(run / "test.npz")
@@ -92,18 +60,20 @@ def test_the_parts_share_no_recordist(run: Path):
 
 def test_the_bundle_analyses_without_torch_what_it_was_trained_on(run: Path, sounds: Path):
     model = sonoscope.load(run / "bundle")
-    for label in TONES:
+    for label in LABELS:
         result = model.analyze(sounds / label / "0.wav")
-        assert result.scores.probabilities.mean(axis=0).argmax() == sorted(TONES).index(label)
+        assert result.scores.probabilities.mean(axis=0).argmax() == sorted(LABELS).index(label)
 
 
 @pytest.mark.parametrize("words", [(), SMALL_CNN], ids=["valid", "padded"])
-def test_what_is_trained_is_what_is_run(run: Path, sounds: Path, tmp_path: Path, words: tuple[str, ...]):
+def test_what_is_trained_is_what_is_run(
+    run: Path, sounds: Path, tones: Tones, tmp_path: Path, words: tuple[str, ...]
+):
     """Validation in torch and the bundle in ONNX Runtime give the same scores for the same clips."""
     folder = run
     if words:
         folder = tmp_path / "run"
-        fit(configured(sounds, "training.epochs=1", *words), folder, say=lambda _: None)
+        fit(tones("training.epochs=1", *words), folder, say=lambda _: None)
     answers = rundir.read_answers(folder / "test.npz")
     model = sonoscope.load(folder / "bundle")
     for name, expected in zip(answers.names, answers.scores, strict=True):
@@ -114,9 +84,9 @@ def test_what_is_trained_is_what_is_run(run: Path, sounds: Path, tmp_path: Path,
         np.testing.assert_allclose(1 / (1 + np.exp(-(slope * logits + offset))), expected, atol=5e-3)
 
 
-def test_it_goes_on_where_it_was_to_the_same_weights(sounds: Path, tmp_path: Path, monkeypatch):
+def test_it_goes_on_where_it_was_to_the_same_weights(tones: Tones, tmp_path: Path, monkeypatch):
     whole = tmp_path / "whole"
-    fit(configured(sounds), whole, say=lambda _: None)
+    fit(tones(), whole, say=lambda _: None)
     from sonoscope.training import watch
 
     class Cut(Exception):
@@ -133,22 +103,22 @@ def test_it_goes_on_where_it_was_to_the_same_weights(sounds: Path, tmp_path: Pat
     with monkeypatch.context() as patched:
         patched.setattr(watch.Watch, "on_train_epoch_end", cut)
         with pytest.raises(Cut):
-            fit(configured(sounds), parts, say=lambda _: None)
-    fit(configured(sounds), parts, resume=True, say=lambda _: None)
+            fit(tones(), parts, say=lambda _: None)
+    fit(tones(), parts, resume=True, say=lambda _: None)
     one, other = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (whole, parts))
     for name in one:
         assert torch.equal(one[name], other[name]), name
     assert len((parts / "history.csv").read_text().splitlines()) == 5
 
 
-def test_a_folder_with_another_run_is_refused(run: Path, sounds: Path):
+def test_a_folder_with_another_run_is_refused(run: Path, tones: Tones):
     with pytest.raises(UsageError, match="holds a training already"):
-        fit(configured(sounds), run)
+        fit(tones(), run)
     with pytest.raises(UsageError, match="another configuration"):
-        fit(configured(sounds, "training.epochs=9"), run, resume=True)
+        fit(tones("training.epochs=9"), run, resume=True)
 
 
-def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_path: Path, monkeypatch):
+def test_weights_move_only_when_they_should_and_rates_change(tones: Tones, tmp_path: Path, monkeypatch):
     """Head first, then everything from a named layer on: frozen weights stay bit for bit, running means too."""
     words = (
         "training.phases=[{epochs: 1, train: head, learning_rate: 0.01}, {train: from conv4, layer_decay: 0.5}]",
@@ -172,10 +142,10 @@ def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_p
     from sonoscope.training import course
 
     monkeypatch.setattr(course, "Watch", Spy)
-    fit(configured(sounds, *words), folder, say=lambda _: None)
+    fit(tones(*words), folder, say=lambda _: None)
     start, after_head, end = seen
     layer_of = {}
-    setting = Setting(configured(sounds, *words), tmp_path / "again", quick=False, say=lambda _: None)
+    setting = Setting(tones(*words), tmp_path / "again", quick=False, say=lambda _: None)
     named = dict(setting.network.named_parameters())
     for layer, parameters in setting.network.backbone.groups().items():
         for name, parameter in named.items():
@@ -195,9 +165,9 @@ def test_weights_move_only_when_they_should_and_rates_change(sounds: Path, tmp_p
     assert second["conv3 0.01"] == 0.0
 
 
-def test_an_unknown_layer_names_those_there_are(sounds: Path, tmp_path: Path):
+def test_an_unknown_layer_names_those_there_are(tones: Tones, tmp_path: Path):
     with pytest.raises(UsageError, match=r"unknown layer 'conv9'.*conv1, conv2"):
-        fit(configured(sounds, "training.phases=[{train: from conv9}]"), tmp_path / "run", say=lambda _: None)
+        fit(tones("training.phases=[{train: from conv9}]"), tmp_path / "run", say=lambda _: None)
 
 
 def test_phases_add_up():
@@ -229,9 +199,9 @@ def test_schedules_are_theirs(name: str):
         assert rates[0] == pytest.approx(1 / 25) and rates[-1] < 0.001
 
 
-def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(sounds: Path, tmp_path: Path):
+def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(tones: Tones, tmp_path: Path):
     words = ("data.window_s=null", "network.backbone=crnn", "network.head=linear", "training.epochs=1")
-    config = configured(sounds, *words)
+    config = tones(*words)
     setting = Setting(config, tmp_path / "run", quick=False, say=lambda _: None)
     setting.network.eval()
     batch = next(iter(setting.loader_of("train")))
@@ -243,7 +213,7 @@ def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(sounds:
         torch.testing.assert_close(setting.network.window_logits(alone)[0], together[k], atol=1e-4, rtol=1e-4)
 
 
-def test_augmentations_know_the_epoch(sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_augmentations_know_the_epoch(tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """From no share at first to all of it: a progressive schedule is heard by the chain."""
     from sonoscope.training.augment import gain
 
@@ -257,7 +227,7 @@ def test_augmentations_know_the_epoch(sounds: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(gain.Gain, "__call__", spied)
     words = "augment=[{name: gain, share: 0.8, from_epoch: 1, full_epoch: 3}]"
     fit(
-        configured(sounds, words, "training.epoch_batches=2", "training.sanity_steps=2"),
+        tones(words, "training.epoch_batches=2", "training.sanity_steps=2"),
         tmp_path / "run",
         say=lambda _: None,
     )

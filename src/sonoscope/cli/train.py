@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from sonoscope.training.config import Config
+    from sonoscope.training.plans import Asked, Planned
+    from sonoscope.training.sbatch import Wish
 
 Words = Annotated[
     list[str] | None,
@@ -27,8 +32,36 @@ Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Train N times,
 Sweep = Annotated[
     list[str] | None,
     typer.Option(
-        "--sweep", metavar="KEY=A,B", show_default=False, help="Train with each value; may be repeated."
+        "--sweep",
+        metavar="KEY=A,B",
+        show_default=False,
+        help="Train with each value; may be repeated. With --search also ranges: KEY=1e-4..1e-2:log.",
     ),
+]
+Search = Annotated[
+    int | None,
+    typer.Option(
+        "--search",
+        metavar="N",
+        show_default=False,
+        help="Look for the best values of --sweep in N trainings, each chosen by those before.",
+    ),
+]
+Sbatch = Annotated[
+    Path | None,
+    typer.Option(
+        "--sbatch", metavar="JOB.sh", show_default=False, help="Write a SLURM script that trains, and stop."
+    ),
+]
+Nodes = Annotated[int, typer.Option("--nodes", metavar="N", help="With --sbatch: nodes.")]
+Gpus = Annotated[int, typer.Option("--gpus-per-node", metavar="N", help="With --sbatch: GPUs of each node.")]
+Cores = Annotated[int, typer.Option("--cpus-per-task", metavar="N", help="With --sbatch: cores a process.")]
+Time = Annotated[str, typer.Option("--time", metavar="H:MM:SS", help="With --sbatch: time of a job.")]
+Partition = Annotated[
+    str, typer.Option("--partition", metavar="NAME", show_default=False, help="With --sbatch: SLURM's.")
+]
+Account = Annotated[
+    str, typer.Option("--account", metavar="NAME", show_default=False, help="With --sbatch: SLURM's.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where trainings in that folder ended.")]
 Quick = Annotated[
@@ -43,8 +76,16 @@ def train(
     out: Out = None,
     seeds: Seeds = 1,
     sweep: Sweep = None,
+    search: Search = None,
     resume: Resume = False,
     quick: Quick = False,
+    sbatch: Sbatch = None,
+    nodes: Nodes = 1,
+    gpus_per_node: Gpus = 0,
+    cpus_per_task: Cores = 4,
+    time: Time = "24:00:00",
+    partition: Partition = "",
+    account: Account = "",
     list_presets: List = False,
     print_config: Print = False,
 ) -> int:
@@ -52,8 +93,7 @@ def train(
 
     Ctrl-C once ends the training early and tests what there is; twice stops at once.
     """
-    from sonoscope.training import plans, presets, rundir, start
-    from sonoscope.training import runs as finished
+    from sonoscope.training import plans, presets
 
     if list_presets:
         _show_presets(presets.names())
@@ -61,19 +101,45 @@ def train(
     found = plans.asked(words or [])
     for remark in found.remarks:
         say(f"note: {remark}")
-    planned = plans.plans(found, seeds=seeds, sweep=sweep or ())
+    planned = plans.plans(found, seeds=seeds, sweep=() if search is not None else sweep or ())
     if print_config:
         print(planned[0].config.to_yaml(), end="")
         return 0
     if not planned[0].config.data.train:
         raise UsageError("nothing to train on: name a folder of sounds, a manifest or a data set")
     place = plans.folder_for(planned[0].config.name or "model", out)
+    if sbatch is not None:
+        from sonoscope.training.sbatch import Wish
+
+        if search is not None:
+            raise UsageError(
+                "--search trains one after the other: put the command itself into a job, without --sbatch"
+            )
+        wish = Wish(nodes, gpus_per_node, cpus_per_task, time, partition, account)
+        return _write_job(sbatch, words or [], planned, place, wish, quick)
+    if search is not None:
+        return _search(found, sweep or [], search, seeds, place, resume, quick)
+    return _train(planned, place, out is not None, resume, quick)
+
+
+def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick: bool) -> int:
+    """Train one after the other, and show what came of it."""
+    from sonoscope.training import rundir, start
+    from sonoscope.training import runs as finished
+    from sonoscope.training.config import several_devices
+
     many = len(planned) > 1
+    if many:
+        _one_process(planned[0].config, "several trainings")
+    elif several_devices(planned[0].config.training) and not named:
+        raise UsageError(
+            "several processes that train together need a folder that all of them know: name it with -o"
+        )
     for number, plan in enumerate(planned, start=1):
         folder = place / plan.folder if plan.folder else place
         if many:
             say(f"[{number}/{len(planned)}] {plan.folder}")
-        if resume and (folder / rundir.METRICS).is_file():
+        if resume and rundir.finished(folder):
             say("finished earlier")
             continue
         config = plan.config
@@ -83,6 +149,8 @@ def train(
             # What is prepared for one serves all of them.
             config = replace(config, data=replace(config.data, folder=str(place / "data")))
         outcome = start.fit(config, folder, resume=resume, quick=quick, say=say)
+        if not outcome.metrics:  # another process leads
+            return 0
         if outcome.interrupted:
             say(f"ended early. The same command with --resume goes on: {place}")
             if many:
@@ -90,6 +158,54 @@ def train(
     print(finished.table(finished.lines(finished.find([place]))))
     if not many and (place / rundir.BUNDLE).is_dir():
         say(f"the model: {place / rundir.BUNDLE}; sonoscope analyze RECORDINGS -m {place / rundir.BUNDLE}")
+    return 0
+
+
+def _search(
+    found: Asked, sweep: list[str], count: int, seeds: int, place: Path, resume: bool, quick: bool
+) -> int:
+    """Search, show every trial and name the best."""
+    from sonoscope.training import config as configs
+    from sonoscope.training import search, space
+
+    if seeds > 1:
+        raise UsageError("--search trains with one seed: train what it finds with --seeds")
+    _one_process(configs.compose(found.values, found.words), "a search")
+    axes = space.axes(sweep, ranges=True)
+    outcome = search.search(found, axes, count, place, resume=resume, quick=quick, say=say)
+    print(search.table(outcome))
+    if outcome.best is not None:
+        print(f"best: {' '.join(outcome.best.words)}")
+        say(f"its configuration: {place / search.BEST}; sonoscope train {place / search.BEST} --seeds 3")
+    if outcome.interrupted:
+        say(f"ended early. The same command with --resume goes on: {place}")
+    return 0
+
+
+def _one_process(config: Config, what: str) -> None:
+    """Refuse several processes where they would have to train more than once."""
+    from sonoscope.training.config import several_devices
+
+    if several_devices(config.training):
+        raise UsageError(
+            f"{what} on several devices (training.devices={config.training.devices}, training.nodes="
+            f"{config.training.nodes}) would have to be started together again and again: train with "
+            "training.devices=1, or let --sbatch write a job for each"
+        )
+
+
+def _write_job(
+    path: Path, words: list[str], planned: list[Planned], place: Path, wish: Wish, quick: bool
+) -> int:
+    """Write the script, and say how it is used."""
+    from sonoscope.data.table import put
+    from sonoscope.training import sbatch
+
+    if path.exists():
+        raise UsageError(f"{path} exists already: name another file, or remove it")
+    put(path, sbatch.script(words, planned, place, wish, quick=quick).encode())
+    path.chmod(0o755)
+    say(f"{len(planned)} training{'s' if len(planned) > 1 else ''} into {place}: sbatch {path}")
     return 0
 
 

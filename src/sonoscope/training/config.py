@@ -197,7 +197,7 @@ class Training:
         _within("training.validate_share", self.validate_share, 0, 1, open_low=True)
         if self.average is not None:
             _within("training.average", self.average, 0, 1)
-        for name in ("epochs", "batch_size", "threads"):
+        for name in ("epochs", "batch_size", "threads", "nodes"):
             if getattr(self, name) < 1:
                 raise BadConfig(f"training.{name}={getattr(self, name)} must be at least 1")
         if self.schedule == "multi-step" and list(self.milestones) != sorted(set(self.milestones)):
@@ -257,6 +257,11 @@ class Config:
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def several_devices(training: Training) -> bool:
+    """Whether more than one process may be asked for: more than one device, or node."""
+    return training.nodes > 1 or training.devices not in ("1", "auto")
 
 
 def from_dict(values: Mapping[str, Any]) -> Config:

@@ -10,17 +10,17 @@ from typing import Any, cast
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 
 from sonoscope.data import badrows, certificate, manifest
 from sonoscope.errors import UsageError
-from sonoscope.training import rundir
+from sonoscope.training import ranks, rundir
 from sonoscope.training.begin import begin_with
 from sonoscope.training.config import Config
 from sonoscope.training.loader import EpochLoader
-from sonoscope.training.prepare import VALIDATION
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
-from sonoscope.training.watch import Keep, Watch, interruptible
+from sonoscope.training.watch import Judge, Keep, Watch, interruptible
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -38,6 +38,8 @@ class Begun:
     learns_from : Config, optional
         What data and network are made of, where that is not ``config``.
 
+    Where several processes train together, each has one of these; only the first (``leads``) writes and speaks.
+
     Raises
     ------
     UsageError
@@ -54,14 +56,21 @@ class Begun:
         say: Say,
         learns_from: Config | None = None,
     ) -> None:
+        self.leads = ranks.rank(config.training) == 0
+        say = say if self.leads else _silent
         self.config, self.folder, self.say = config, folder, say
-        opened(folder, config, resume=resume)
+        if self.leads:
+            opened(folder, config, resume=resume)
+        else:
+            ranks.wait(config.training)
         quieten()
         self._began, self._cpu = time.monotonic(), time.process_time()
         torch.set_num_threads(config.training.threads)
         lightning.seed_everything(config.training.seed, verbose=False)
         self.setting = Setting(learns_from or config, folder, quick=quick, say=say)
-        written(self.setting)
+        if self.leads:
+            written(self.setting)
+            self._announced = ranks.announce(config.training)
         self._last = folder / rundir.LAST
         self._going_on = resume and self._last.is_file()
         self._epochs, self._interrupted = 0, False
@@ -69,21 +78,23 @@ class Begun:
             self.setting.normalise()
             if config.network.init_from:
                 begin_with(self.setting.network, config.network.init_from, say, self.setting.data.labels)
-        self._watch = Watch(folder / rundir.HISTORY, say, self._going_on)
+        self._watch = Watch(folder / rundir.HISTORY, say, self._going_on or not self.leads)
 
-    def trainer(self, monitor: str | None = None) -> lightning.Trainer:
+    def trainer(self, monitor: str | None = None, judge: Judge | None = None) -> lightning.Trainer:
         """What fits; ``monitor`` is the figure that the best epoch is chosen by, by default the configuration's."""
         training = self.config.training
         monitor = monitor or training.monitor
+        scheduler = ranks.scheduled()
         return lightning.Trainer(
             max_epochs=training.epochs,
             accelerator="auto",
             devices=int(training.devices) if training.devices.isdigit() else training.devices,
             num_nodes=training.nodes,
-            strategy=training.strategy,
+            strategy=ranks.strategy(training),
+            plugins=None if scheduler is None else [scheduler],
             precision=cast(Any, PRECISION[training.precision]),
             logger=loggers(self.folder),
-            callbacks=[self._watch, Keep(self.folder, monitor, training.patience)],
+            callbacks=[self._watch, Keep(self.folder, monitor, training.patience, judge)],
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
@@ -102,8 +113,14 @@ class Begun:
         self.say(opening)
         path = str(self._last) if self._going_on else None
         with interruptible(trainer, self.say) as interrupted:
-            trainer.fit(task, batches, self.setting.loader_of(VALIDATION), ckpt_path=path, weights_only=True)
+            trainer.fit(task, batches, self.setting.validation_loader(), ckpt_path=path, weights_only=True)
         self._epochs, self._interrupted = trainer.current_epoch, bool(interrupted)
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    def left(self) -> Outcome:
+        """What there is to say where another process leads, or nothing is to be tested: no figures."""
+        return Outcome(self.folder, {}, self._interrupted)
 
     def ended(self, metrics: dict[str, Any]) -> Outcome:
         """Write the figures, with what they cost."""
@@ -112,8 +129,22 @@ class Begun:
             "cpu_s": round(time.process_time() - self._cpu, 1),
         }
         metrics["epochs"] = self._epochs
+        if self._interrupted:
+            metrics["interrupted"] = True
         rundir.write_metrics(self.folder, metrics)
         return Outcome(self.folder, metrics, self._interrupted)
+
+
+def tester(precision: Any = "32-true") -> lightning.Trainer:
+    """What runs a network over a part, in one process, wherever that is."""
+    return lightning.Trainer(
+        accelerator="auto", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, precision=precision, plugins=[LightningEnvironment()],
+    )  # fmt: skip
+
+
+def _silent(_line: str) -> None:
+    """What other processes than the first have to say."""
 
 
 def quieten() -> None:

@@ -16,18 +16,43 @@ from sonoscope.networks.export import write_bundle
 from sonoscope.training import adapters, augment, describe, rundir
 from sonoscope.training.classical import baselines
 from sonoscope.training.config import Config
-from sonoscope.training.course import Begun, keep_best
+from sonoscope.training.course import Begun, keep_best, tester
 from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
 from sonoscope.training.task import Task
+from sonoscope.training.watch import Judge
 
 
 def fit(
-    config: Config, folder: Path, *, resume: bool = False, quick: bool = False, say: Say = print
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    quick: bool = False,
+    say: Say = print,
+    judge: Judge | None = None,
+    learn: bool = True,
+    conclude: bool = True,
 ) -> Outcome:
     """Fit a network, test it, and write everything into ``folder``.
+
+    Parameters
+    ----------
+    config : Config
+    folder : Path
+    resume : bool
+        The folder may hold this very run, unfinished: it goes on after its last whole epoch.
+    quick : bool
+        A few clips of each part.
+    say : callable
+        Takes lines for a person.
+    judge : callable, optional
+        Told the monitored figure of each epoch; may give the training up.
+    learn, conclude : bool
+        Only one of two halves: without ``conclude`` nothing is tested and no bundle written; without ``learn`` that
+        is done for what the folder holds.
 
     Raises
     ------
@@ -35,14 +60,19 @@ def fit(
         If the configuration cannot be meant, or the folder holds another run.
     Stopped
         If it was interrupted twice.
+    Abandoned
+        If the judge gave it up.
     """
     begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
     setting = begun.setting
     if config.network.adapters:
-        say(adapters.attach(setting.network.backbone, config.network.adapters).text())
+        begun.say(adapters.attach(setting.network.backbone, config.network.adapters).text())
     task = task_of(setting)
-    trainer = begun.trainer()
-    begun.fit(trainer, task, opening(setting, task))
+    trainer = begun.trainer(judge=judge)
+    if learn:
+        begun.fit(trainer, task, opening(setting, task))
+    if not (begun.leads and conclude):
+        return begun.left()
     keep_best(task, begun.folder)
     return begun.ended(concluded(setting, task, trainer))
 
@@ -85,11 +115,7 @@ def concluded(setting: Setting, task: Task, trainer: lightning.Trainer) -> dict[
 
 def answers_of(setting: Setting, task: Task, trainer: lightning.Trainer, part: str) -> Answers:
     """The mean logits of every clip of a part."""
-    tester = lightning.Trainer(
-        accelerator="auto", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
-        enable_checkpointing=False, precision=cast(Any, trainer.precision),
-    )  # fmt: skip
-    tester.test(task, setting.loader_of(part), verbose=False)
+    tester(trainer.precision).test(task, setting.loader_of(part), verbose=False)
     found = task.answers(logits=True)
     assert found is not None
     return found

@@ -45,7 +45,7 @@ class Drawn(IterableDataset):
 
 
 class All(IterableDataset):
-    """All windows of all rows, in order."""
+    """All windows of all rows, in order; of several processes, each has every ``world``-th batch of them."""
 
     def __init__(self, feed: Feed, hop: int | None = None, rank: int = 0, world: int = 1) -> None:
         self.feed, self.hop, self.rank, self.world = feed, hop, rank, world
@@ -103,6 +103,8 @@ class Whole(IterableDataset):
         rng = np.random.default_rng([0 if self.seed is None else self.seed, _ORDER, self.epoch])
         if self.seed is not None:
             rng.shuffle(order)
+            # Processes that train together need as many batches each: some clips come twice in that epoch.
+            order = np.resize(order, self.steps * self.world)
         for place in order[first * self.world + self.rank :: every * self.world]:
             yield self._padded(self.batches[place], np.random.default_rng([_ORDER, self.epoch, int(place)]))
 

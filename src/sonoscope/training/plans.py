@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.errors import UsageError
-from sonoscope.training import aliases, presets
+from sonoscope.training import aliases, presets, space
 from sonoscope.training import config as configs
 from sonoscope.training.config import BadConfig, Config
+from sonoscope.training.space import Choices
 
 #: What is trained where nobody says what.
 DEFAULT_PRESET = "cnn-mel"
@@ -20,10 +21,14 @@ YAML = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Planned:
-    """One training: its folder, relative to that of all of them (empty: that folder), and what it is."""
+    """One training: its folder, relative to that of all of them (empty: that folder), and what it is.
+
+    ``words`` are those that make it this one of several.
+    """
 
     folder: str
     config: Config
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,38 +100,21 @@ def plans(found: Asked, *, seeds: int = 1, sweep: Sequence[str] = ()) -> list[Pl
     """
     if seeds < 1:
         raise UsageError(f"--seeds {seeds} must be at least 1")
-    axes = [_axis(text) for text in sweep]
+    axes = [each.words for each in space.axes(sweep, ranges=False) if isinstance(each, Choices)]
     made = []
     for chosen in itertools.product(*axes):
         folder = ",".join(f"{word.partition('=')[0].rpartition('.')[2]}={_named(word)}" for word in chosen)
         first = configs.compose(found.values, [*found.words, *chosen])
         for number in range(seeds):
             seed = first.training.seed + number
-            config = configs.compose(found.values, [*found.words, *chosen, f"training.seed={seed}"])
+            words = (*chosen, f"training.seed={seed}")
+            config = configs.compose(found.values, [*found.words, *words])
             parts = [folder] if folder else []
-            made.append(Planned("/".join(parts + ([f"seed-{seed}"] if seeds > 1 else [])), config))
+            parts += [f"seed-{seed}"] if seeds > 1 else []
+            made.append(Planned("/".join(parts), config, words))
     if len({plan.folder for plan in made}) < len(made):
         raise BadConfig("two trainings of the sweep would have one folder: give different values")
     return made
-
-
-def _axis(text: str) -> list[str]:
-    key, sign, values = text.partition("=")
-    if not sign or not key or not values:
-        raise BadConfig(f"--sweep {text!r} must be key=a,b")
-    return [f"{key}={value}" for value in _apart(values)]
-
-
-def _apart(text: str) -> list[str]:
-    """Values by commas that are in no brackets."""
-    found, depth = [""], 0
-    for sign in text:
-        depth += (sign in "[{") - (sign in "]}")
-        if sign == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += sign
-    return found
 
 
 def _named(word: str) -> str:

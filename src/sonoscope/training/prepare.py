@@ -51,6 +51,7 @@ def prepare(
     *,
     quick: bool = False,
     labelled: bool = True,
+    build: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Load, split, and decode into ``folder`` what it does not hold yet.
@@ -66,6 +67,8 @@ def prepare(
         At most ``QUICK_ROWS`` rows of each part.
     labelled : bool
         Whether labels are needed; without, there are none, whatever the rows say.
+    build : bool
+        Decode what is missing; False: another process has done so.
 
     Raises
     ------
@@ -74,7 +77,9 @@ def prepare(
     """
     whole = divided(data)
     whole = limited(whole, data, quick=quick)
-    built = shards.build(whole, folder, shards.audio(sample_rate), progress=progress)
+    problems: tuple[Problem, ...] = ()
+    if build:
+        problems = tuple(shards.build(whole, folder, shards.audio(sample_rate), progress=progress).problems)
     held = shards.open(folder)
     labels = () if not labelled else whole.label_map or whole.labels()
     counts = {part: sum(row.split == part for row in held.rows) for part in (TRAIN, VALIDATION)}
@@ -86,7 +91,7 @@ def prepare(
     if labelled and not labels:
         raise UsageError("no row has a label: name the labels' column, or train on a folder for each label")
     found = certificate.certify(held.manifest, by=(data.by,), seconds=(held.lengths / sample_rate).tolist())
-    return Prepared(held, tuple(labels), found, tuple(built.problems))
+    return Prepared(held, tuple(labels), found, problems)
 
 
 #: Rows of each part in a quick run.

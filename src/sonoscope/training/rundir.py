@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope.data.table import put
-from sonoscope.errors import UsageError
+from sonoscope.errors import SonoscopeError, UsageError
 from sonoscope.evaluation import bootstrap, tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import config as configs
@@ -53,6 +53,10 @@ class Outcome:
     folder: Path
     metrics: dict[str, Any]
     interrupted: bool = False
+
+
+class Abandoned(SonoscopeError):
+    """A training that was given up by whoever watched its figures; what it wrote until then is whole."""
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -116,6 +120,11 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no {METRICS}: the run has not finished. Go on with --resume.")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def finished(folder: Path) -> bool:
+    """Whether a training came to its end: it has figures, and nobody cut it short."""
+    return (folder / METRICS).is_file() and not read_metrics(folder).get("interrupted", False)
 
 
 def numbers(values: Any) -> Any:

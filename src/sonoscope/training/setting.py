@@ -17,11 +17,11 @@ from sonoscope.errors import UsageError
 from sonoscope.features import Feature
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
-from sonoscope.training import prepare
+from sonoscope.training import prepare, ranks
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
-from sonoscope.training.prepare import TRAIN, Prepared
+from sonoscope.training.prepare import TRAIN, VALIDATION, Prepared
 
 #: Batches that mean and standard deviation are taken from.
 STATISTICS_BATCHES = 32
@@ -32,15 +32,21 @@ Say = Callable[[str], None]
 
 
 class Setting:
-    """Everything of a training but the fitting: data, network, loaders."""
+    """Everything of a training but the fitting: data, network, loaders.
+
+    Where several processes train together, each has one: ``rank`` says which, and only the first prepares data.
+    """
 
     def __init__(self, config: Config, folder: Path, *, quick: bool, say: Say) -> None:
         self.config, self.folder, self.say = config, folder, say
+        self.rank, self.world = ranks.rank(config.training), ranks.processes(config.training)
         self.feature = feature_of(config)
         rate = rate_of(config, self.feature)
         place = Path(config.data.folder) if config.data.folder else folder / "data"
         labelled = config.kind != "pretrain"
-        self.data: Prepared = prepare.prepare(config.data, place, rate, quick=quick, labelled=labelled)
+        self.data: Prepared = prepare.prepare(
+            config.data, place, rate, quick=quick, labelled=labelled, build=self.rank == 0
+        )
         self.rate = rate
         seconds = config.data.window_s
         self.window = None if seconds is None else round(seconds * rate)
@@ -82,17 +88,20 @@ class Setting:
         )  # fmt: skip
 
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        limit = self.config.training.epoch_batches
+        """Batches in an epoch, of each process."""
+        limit, size = self.config.training.epoch_batches, self.config.training.batch_size
         if self.window is None:
-            count = Whole(self.data.shards, self.data.labels, TRAIN, self.config.training.batch_size).steps
+            count = Whole(self.data.shards, self.data.labels, TRAIN, size, world=self.world).steps
             return count if limit is None else min(limit, count)
         rows = np.array([row.split == TRAIN for row in self.data.shards.rows])
         windows = int(np.maximum(self.data.shards.lengths[rows] // self.window, 1).sum())
-        return limit or max(windows // self.config.training.batch_size, 1)
+        return limit or max(windows // (size * self.world), 1)
 
-    def train_loader(self, rank: int = 0, world: int = 1) -> DataLoader:
-        """Batches to learn from; the same for the same seed and epoch."""
+    def train_loader(self) -> DataLoader:
+        """Batches for this process to learn from; the same for the same seed and epoch."""
+        return self._drawn(self.rank, self.world, self.steps_per_epoch())
+
+    def _drawn(self, rank: int, world: int, steps: int) -> DataLoader:
         training = self.config.training
         if self.window is None:
             clips = Whole(
@@ -100,11 +109,18 @@ class Setting:
                 longest=self.longest(), rank=rank, world=world,
             )  # fmt: skip
             return loader(clips, training.loader_workers)
-        drawn = Drawn(self.feed(TRAIN, seed=training.seed), self.steps_per_epoch(), rank, world)
+        drawn = Drawn(self.feed(TRAIN, seed=training.seed), steps, rank, world)
         return loader(drawn, training.loader_workers)
 
     def loader_of(self, part: str) -> DataLoader:
         """All windows, or whole clips, of a part in order."""
+        return self._in_order(part, 0, 1)
+
+    def validation_loader(self) -> DataLoader:
+        """Those of the validation that fall to this process."""
+        return self._in_order(VALIDATION, self.rank, self.world)
+
+    def _in_order(self, part: str, rank: int, world: int) -> DataLoader:
         data = self.config.data
         if self.window is None:
             clips = Whole(
@@ -113,10 +129,12 @@ class Setting:
                 part,
                 self.config.training.batch_size,
                 longest=self.longest(),
+                rank=rank,
+                world=world,
             )
             return loader(clips)
         hop = None if data.hop_s is None else round(data.hop_s * self.rate)
-        return loader(All(self.feed(part), hop))
+        return loader(All(self.feed(part), hop, rank, world))
 
     def longest(self) -> int | None:
         """Samples that the backbone takes at most of a whole clip."""
@@ -138,8 +156,9 @@ class Setting:
         if self.network.takes_samples or self.network.normalise == "none":
             return
         total, squares, count = 0.0, 0.0, 0
-        for number, batch in enumerate(self.train_loader()):
-            if number == STATISTICS_BATCHES:
+        # What all processes will be given, in each of them: the same statistics, of as many clips as in one alone.
+        for number, batch in enumerate(self._drawn(0, 1, self.steps_per_epoch() * self.world)):
+            if number == STATISTICS_BATCHES * self.world:
                 break
             rows, lengths = batch.samples, None
             if rows.ndim == 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import numpy as np
@@ -76,6 +76,8 @@ class Task(lightning.LightningModule):
             if decay is None
             else AveragedModel(network, avg_fn=partial(moving_average, decay), use_buffers=True)
         )
+        if self.averaged is not None:
+            self.averaged.requires_grad_(False)  # it follows, it does not learn
         self._groups, self._names = groups, names
         self._said: list[tuple[np.ndarray, ...]] = []
 
@@ -118,7 +120,7 @@ class Task(lightning.LightningModule):
         loss = self.objective(
             logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights
         )
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.rows))
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.rows), sync_dist=True)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -149,14 +151,17 @@ class Task(lightning.LightningModule):
         )
         self.log("val_loss", loss, batch_size=len(batch.rows), sync_dist=True)
         kept = (batch.clips, logits.float(), batch.targets, batch.judged)
-        self._said.append(tuple(self._of_all(part) for part in kept))
+        self._said.append(tuple(part.cpu().numpy() for part in kept))
 
-    def _of_all(self, part: torch.Tensor) -> np.ndarray:
-        """The rows of all processes that train together, (rows, …)."""
-        gathered = cast(torch.Tensor, self.all_gather(part))
-        return gathered.flatten(0, gathered.ndim - part.ndim).cpu().numpy()
+    def _gather(self) -> None:
+        """Give every process what all of them have said; they may have had different numbers of batches."""
+        everyone: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(everyone, self._said)
+        self._said = [batch for said in everyone for batch in said]
 
     def on_validation_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            self._gather()
         answers = self.answers()
         if answers is not None:
             found = tagging.measured(answers, 0.5)

@@ -15,9 +15,11 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from sonoscope.errors import Stopped, UsageError
-from sonoscope.training.rundir import BEST, LAST
+from sonoscope.training.rundir import BEST, LAST, Abandoned
 
 Say = Callable[[str], None]
+#: Told an epoch's number and the monitored figure; whether the training is to be given up.
+Judge = Callable[[int, float], bool]
 
 
 class Watch(Callback):
@@ -29,7 +31,13 @@ class Watch(Callback):
         if not going_on:
             self.path.unlink(missing_ok=True)
 
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.world_size > 1:  # an interruption reaches one process before another; they stop together
+            trainer.should_stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -58,6 +66,8 @@ class Watch(Callback):
 class Keep(Callback):
     """Writes a checkpoint after every epoch, and keeps that of the best one; of equal ones the latest.
 
+    An epoch that was cut short leaves none: what goes on from there repeats it whole.
+
     Parameters
     ----------
     folder : Path
@@ -65,12 +75,22 @@ class Keep(Callback):
         A figure of the validation; what ends in ``loss`` is best where it is least.
     patience : int, optional
         Epochs without a better one after which training ends.
+    judge : callable, optional
+        May give the training up after any epoch.
+
+    Raises
+    ------
+    Abandoned
+        Where the judge says so.
     """
 
-    def __init__(self, folder: Path, monitor: str, patience: int | None = None) -> None:
-        self.folder, self.monitor, self.patience = folder, monitor, patience
+    def __init__(
+        self, folder: Path, monitor: str, patience: int | None = None, judge: Judge | None = None
+    ) -> None:
+        self.folder, self.monitor, self.patience, self.judge = folder, monitor, patience, judge
         self.best: float | None = None
         self.waited = 0
+        self._batches = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}
@@ -78,7 +98,15 @@ class Keep(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.waited = state_dict["best"], state_dict["waited"]
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._batches = 0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._batches += 1
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self._batches < trainer.num_training_batches:
+            return
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
             raise UsageError(f"training.monitor={self.monitor!r} was not measured. Measured: {known}.")
@@ -94,6 +122,8 @@ class Keep(Callback):
         self._save(trainer, LAST)
         if self.patience is not None and self.waited >= self.patience:
             trainer.should_stop = True
+        if self.judge is not None and self.judge(trainer.current_epoch, value):
+            raise Abandoned(f"given up after epoch {trainer.current_epoch + 1}: {self.monitor} {value:.4f}")
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
         """Beside it and moved into place, so that what is there is whole."""

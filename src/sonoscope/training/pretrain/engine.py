@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import lightning
 import torch
 from safetensors.torch import save_file
 
@@ -19,20 +18,31 @@ from sonoscope.errors import UsageError
 from sonoscope.training import pretrain
 from sonoscope.training.begin import BACKBONE
 from sonoscope.training.config import Config
-from sonoscope.training.course import Begun, keep_best
+from sonoscope.training.course import Begun, keep_best, tester
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.pretrain.task import PretextTask
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
+from sonoscope.training.watch import Judge
 
 #: What is monitored where the configuration names a figure of labels.
 MONITOR = "val_loss"
 
 
 def fit(
-    config: Config, folder: Path, *, resume: bool = False, quick: bool = False, say: Say = print
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    quick: bool = False,
+    say: Say = print,
+    judge: Judge | None = None,
+    learn: bool = True,
+    conclude: bool = True,
 ) -> Outcome:
     """Pre-train a backbone, measure its pretext on what it never heard, and write everything into ``folder``.
+
+    Parameters are those of :func:`sonoscope.training.engine.fit`.
 
     Raises
     ------
@@ -40,6 +50,8 @@ def fit(
         If the configuration cannot be meant, or the folder holds another run.
     Stopped
         If it was interrupted twice.
+    Abandoned
+        If the judge gave it up.
     """
     _check(config)
     begun = Begun(
@@ -48,8 +60,12 @@ def fit(
     setting = begun.setting
     task = task_of(setting)
     training = config.training
-    trainer = begun.trainer(MONITOR if training.monitor == type(training).monitor else training.monitor)
-    begun.fit(trainer, task, _opening(setting, task))
+    monitor = MONITOR if training.monitor == type(training).monitor else training.monitor
+    trainer = begun.trainer(monitor, judge)
+    if learn:
+        begun.fit(trainer, task, _opening(setting, task))
+    if not (begun.leads and conclude):
+        return begun.left()
     keep_best(task, begun.folder)
     write_backbone(begun.folder / BACKBONE, setting)
     return begun.ended(_measured(setting, task))
@@ -111,11 +127,7 @@ def _measured(setting: Setting, task: PretextTask) -> dict[str, Any]:
     }
     for part in (VALIDATION, TEST):
         if setting.has(part):
-            tester = lightning.Trainer(
-                accelerator="auto", devices=1, logger=False, enable_progress_bar=False,
-                enable_model_summary=False, enable_checkpointing=False,
-            )  # fmt: skip
-            told = tester.test(task, setting.loader_of(part), verbose=False)
+            told = tester().test(task, setting.loader_of(part), verbose=False)
             figures = {name.removeprefix("val_"): round(float(value), 5) for name, value in told[0].items()}
             found["validation" if part == VALIDATION else part] = figures
     return found

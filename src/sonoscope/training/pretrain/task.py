@@ -54,7 +54,7 @@ class PretextTask(lightning.LightningModule):
 
     def training_step(self, rows: torch.Tensor, _: int) -> torch.Tensor:
         told = self._told(rows, self.trainer.global_step)
-        self.log("loss", told.loss, on_step=False, on_epoch=True, batch_size=len(rows))
+        self.log("loss", told.loss, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
         return told.loss
 
     def validation_step(self, rows: torch.Tensor, number: int) -> None:
