@@ -19,10 +19,10 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from sonoscope.data import cells, table
+from sonoscope.data import cells, kinds, table
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.data.table import Line
 from sonoscope.errors import UsageError
@@ -36,6 +36,7 @@ SUFFIXES = (".txt", ".csv", ".tsv", ".jams", ".jsonl", ".events.parquet", ".mid"
 #: The sustain pedal is down from this controller value on.
 PEDAL_DOWN = 64
 _SUSTAIN = 64
+_DRUM_CHANNEL = 9
 _MUSICNET = ("start_time", "end_time", "instrument", "note")
 _IDENT = ("ident", "start", "end", "label")
 _MAPS = ("OnsetTime", "OffsetTime", "MidiPitch")
@@ -65,7 +66,8 @@ def read(
     recording : str
         Which recording's events are wanted, where a file may hold several; its path or its name.
     label : str
-        The label of notes where the file has none.
+        The label of notes where the file has none. Empty: the instrument that a MIDI file's program names, ``drums`` on
+        the tenth channel, ``note`` where nothing is named.
     pedal : bool
         Extend the notes of a MIDI file by the sustain pedal.
 
@@ -90,13 +92,40 @@ def read(
             return tuple(sorted(_musicnet(path)))
         if header.issuperset(_IDENT):
             return tuple(sorted(_idents(path, recording)))
+    return _chosen(results(path), recording)
+
+
+def results(path: str | Path) -> list[FileResult]:
+    """All recordings of a table of events, with the names that it gives them.
+
+    Raises
+    ------
+    BadManifest, UnreadableTable
+        If the file is damaged, or of no known kind.
+    """
+    path = Path(path)
     form = _form(path)
     if form.binary:
         with open(path, "rb") as file:
-            results = form.read(file, name=str(path))
-    else:
-        results = form.read(io.StringIO(table.decoded(path), newline=""), name=str(path))
-    return _chosen(results, recording)
+            return form.read(file, name=str(path))
+    return form.read(io.StringIO(table.decoded(path), newline=""), name=str(path))
+
+
+def recordings(path: str | Path) -> tuple[str, ...]:
+    """The recordings that an annotation file is about, as it names them; one that names none is called like the file.
+
+    Raises as :func:`read`.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".mid", ".midi"):
+        return (path.stem,)
+    if path.suffix.lower() in (".txt", ".csv", ".tsv"):
+        header = set(_header(path))
+        if header.issuperset(_IDENT):
+            return tuple(dict.fromkeys(line.cells["ident"] for line in table.read(path).lines))
+        if header.issuperset(_MAPS) or header.issuperset(_MUSICNET):
+            return (path.stem,)
+    return tuple(result.file for result in results(path))
 
 
 def _header(path: Path) -> list[str]:
@@ -165,6 +194,7 @@ def _midi(path: Path, label: str, pedal: bool) -> Iterator[Event]:
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise BadManifest(f"{path}: not a MIDI file ({error}). Fetch it again.") from None
     time_s = 0.0
+    names = dict.fromkeys(range(16), label or "note") | ({} if label else {_DRUM_CHANNEL: "drums"})
     keys: dict[tuple[int, int], list[tuple[float, int]]] = {}
     held: dict[tuple[int, int], list[tuple[float, int]]] = {}
     down: set[int] = set()
@@ -178,29 +208,31 @@ def _midi(path: Path, label: str, pedal: bool) -> Iterator[Event]:
                 down.add(channel)
             else:
                 down.discard(channel)
-                yield from _ended(held, [key for key in held if key[0] == channel], time_s, label)
+                yield from _ended(held, [key for key in held if key[0] == channel], time_s, names)
+        elif message.type == "program_change" and not label and channel != _DRUM_CHANNEL:
+            names[channel] = kinds.of_program(message.program)
         elif message.type in ("note_on", "note_off"):
             key = (channel, message.note)
             if message.type == "note_on" and message.velocity:
-                yield from _ended(held, [key], time_s, label)
+                yield from _ended(held, [key], time_s, names)
                 keys.setdefault(key, []).append((time_s, message.velocity))
             elif keys.get(key):
                 held.setdefault(key, []).append(keys[key].pop(0))
                 if not (pedal and channel in down):
-                    yield from _ended(held, [key], time_s, label)
+                    yield from _ended(held, [key], time_s, names)
     for sounding in (held, keys):
-        yield from _ended(sounding, list(sounding), time_s, label)
+        yield from _ended(sounding, list(sounding), time_s, names)
 
 
 def _ended(
     sounding: dict[tuple[int, int], list[tuple[float, int]]],
     keys: list[tuple[int, int]],
     end_s: float,
-    label: str,
+    names: Mapping[int, str],
 ) -> Iterator[Event]:
     for key in keys:
         for start_s, velocity in sounding.pop(key, []):
-            yield _note(start_s, end_s, key[1], label, velocity)
+            yield _note(start_s, end_s, key[1], names[key[0]], velocity)
 
 
 def _note(start_s: float, end_s: float, pitch: float, label: str, velocity: int | None = None) -> Event:
