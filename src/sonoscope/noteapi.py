@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,9 @@ from sonoscope import api, outputs, transcription
 from sonoscope.audio.decode import Decoder
 from sonoscope.errors import UsageError, optional
 from sonoscope.labels import midi_of
+from sonoscope.live.moments import Moment
+from sonoscope.live.notes import DELAY_S
+from sonoscope.live.streams import Listener
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes import scores as note_scores
 from sonoscope.notes import sonify, tracks
@@ -137,6 +140,48 @@ class NoteModel:
             raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
         found = api.one_recording(os.fspath(recording))
         return self.analyze_recording(found, decision, cents=cents, channel=channel)
+
+    def stream(
+        self,
+        blocks: Iterable[np.ndarray],
+        *,
+        sample_rate: int,
+        delay: float = DELAY_S,
+        onset: float | None = None,
+        sustain: float | None = None,
+        low: int | str | None = None,
+        high: int | str | None = None,
+        mono: bool = False,
+        tuning: float = 0.0,
+    ) -> Iterator[Moment]:
+        """What begins and what has ended in sound that comes in blocks, each as soon as it is certain.
+
+        Options are those of :meth:`analyze`, but for these.
+
+        Parameters
+        ----------
+        blocks : iterable of np.ndarray
+            Samples of shape (n,) or (n, channels), of any length, floating point with full scale 1; taken one by one.
+        sample_rate : int
+            Their rate in Hz.
+        delay : float
+            How many seconds late a note may be told, blocks and computing apart.
+        tuning : float
+            Cents above A4 = 440 Hz.
+
+        Yields
+        ------
+        Moment
+            ``kind`` is ``"on"`` or ``"off"``; an ``off`` has the whole note as its ``event``.
+
+        Raises
+        ------
+        UsageError
+            If an option is out of its range, or ``delay`` less than the model can do.
+        """
+        rules = self.decision(onset=onset, sustain=sustain, low=low, high=high, mono=mono).rules
+        listener = Listener(self.bundle, self._runtime, rules=rules, delay_s=delay, cents=tuning)
+        return listener.follow(blocks, sample_rate)
 
     def analyze_recording(
         self, recording: Recording, decision: NoteDecision, *, channel: int | None = None, **options: Any
