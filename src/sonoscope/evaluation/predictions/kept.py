@@ -108,6 +108,33 @@ def opened(place: Path, model: str = "") -> KeptSource:
     UsageError
         If it holds none, or several and none is named.
     """
+    found = located(place, model)
+    bundle = found.bundle
+    first, _ = score_tables.load(next(iter(found.files.values())))
+    labels = tuple(Label(label) for label in first.labels) if bundle is None else bundle.labels
+    said = ["scores were kept to 1e-3 of a logit: LRAP may tie where nothing does"]
+    if bundle is None:
+        said.append(
+            f"the model {found.model} is not at hand: scores are sigmoids of its logits, not calibrated"
+        )
+    return KeptSource(place, found.name, labels, bundle, found.files, _said=said)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a folder of results keeps the scores of a model, by recording.
+
+    ``name`` is what tables call it; ``bundle`` is the model itself, where it is at hand.
+    """
+
+    model: str
+    name: str
+    files: Mapping[str, Path]
+    bundle: Bundle | None
+
+
+def located(place: Path, model: str = "") -> Located:
+    """The kept scores of a model, windows or notes; raises as :func:`opened`."""
     settings = run_folder.Folder(place).read_settings() or {}
     held: dict[str, Any] = settings.get("models", {})
     if not held:
@@ -126,14 +153,7 @@ def opened(place: Path, model: str = "") -> KeptSource:
     if not files:
         raise UsageError(f"{place} keeps no scores: analyze with them (without --no-scores)")
     bundle = _bundle(place, name, held[name].get("sha256", ""))
-    first, _ = score_tables.load(next(iter(files.values())))
-    labels = tuple(Label(label) for label in first.labels) if bundle is None else bundle.labels
-    said = ["scores were kept to 1e-3 of a logit: LRAP may tie where nothing does"]
-    if bundle is None:
-        said.append(f"the model {name} is not at hand: scores are sigmoids of its logits, not calibrated")
-    return KeptSource(
-        place, f"{place.name}@{name}" if len(held) > 1 else place.name, labels, bundle, files, _said=said
-    )
+    return Located(name, f"{place.name}@{name}" if len(held) > 1 else place.name, files, bundle)
 
 
 def _bundle(place: Path, name: str, sha256: str) -> Bundle | None:

@@ -40,6 +40,10 @@ class Names:
             for key in {last, _stem(last)}:
                 self._by_last[key].append(name)
 
+    def exact(self, path: str) -> str | None:
+        """The prediction of that very name, None if there is none."""
+        return self._by_path.get(_key(path))
+
     def of(self, path: str) -> str | None:
         """The name of the prediction that belongs to ``path``, None if there is none.
 

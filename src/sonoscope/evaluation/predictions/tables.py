@@ -26,7 +26,7 @@ import numpy as np
 from sonoscope import outputs
 from sonoscope import scores as score_tables
 from sonoscope.data import annotation, table
-from sonoscope.data.rows import BadManifest, Manifest
+from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import SLACK_S
 from sonoscope.data.table import Line, Table
 from sonoscope.errors import SonoscopeError, UsageError
@@ -42,6 +42,14 @@ from sonoscope.values import Event, Label
 FILE_COLUMNS = ("file", "path", "name", "filename", "recording", "clip", "sample_key")
 #: Columns of numbers that are no scores.
 NO_LABELS = ("start", "end", "duration", "hamming", "exact", "f1", "lrap", "fold")
+#: What programs put between a recording's name and an ending of their own.
+ADDED = (
+    ".birdnet.results.csv",
+    ".birdnet.selection.table.txt",
+    ".birdnet.results.r.csv",
+    "_basic_pitch.mid",
+    "_basic_pitch.csv",
+)
 #: Endings of tables of windows, by kind.
 WINDOW_TABLES = {".scores.csv": "csv", ".scores.tsv": "tsv", ".scores.parquet": "parquet"}
 
@@ -81,21 +89,17 @@ class TableSource:
             raise UsageError(f"{self.place}: these scores have their windows; leave window and hop out")
         names = matching.Names(self.files)
         # A name may state where its clip begins, as answers of a training do.
-        found = [names.of(f"{row.path}@{row.start_s:g}") or names.of(row.path) for row in manifest.rows]
+        found = [names.exact(f"{row.path}@{row.start_s:g}") or names.of(row.path) for row in manifest.rows]
         missing = [row.path for row, name in zip(manifest.rows, found, strict=True) if name is None]
         if not self.partial or len(missing) == len(found):
             matching.refuse_missing(missing, len(found), str(self.place), names.names)
         wrong = []
         for place, (row, name) in enumerate(zip(manifest.rows, found, strict=True)):
             held = Held(*_nothing(len(self.labels))) if name is None else self.files[name]
-            last = float(held.end_s.max(initial=0.0))
-            if (
-                row.end_s is not None
-                and row.start_s == 0
-                and np.isfinite(last)
-                and last > row.end_s + SLACK_S
-            ):
-                wrong.append(f"{row.path} (lasts {row.end_s:g} s, scores to {last:g} s)")
+            # Programs fill their last window up: it may end after the recording, but not begin there.
+            last = float(held.start_s.max(initial=0.0))
+            if row.end_s is not None and row.start_s == 0 and last > row.end_s + SLACK_S:
+                wrong.append(f"{row.path} (lasts {row.end_s:g} s, scores begin at {last:g} s)")
                 continue
             windows = held.of(row)
             if not len(windows.values) and self.partial:
@@ -346,11 +350,30 @@ def _events_of(place: Path, path: Path) -> Iterator[tuple[str, Sequence[Event]]]
     if not path.name.lower().endswith(annotation.SUFFIXES):
         return
     try:
-        found = annotation.read(path)
-    except (BadManifest, SonoscopeError):
+        found = _results(path)
+    except SonoscopeError:
         if place.is_file():
             raise
         return
-    endings = [ending for form in outputs.READERS.values() for ending in (form.suffix, *form.extensions)]
-    own = recording_name(path.name, (*endings, *annotation.SUFFIXES))
-    yield (path.parent.relative_to(place) / own).as_posix() if place.is_dir() else own, found
+    folder = "" if place.is_file() else path.parent.relative_to(place).as_posix()
+    for name, events in found:
+        yield name if "/" in name or folder in ("", ".") else f"{folder}/{name}", events
+
+
+def _results(path: Path) -> list[tuple[str, Sequence[Event]]]:
+    """Recordings and events of a file: the names that it states, or the file's own without what programs add."""
+    own = next((path.name[: -len(end)] for end in ADDED if path.name.lower().endswith(end)), None)
+    if path.suffix.lower() in (".mid", ".midi"):
+        return [(own or path.stem, annotation.read(path))]
+    found = annotation.results(path)
+    if not found:  # it holds no event: its name is all there is
+        endings = [ending for form in outputs.READERS.values() for ending in (form.suffix, *form.extensions)]
+        return [(own or recording_name(path.name, (*endings, *annotation.SUFFIXES)), ())]
+    if (
+        own is not None
+        and len(found) == 1
+        and "/" not in found[0].file
+        and path.name.startswith(found[0].file[:1])
+    ):
+        return [(own, found[0].events)]
+    return [(result.file.replace("\\", "/"), result.events) for result in found]

@@ -85,9 +85,11 @@ class Held:
     def of(self, row: Row) -> Windows:
         """The windows of a row."""
         weights = self.weights if len(self.weights) else np.ones(len(self.values))
-        if row.start_s == 0 and row.duration_s is None:
-            return Windows(self.values, weights)
         end_s = np.inf if row.end_s is None else row.end_s
+        if (
+            row.start_s == 0 and self.start_s.max(initial=0.0) < end_s
+        ):  # the whole file: all windows begin in it
+            return Windows(self.values, weights)
         with np.errstate(invalid="ignore"):  # a score of a whole file reaches from minus to plus infinity
             middle = (self.start_s + self.end_s) / 2
         inside = (middle >= row.start_s) & (middle < end_s)
