@@ -1,6 +1,7 @@
 """Builds the model `notes`: rendered compositions, bank of stems, training, validation.
 
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK bank
+    python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK extra
     python recipes/notes/build.py --work WORK train
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import extra
 import numpy as np
 import scoring
 import torch
@@ -49,9 +51,11 @@ class Recipe:
         return networks.build({**self.settings["network"], **({"size": size} if size else {})})
 
     def mix(self, network: networks.NoteNetwork) -> NoteMix:
-        """All stems with their notes."""
-        banks = [Bank(self.work / name) for name in ("bank-stems", "bank-compositions")]
-        with np.load(self.work / "notes.npz") as held:
+        """All stems with their notes, those of the step `extra` too where it was taken."""
+        more = (self.work / "notes-extra.npz").is_file()
+        names = ("bank-stems", "bank-compositions", "bank-extra")
+        banks = [Bank(self.work / name) for name in (names if more else names[:2])]
+        with np.load(self.work / ("notes-extra.npz" if more else "notes.npz")) as held:
             notes = {key: held[key] for key in held.files}
         return NoteMix(
             banks,
@@ -118,6 +122,50 @@ def make_banks(recipe: Recipe, stems: Path, midi: Path) -> None:
                 notes[stem.key] = read_notes(stem.path.with_suffix(".notes.csv"))
     np.savez_compressed(recipe.work / "notes.npz", **notes)
     show_histograms(notes)
+
+
+def make_extra(recipe: Recipe, stems: Path, midi: Path) -> None:
+    """Render organs, the corpus and damaged copies of stems, compute their rows, gather and correct the notes."""
+
+    def show(done: int, total: int) -> None:
+        if done % 100 == 0 or done == total:
+            print(f"bank-extra: {done}/{total} stems", flush=True)
+
+    settings, rate = recipe.settings["extra"], recipe.feature.sample_rate
+    fonts, out = recipe.settings["stems"]["soundfonts"], recipe.work / "extra"
+    plain = list(rendered_stems(recipe.settings["stems"], stems, fonts))
+    composed = list(composed_stems(recipe, midi))
+    with np.load(recipe.work / "notes.npz") as held:
+        notes = {key: held[key] for key in held.files}
+    late = [stem for stem in composed if stem.key not in notes]  # rendered after the bank was made
+    notes.update({stem.key: extra.read(stem) for stem in late})
+    notes = extra.in_heard_octave(notes, plain + composed, fonts, rate)
+    files = [
+        f
+        for k, f in enumerate(sorted(midi.rglob("*.mid")))
+        if k % recipe.settings["compositions"]["keep_every"]
+    ]
+    made = late + list(
+        extra.organ_stems(out / "organs", files, settings["organs"], settings["organ_s"], rate)
+    )
+    print(f"{len(made)} organs", flush=True)
+    scores = extra.midi_of_corpus(recipe.work, settings["scores"])
+    made += extra.corpus_stems(out, scores, fonts, settings["score_s"], rate)
+    notes.update({stem.key: extra.read(stem) for stem in made if stem.key not in notes})
+    print(f"{len(made)} with the corpus", flush=True)
+    rng = np.random.default_rng(0)
+    chosen = [plain, composed, made]
+    shares = [[pool[i] for i in rng.permutation(len(pool))[: settings["damaged"] // 3]] for pool in chosen]
+    for stem, source in extra.damaged_stems(
+        out / "damaged", [s for pool in shares for s in pool], notes, rate
+    ):
+        made.append(stem)
+        notes[stem.key] = notes[source.key]
+    print(f"{len(made)} with the damaged", flush=True)
+    build(recipe.work / "bank-extra", made, recipe.feature, progress=show)
+    np.savez_compressed(recipe.work / "notes-extra.npz", **notes)
+    print("extra:", Counter(stem.name for stem in made))
+    show_histograms({stem.key: notes[stem.key] for stem in made})
 
 
 def show_histograms(notes: dict[str, np.ndarray]) -> None:
@@ -209,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "train", "validate"))
+    parser.add_argument("step", choices=("bank", "extra", "train", "validate"))
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--midi", type=Path, help="a folder of MIDI files")
     parser.add_argument("--data", type=Path, help="a folder with nc_maps, for validation only")
@@ -227,10 +275,11 @@ def main() -> None:
         return
     if arguments.stems is None:
         parser.error(f"{arguments.step} needs --stems")
-    if arguments.step == "bank":
+    if arguments.step in ("bank", "extra"):
         if arguments.midi is None:
-            parser.error("bank needs --midi")
-        make_banks(recipe, arguments.stems, arguments.midi)
+            parser.error(f"{arguments.step} needs --midi")
+        make = {"bank": make_banks, "extra": make_extra}[arguments.step]
+        make(recipe, arguments.stems, arguments.midi)
     else:
         validate(recipe, folder, arguments.stems, arguments.data, arguments.each)
 

@@ -61,7 +61,7 @@ def read_midi(file: str | Path) -> Score:
             controls.append(Control(now_s, "pedal", float(message.value)))
     if not notes:
         raise BadManifest(f"{file} holds no pitched notes: leave it out")
-    return Score(_apart(notes), tuple(sorted(controls)), now_s, _style(), 0.0, "composition")
+    return Score(apart(notes), tuple(sorted(controls)), now_s, _style(), 0.0, "composition")
 
 
 def _style() -> Style:
@@ -69,7 +69,7 @@ def _style() -> Style:
     return Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
 
 
-def _apart(notes: Iterable[NoteEvent]) -> tuple[NoteEvent, ...]:
+def apart(notes: Iterable[NoteEvent]) -> tuple[NoteEvent, ...]:
     """Notes of one pitch that overlap are cut where the next begins; of two that begin together the longer stays."""
     kept: list[NoteEvent] = []
     last: dict[int, int] = {}
@@ -123,7 +123,7 @@ def arrange(
         ]
         controls += written or (_pedalled(rng, duration_s) if rng.random() < 0.5 else [])
         controls.append(Control(duration_s, "pedal", 0.0))
-    return replace(score, notes=_apart(notes), controls=tuple(sorted(controls)), duration_s=duration_s)
+    return replace(score, notes=apart(notes), controls=tuple(sorted(controls)), duration_s=duration_s)
 
 
 def _pedalled(rng: np.random.Generator, duration_s: float) -> list[Control]:

@@ -182,6 +182,14 @@ _OTHER: tuple[Instrument, ...] = (
                _several({96: 1, 121: 1, 122: 1, 123: 1, 124: 1, 125: 1, 126: 1, 127: 1}, 48, 72)),
 )  # fmt: skip
 
+#: For notes alone: programs that no label fits (see above), where only the pitch is asked for.
+SECTIONS: tuple[Instrument, ...] = (
+    Instrument("string_ensemble", "other", "bowed", _several({48: 1.5, 49: 1.5, 50: 0.7, 51: 0.5}, 30, 96)),
+    Instrument("electric_piano", "other", "keys", _several({4: 1, 5: 1}, 28, 100), sustains=False, pedal=True),
+    Instrument("clavinet", "other", "keys", _several({7: 1}, 36, 89), sustains=False),
+    Instrument("fiddle", "other", "bowed", _several({110: 1}, 55, 96)),
+)
+
 #: Every instrument by name: the thirteen named classes first, then those labelled ``other``.
 ORCHESTRA: dict[str, Instrument] = {instrument.name: instrument for instrument in (*_NAMED, *_OTHER)}
 
