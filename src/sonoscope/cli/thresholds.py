@@ -9,12 +9,14 @@ import typer
 
 from sonoscope.cli.evaluate import Hop, LabelsOption, Split, TruthRule, Window
 from sonoscope.cli.telling import say, told
+from sonoscope.cli.verdicts import verdicts_command
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.evaluation.clipfigures import ClipOptions
 
 thresholds_app = typer.Typer(help="Thresholds from what is wished.", add_completion=False)
+thresholds_app.command("verdicts")(verdicts_command)
 
 
 @thresholds_app.callback()

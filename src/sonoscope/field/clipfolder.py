@@ -8,7 +8,7 @@
     start, end                seconds in the recording: what is judged
     site, file, start_datetime
     found                     1 if an event of the label covers it in the result, else 0
-    stratum                   what it was drawn from: a bin of scores, at a site
+    stratum                   what it was drawn from: a bin of scores, found or not, at a site
     inclusion_probability     clips of the stratum over its windows
     batch                     1, or later batches
     window                    number of the window in the recording
@@ -105,7 +105,7 @@ def open_folder(path: str | Path) -> ClipFolder:
         )
     with open(path / CLIPS, encoding="utf-8", newline="") as file:
         clips = tuple(_clip(row) for row in read_comma(file, str(path / CLIPS), COLUMNS))
-    return ClipFolder(path, clips, frames_.read(path / FRAME), settings)
+    return ClipFolder(path, clips, frames_.read(path / FRAME, settings["pivots"]), settings)
 
 
 def _clip(row: Row) -> Clip:
@@ -148,9 +148,10 @@ def clips_text(clips: Sequence[Clip]) -> str:
 
 def save(folder: ClipFolder) -> None:
     """Write the tables of a folder, each beside and then into place; ``clips.csv``, which names the sounds, last."""
+    pivots = {label: frame.pivot for label, frame in folder.frames.items()}
     contents = {
         FRAME: frames_.text(folder.frames),
-        SETTINGS: json.dumps(dict(folder.settings), indent=1) + "\n",
+        SETTINGS: json.dumps({**folder.settings, "pivots": pivots}, indent=1) + "\n",
         CLIPS: clips_text(folder.clips),
     }
     for name, content in contents.items():

@@ -1,6 +1,7 @@
 """Which windows become clips: so many of each stratum, drawn at random, so that the odds of each are known.
 
-A stratum is a bin of scores at a site; where there are too few clips for that, a bin at all sites together. From a
+A stratum is what is found, or not, in a bin of scores at a site; where there are too few clips for that, at all sites
+together. From a
 stratum of ``N`` windows of which ``n`` are clips every window has the inclusion probability ``n / N``. A later batch
 is drawn from the windows that are left, so that its clips and the earlier ones are together a random sample again.
 """
@@ -44,19 +45,19 @@ class Drawn:
 def strata(frame: Frame, *, by_site: bool) -> dict[str, int]:
     """Names of strata and how many windows they have; those without any are left out."""
     counts = frame.in_bins()
+    sites: tuple[str | None, ...] = frame.sites
     if not by_site:
-        counts = counts.sum(axis=0, keepdims=True)
-    found = {}
-    for place, row in enumerate(counts.tolist()):
-        for number, windows in enumerate(row):
-            if windows:
-                found[named(number, frame.sites[place] if by_site else None)] = windows
-    return found
+        counts, sites = counts.sum(axis=2, keepdims=True), (None,)
+    return {
+        named(number, bool(found), sites[place]): int(counts[number, found, place])
+        for number, found, place in zip(*np.nonzero(counts), strict=True)
+    }
 
 
-def named(number: int, site: str | None) -> str:
-    """The name of a stratum: ``07``, or ``07 at north``."""
-    return f"{number:02d}" if site is None else f"{number:02d} at {site}"
+def named(number: int, found: bool, site: str | None) -> str:
+    """The name of a stratum: ``07``, ``07 found``, ``07 found at north``."""
+    name = f"{number:02d} found" if found else f"{number:02d}"
+    return name if site is None else f"{name} at {site}"
 
 
 def by_site(frame: Frame, count: int) -> bool:
@@ -137,13 +138,15 @@ def draw(
     for heard in season.heard(report):
         logits = heard.scores.held("logits")
         for label, column in columns.items():
-            bins = frames[label].bins[frames[label].level_of(logits[:, column])]
-            bins[list((taken or {}).get((label, heard.row.file), ()))] = -1
-            for number in np.unique(bins[bins >= 0]).tolist():
+            frame, found = frames[label], heard.found[:, column].astype(np.int64)
+            cells = 2 * frame.bin_of(frame.level_of(logits[:, column]), found) + found
+            cells[list((taken or {}).get((label, heard.row.file), ()))] = -1
+            for cell in np.unique(cells[cells >= 0]).tolist():
                 # Strata are either all by site or all without; the others are not among those chosen.
-                for key in ((label, named(number, site)) for site in (heard.row.site, None)):
+                for site in (heard.row.site, None):
+                    key = (label, named(cell // 2, bool(cell % 2), site))
                     if key in chosen:
-                        here = np.flatnonzero(bins == number)
+                        here = np.flatnonzero(cells == cell)
                         ordinals = chosen[key]
                         first, last = np.searchsorted(ordinals, (passed[key], passed[key] + len(here)))
                         mine = here[ordinals[first:last] - passed[key]]

@@ -24,6 +24,7 @@ import numpy as np
 from sonoscope.evaluation.result import Figure
 from sonoscope.field import falling
 from sonoscope.field.evidence import Evidence
+from sonoscope.field.frame import Frame
 
 DRAWS = 4000
 PERCENTILES = (2.5, 97.5)
@@ -93,8 +94,8 @@ def estimate(evidence: Evidence, finds: np.ndarray, *, draws: int = DRAWS, seed:
     rng = np.random.default_rng(seed)
     frame, windows = evidence.frame, evidence.frame.windows.sum(axis=0)
     caught = finds[evidence.level, evidence.found]
-    bins = frame.bins[evidence.level]
-    found, other = _sums(frame.bins, windows * finds), _sums(frame.bins, windows * ~finds)
+    bins = frame.bin_of(evidence.level, evidence.found)
+    found, other = _sums(frame, windows * finds), _sums(frame, windows * ~finds)
     share, effective = _shares(bins[caught], evidence.weight[caught], evidence.yes[caught], frame.n_bins)
     precision, certain = _precision(found, share, effective)
     n_found = int(found.sum())
@@ -119,9 +120,11 @@ def estimate(evidence: Evidence, finds: np.ndarray, *, draws: int = DRAWS, seed:
     )
 
 
-def _sums(bins: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Windows of each bin."""
-    return np.bincount(bins, weights=counts.sum(axis=1), minlength=int(bins[-1]) + 1).astype(np.int64)
+def _sums(frame: Frame, counts: np.ndarray) -> np.ndarray:
+    """Windows of each bin, from those of levels, not found and found."""
+    place = np.indices(counts.shape)
+    bins = frame.bin_of(place[0], place[1])
+    return np.bincount(bins.ravel(), weights=counts.ravel(), minlength=frame.n_bins).astype(np.int64)
 
 
 def _shares(

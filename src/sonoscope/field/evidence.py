@@ -45,7 +45,13 @@ class Evidence:
         place = self.frame.sites.index(site)
         frame = self.frame
         alone = Frame(
-            frame.label, (site,), frame.edges, frame.scores, frame.bins, frame.windows[place : place + 1]
+            frame.label,
+            (site,),
+            frame.edges,
+            frame.scores,
+            frame.bins,
+            frame.pivot,
+            frame.windows[place : place + 1],
         )
         mine = self.site == place
         none = np.zeros(int(mine.sum()), dtype=np.int64)

@@ -97,6 +97,13 @@ def for_precision(label: str, points: Sequence[Point], wish: float) -> Point:
     if not known:
         raise UsageError(f"{label}: no verdicts on windows above any threshold: judge its clips first")
     best = max(known, key=lambda point: point.estimate.precision.value or 0.0)
+    if (best.estimate.precision.high or 0.0) >= wish:
+        raise UsageError(
+            f"{label}: a precision of {wish:g} is not shown by {best.estimate.judged_found} verdicts above the threshold "
+            f"{best.threshold:.4g} ({best.estimate.precision.value:.2f}, 95 % interval up to "
+            f"{best.estimate.precision.high:.2f}): about {verdicts_needed(wish)} are needed there. Judge more clips "
+            "(clips --next), or wish for less"
+        )
     raise UsageError(
         f"{label}: no threshold gives a precision of {wish:g}; the best is {best.estimate.precision.value:.2f} at "
         f"{best.threshold:.4g}. Wish for less, or train the model with these verdicts"

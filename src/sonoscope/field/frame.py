@@ -3,7 +3,8 @@
 Scores are ordered by their logits in steps of 1e-3 (as they are kept). They are cut into *bins*, from which clips are
 drawn, and finer into *levels*, so that figures can be given for many thresholds. Bins follow the numbers of windows:
 from the label's threshold downwards each holds about twice as many as all above it, since sounds are rare and most
-windows score lowest; above the threshold there are up to four of equal size.
+windows score lowest; above the threshold there are up to four of equal size. Windows that are found are kept apart from
+those that are not; those that score below the threshold, at the ends of events, go with the bin just above it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Frame:
         The same as probabilities: what is at or above a level scores at least so much.
     bins : np.ndarray, shape (levels,), int64
         The bin of each level, rising.
+    pivot : int
+        The first bin above the threshold.
     windows : np.ndarray, shape (sites, levels, 2), int64
         How many; last axis: not found, found.
     """
@@ -53,6 +56,7 @@ class Frame:
     edges: np.ndarray
     scores: np.ndarray
     bins: np.ndarray
+    pivot: int
     windows: np.ndarray
 
     @property
@@ -64,10 +68,20 @@ class Frame:
         """The level of logits in steps of 1e-3."""
         return np.searchsorted(self.edges, logits, side="right") - 1
 
+    def bin_of(self, level: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """The bin of windows of a level that are found, or not."""
+        return np.where(found > 0, np.maximum(self.bins[level], self.pivot), self.bins[level])
+
     def in_bins(self) -> np.ndarray:
-        """Windows by site and bin, shape (sites, bins)."""
-        counts = np.zeros((len(self.sites), self.n_bins), dtype=np.int64)
-        np.add.at(counts.T, self.bins, self.windows.sum(axis=2).T)
+        """Windows by bin, not found or found, and site, shape (bins, 2, sites)."""
+        counts = np.zeros((self.n_bins, 2, len(self.sites)), dtype=np.int64)
+        levels = np.arange(len(self.edges))
+        for found in (0, 1):
+            np.add.at(
+                counts[:, found],
+                self.bin_of(levels, np.full(len(levels), found)),
+                self.windows[:, :, found].T,
+            )
         return counts
 
 
@@ -114,13 +128,13 @@ def count(
         histogram = np.stack([tables[label][sites[site]] for site in order])
         if edges is not None:
             earlier = edges[label]
-            cuts, bins, probabilities = earlier.edges, earlier.bins, earlier.scores
+            cuts, bins, pivot, probabilities = earlier.edges, earlier.bins, earlier.pivot, earlier.scores
         else:
             every = _probabilities(season, column)
-            cuts, bins = _levels(histogram.sum(axis=(0, 2)), every, season.decision.thresholds[label])
+            cuts, bins, pivot = _levels(histogram.sum(axis=(0, 2)), every, season.decision.thresholds[label])
             probabilities = every[cuts - LOWEST] / _UNITS
         windows = np.add.reduceat(histogram, cuts - LOWEST, axis=1)
-        frames[label] = Frame(label, tuple(order), cuts, probabilities, bins, windows)
+        frames[label] = Frame(label, tuple(order), cuts, probabilities, bins, pivot, windows)
     return frames
 
 
@@ -134,8 +148,8 @@ def _probabilities(season: Season, column: int) -> np.ndarray:
 
 def _levels(
     histogram: np.ndarray, probabilities: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest logits of levels, and their bins, from how often each logit occurs.
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Lowest logits of levels, their bins, and the first bin above the threshold, from how often each logit occurs.
 
     Edges of levels whose probability is not 0 are the lowest logits of that probability, so that every level above
     begins at a threshold that can be written.
@@ -165,7 +179,8 @@ def _levels(
         fine |= {place(beyond + inside * k / LEVELS) for k in range(1, LEVELS)} if inside >= LEVELS else set()
     levels = np.array(sorted({_snapped(edge, probabilities) for edge in fine}))
     whole = np.array(sorted({_snapped(edge, probabilities) for edge in edges}))
-    return levels + LOWEST, np.searchsorted(whole, levels, side="right") - 1
+    pivot = int(np.searchsorted(whole, min(at, len(above) - 1), side="right")) - 1
+    return levels + LOWEST, np.searchsorted(whole, levels, side="right") - 1, pivot
 
 
 def _snapped(edge: int, probabilities: np.ndarray) -> int:
@@ -197,8 +212,8 @@ def text(frames: Mapping[str, Frame]) -> str:
     return "".join(lines)
 
 
-def read(path: Path) -> dict[str, Frame]:
-    """The frames in a ``frame.csv``, by label.
+def read(path: Path, pivots: Mapping[str, int]) -> dict[str, Frame]:
+    """The frames in a ``frame.csv``, by label; ``pivots`` are theirs.
 
     Raises
     ------
@@ -209,10 +224,10 @@ def read(path: Path) -> dict[str, Frame]:
     with open(path, encoding="utf-8", newline="") as file:
         for row in read_comma(file, str(path), COLUMNS):
             rows.setdefault(row.get("label"), []).append(row)
-    return {label: _frame(label, found) for label, found in rows.items()}
+    return {label: _frame(label, found, int(pivots[label])) for label, found in rows.items()}
 
 
-def _frame(label: str, rows: Sequence[Row]) -> Frame:
+def _frame(label: str, rows: Sequence[Row], pivot: int) -> Frame:
     sites = sorted({row.get("site") for row in rows})
     levels = {
         round(row.number("raw_from") * 1000): (row.number("score_from"), int(row.number("bin")))
@@ -224,5 +239,5 @@ def _frame(label: str, rows: Sequence[Row]) -> Frame:
     for row in rows:
         level = int(np.searchsorted(edges, round(row.number("raw_from") * 1000), side="right")) - 1
         windows[sites.index(row.get("site")), level, int(row.number("found"))] += int(row.number("windows"))
-    bins = np.unique([number for _, number in known], return_inverse=True)[1]
-    return Frame(label, tuple(sites), edges, np.array([score for score, _ in known]), bins, windows)
+    bins = np.array([number for _, number in known])
+    return Frame(label, tuple(sites), edges, np.array([score for score, _ in known]), bins, pivot, windows)

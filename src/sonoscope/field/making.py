@@ -119,18 +119,18 @@ def add(
             f"there are no verdicts on clips of {out} yet: sonoscope review {out} --reviewer NAME"
         )
     columns = season.columns(folder.labels)
-    check_same(frame.count(season, columns, folder.frames, report), folder, season)
+    check_same(frame.count(season, columns, folder.frames, report), folder, season, decided=True)
     batch = 1 + max((clip.batch for clip in folder.clips), default=0)
     rng = np.random.default_rng([int(folder.settings["seed"]), batch])
-    doubts, windows, left = {}, {}, {}
+    worth, windows, left = {}, {}, {}
     for label, of in folder.frames.items():
         clips = folder.of(label)
         windows[label] = draw.strata(of, by_site=any(" at " in clip.stratum for clip in clips))
         used = [clip.stratum for clip in clips]
         left[label] = {name: number - used.count(name) for name, number in windows[label].items()}
-        doubts[label] = _doubts(evidence.gather(clips, of, verdicts), windows[label])
+        worth[label] = doubts(evidence.gather(clips, of, verdicts), windows[label])
     flat = {(label, name): number for label, names in left.items() for name, number in names.items()}
-    weights = {(label, name): doubts[label][name] for label, name in flat}
+    weights = {(label, name): worth[label][name] for label, name in flat}
     shared = draw.shares(
         {"\n".join(key): number for key, number in flat.items()},
         {"\n".join(key): weight for key, weight in weights.items()},
@@ -145,8 +145,9 @@ def add(
     return _added(folder, drawn, windows, season, rng, pad_s, form, recordings, report, [])
 
 
-def check_same(counted: Mapping[str, Frame], folder: ClipFolder, season: Season) -> None:
-    """Find that clips were drawn from this season: the same windows with the same scores.
+def check_same(counted: Mapping[str, Frame], folder: ClipFolder, season: Season, *, decided: bool) -> None:
+    """Find that clips were drawn from this season: the same windows with the same scores, and, with ``decided``, the
+    same of them found.
 
     Raises
     ------
@@ -155,11 +156,14 @@ def check_same(counted: Mapping[str, Frame], folder: ClipFolder, season: Season)
     """
     for label, now in counted.items():
         then = folder.frames[label]
-        if now.sites != then.sites or not np.array_equal(now.windows.sum(axis=2), then.windows.sum(axis=2)):
+        axis = () if decided else 2
+        if now.sites != then.sites or not np.array_equal(
+            now.windows.sum(axis=axis), then.windows.sum(axis=axis)
+        ):
             raise UsageError(
-                f"{season.out} has {int(now.windows.sum()):,} windows of {label}, and other scores or sites than "
-                f"the {int(then.windows.sum()):,} that the clips of {folder.path} were drawn from: recordings "
-                "were added or analysed again since; draw new clips into another folder"
+                f"{season.out} has {int(now.windows.sum()):,} windows of {label}, and other scores, sites or "
+                f"events than the {int(then.windows.sum()):,} that the clips of {folder.path} were drawn from: "
+                "recordings were added, analysed again or decided otherwise since; draw new clips into another folder"
             )
 
 
@@ -221,31 +225,25 @@ def _settings(season: Season, count: int, per: str, pad_s: float, seed: int, for
     }
 
 
-def _doubts(known: evidence.Evidence, windows: Mapping[str, int]) -> dict[str, float]:
+def doubts(known: evidence.Evidence, windows: Mapping[str, int]) -> dict[str, float]:
     """How much a further verdict on each stratum is worth: its part in the error of precision or of recall.
 
     Neyman's allocation, windows times the standard deviation of a verdict, relative to the windows found for what is
     found, and to the windows with the sound for what is not.
     """
     of = known.frame
-    counts = of.windows.sum(axis=0)
+    counts = of.in_bins().sum(axis=2).astype(float)
     caught = known.found > 0
-    bins = of.bins[known.level]
-    rng = np.random.default_rng(0)
-    found = np.bincount(of.bins, weights=counts[:, 1], minlength=of.n_bins)
-    other = np.bincount(of.bins, weights=counts[:, 0], minlength=of.n_bins)
-    yes = np.bincount(bins[caught], weights=known.yes[caught], minlength=of.n_bins)
-    judged = np.bincount(bins[caught], minlength=of.n_bins)
-    share = (yes + 0.5) / (judged + 1.0)
-    low_yes = np.bincount(bins[~caught], weights=known.yes[~caught], minlength=of.n_bins)
-    low_judged = np.bincount(bins[~caught], minlength=of.n_bins)
-    lower = falling.draw(low_yes[::-1], low_judged[::-1].astype(float), 1000, rng).mean(axis=0)[::-1]
-    sounds = max(float(found @ share + other @ lower), 1.0)
-    worth = found * np.sqrt(share * (1 - share)) / max(found.sum(), 1.0)
-    worth += other * np.sqrt(lower * (1 - lower)) / sounds
-    size = np.maximum(of.in_bins().sum(axis=0), 1)
+    bins = of.bin_of(known.level, known.found)
+    yes = [np.bincount(bins[k], weights=known.yes[k], minlength=of.n_bins) for k in (~caught, caught)]
+    judged = [np.bincount(bins[k], minlength=of.n_bins).astype(float) for k in (~caught, caught)]
+    lower = falling.draw(yes[0][::-1], judged[0][::-1], 1000, np.random.default_rng(0)).mean(axis=0)[::-1]
+    share = np.stack([lower, (yes[1] + 0.5) / (judged[1] + 1.0)], axis=1)
+    sounds = max(float((counts * share).sum()), 1.0)
+    # Of a window: its part in the error of recall where it is not found, of precision where it is.
+    worth = np.sqrt(share * (1 - share)) / np.array([sounds, max(counts[:, 1].sum(), 1.0)])
     return {
-        name: float(worth[int(name[:2])]) * number / size[int(name[:2])] for name, number in windows.items()
+        name: float(worth[int(name[:2]), int(name[2:8] == " found")]) * size for name, size in windows.items()
     }
 
 
@@ -274,7 +272,7 @@ def _added(
         stretch = Stretch(start, each.end_s + pad_s, folder.path / AUDIO / f"{number:05d}")
         stretches.append(stretch)
         jobs.setdefault(each.row.file, (each.path, []))[1].append(stretch)
-        clips.append(_clip(each, f"{number:05d}", batch, start))
+        clips.append(clip_of(each, f"{number:05d}", batch, start))
     files, failed = cutting.cut_all(
         jobs, root=recordings, channel=season.spec.channel, form=form, report=report
     )
@@ -290,7 +288,7 @@ def _added(
     return Made(whole, len(new), tuple(failed), tuple(remarks))
 
 
-def _clip(each: Drawn, number: str, batch: int, audio_start: float) -> Clip:
+def clip_of(each: Drawn, number: str, batch: int, audio_start: float) -> Clip:
     row = each.row
     return Clip(
         number, each.label, each.score, each.raw, each.start_s, each.end_s, row.site, row.file, row.start_datetime,

@@ -1,0 +1,235 @@
+"""``sonoscope rates OUT``: events per hour by bin, site and class, with intervals; corrected by verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sonoscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from sonoscope.field.correction import Corrector
+    from sonoscope.field.counting import Counts
+
+Source = Annotated[
+    Path | None, typer.Argument(metavar="OUT", show_default=False, help="A folder that analyze -o wrote.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE.CSV",
+        show_default=False,
+        help="Where the table goes. Default: the screen.",
+    ),
+]
+Bin = Annotated[
+    str | None,
+    typer.Option(
+        metavar="minute|5min|15min|hour|day|season",
+        show_default=False,
+        help="How long a bin of time is. Default: an hour; the season with --by hour-of-day.",
+    ),
+]
+By = Annotated[
+    str,
+    typer.Option(metavar="WHAT,...", help="Rows for each of: site, recorder, class, hour-of-day."),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        show_default=False,
+        help="On whose clock bins are (Europe/Berlin). Default: that of each recording's start.",
+    ),
+]
+Labels = Annotated[
+    str | None, typer.Option(metavar="LABEL,...", show_default=False, help="Only these classes.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-m", "--model", metavar="MODEL", show_default=False, help="Which model, if OUT holds several."
+    ),
+]
+Interval = Annotated[str, typer.Option(metavar="overdispersed|poisson", help="Of events per hour.")]
+Correct = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CLIPS",
+        show_default=False,
+        help="A folder of judged clips: also estimate the time with the sound, by what they say about errors.",
+    ),
+]
+Verdicts = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="VERDICTS.CSV", show_default=False, help="Only these verdicts of the folder CLIPS."),
+]
+Unsure = Annotated[
+    str, typer.Option(metavar="out|yes|no", help="What clips count as of which nobody is sure.")
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE.SVG", show_default=False, help="Also draw the rates.")
+]
+RFile = Annotated[
+    bool, typer.Option("--r-file", help="Print where sonoscope.R is, to source in R, and stop.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+
+
+def rates_command(
+    source: Source = None,
+    out: Out = None,
+    bin: Bin = None,
+    by: By = "site,class",
+    zone: Zone = None,
+    labels: Labels = None,
+    model: Model = None,
+    interval: Interval = "overdispersed",
+    correct: Correct = None,
+    verdicts: Verdicts = None,
+    unsure: Unsure = "out",
+    plot: Plot = None,
+    r_file: RFile = False,
+    overwrite: Overwrite = False,
+) -> int:
+    """Count events per hour of analysed time, by bin, site and class.
+
+    sonoscope rates OUT --by site,class,hour-of-day -o rates.csv --plot rates.svg
+    """
+    from sonoscope.field import charts, clock, counting, intervals, rates
+
+    if r_file:
+        print(Path(rates.__file__).with_name("sonoscope.R"))
+        return 0
+    if source is None:
+        raise UsageError("of what? Name the folder that analyze -o wrote: sonoscope rates OUT")
+    words = rates.by_what(by)
+    intervals.check_kind(interval)
+    _check(out, plot, bin, correct, verdicts, words, overwrite)
+    files = counting.of_folder(source)
+    length = bin or _default_bin(files, words)
+    names, chosen, several = _classes(source, model, labels)
+    counts = counting.count(
+        files,
+        counting.events_of(source, several, chosen),
+        names,
+        clock.Clock(length, clock.zone_named(zone) if zone else None),
+    )
+    if not counts.units:
+        raise UsageError(f"{source} holds no recording that was analysed: there is nothing to rate")
+    unexplained: dict[str, str] = {}
+    corrector = _corrector(source, chosen, correct, verdicts or [], unsure) if correct else None
+    table = rates.table(counts, words, kind=interval, corrector=corrector, unexplained=unexplained)
+    picture = charts.draw(table) if plot is not None else ""
+    _write(out, rates.text(table))
+    if plot is not None:
+        _write(plot, picture)
+    _remarks(counts, length, unexplained)
+    return 0
+
+
+def _check(
+    out: Path | None,
+    plot: Path | None,
+    bin: str | None,
+    correct: Path | None,
+    verdicts: list[Path] | None,
+    words: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    from sonoscope.errors import lookup
+    from sonoscope.field.clock import BINS
+
+    if bin is not None:
+        lookup(BINS, bin, "bin")
+    for file, suffix in ((out, ".csv"), (plot, ".svg")):
+        if file is not None and file.suffix.lower() != suffix:
+            raise UsageError(f"{file} must end with {suffix}")
+        if file is not None and file.exists() and not overwrite:
+            raise UsageError(f"{file} exists. Name another file, or replace it with --overwrite.")
+    if verdicts and correct is None:
+        raise UsageError("--verdicts says nothing without --correct CLIPS")
+    if correct is not None and "class" not in words:
+        raise UsageError("--correct is for each class: add class to --by")
+
+
+def _default_bin(files: list[Any], words: tuple[str, ...]) -> str:
+    dated = any(row.start_datetime for row in files)
+    return "hour" if dated and "hour-of-day" not in words else "season"
+
+
+def _classes(source: Path, model: str | None, labels: str | None) -> tuple[list[str], str, dict[str, Any]]:
+    """The classes to count, the model that found them, and all models of the run."""
+    from sonoscope import models
+    from sonoscope.errors import SonoscopeError, lookup
+
+    try:
+        told = json.loads((source / "run.json").read_text(encoding="utf-8"))["models"]
+    except (OSError, ValueError, KeyError):
+        raise UsageError(
+            f"{source} holds no run.json that can be read: run analyze again, or name another folder"
+        ) from None
+    found = {each["name"]: each for each in told}
+    if model is None and len(found) > 1:
+        raise UsageError(f"{source} holds several models: choose one, -m {' or -m '.join(found)}")
+    chosen = model or next(iter(found))
+    of = lookup(found, chosen, "model of this run")
+    known = list(of.get("thresholds", {}))
+    try:
+        bundle = models.load(of["path"])
+        known = [label.id for label in bundle.labels if label.kind == "event" and label.id in known] or known
+    except SonoscopeError:
+        pass  # The model is not needed: its thresholds name its classes, those that are never reported too.
+    if labels is None:
+        return known, chosen, found
+    table = dict.fromkeys(known, True)
+    names = [name.strip() for name in labels.split(",") if name.strip()]
+    for name in names:
+        lookup(table, name, "class")
+    return names, chosen, found
+
+
+def _corrector(source: Path, model: str, clips: Path, files: list[Path], unsure: str) -> Corrector:
+    from sonoscope.cli.telling import told
+    from sonoscope.cli.verdicts import judged
+    from sonoscope.field import clipfolder, correction
+    from sonoscope.field.season import Season
+
+    folder = clipfolder.open_folder(clips)
+    answers = judged(folder, files, unsure)
+    report = told(lambda elapsed, done, of: f"{done:,} of {of:,} recordings")
+    return correction.corrector(Season(source, model), folder, answers, report)
+
+
+def _write(file: Path | None, content: str) -> None:
+    from sonoscope.cli.telling import say
+    from sonoscope.data.table import put
+
+    if file is None:
+        print(content, end="")
+        return
+    put(file, content.encode())
+    say(f"written: {file}")
+
+
+def _remarks(counts: Counts, length: str, unexplained: dict[str, str]) -> None:
+    from sonoscope.cli.display import count
+    from sonoscope.cli.telling import say
+
+    if counts.undated and length != "season":
+        say(
+            f"the start of {count(counts.undated, 'recording')} is not known: counted in rows without a bin "
+            "(analyze can read starts from names: --start-time, --recorded-in)"
+        )
+    if counts.overlapping:
+        say(
+            f"{count(counts.overlapping, 'recording')} of one site and recorder overlap in time: two recorders without "
+            "a name, or a clock that was reset? Their time is counted twice"
+        )
+    for label, why in unexplained.items():
+        say(f"{label} is not corrected everywhere: {why}")
