@@ -265,10 +265,12 @@ def _pitch(line: Line, column: str) -> float:
 
 
 def _note_midi(path: Path) -> list[dict]:
-    """The ``note_midi`` annotations of a JAMS file; none if it holds something else, or is damaged."""
+    """The ``note_midi`` annotations of a JAMS file; none if it holds something else, is damaged, or names each note's
+    label and velocity as files of this package do, whose reader knows them."""
     try:
         content = json.loads(table.decoded(path))
-        return [found for found in content["annotations"] if found["namespace"] == "note_midi"]
+        found = [each for each in content["annotations"] if each["namespace"] == "note_midi"]
+        return [] if any("label" in (each.get("sandbox") or {}) for each in found) else found
     except (ValueError, KeyError, TypeError):
         return []
 
