@@ -2,8 +2,8 @@
 
 Notes that follow each other closely in time and pitch are a phrase; one that leaps away begins another. Of the
 instruments that can play all of a phrase's pitches, it is given to the one whose probability is highest while the
-phrase sounds. Two instruments in the same octave at the same time cannot be told apart so: what comes out is a guess,
-and every note says so (the flag ``guess``).
+phrase sounds, and a second before and after. Two instruments in the same octave at the same time cannot be told apart
+so: what comes out is a guess, and every note says so (the flag ``guess``).
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ RANGES: dict[str, tuple[int, int]] = {
     "trumpet": (52, 86), "violin": (55, 103), "voice": (38, 84), "bass": (23, 67),
 }  # fmt: skip
 
-#: A note continues a phrase if it begins at most so long after the end of the phrase's latest note, and lies at most
-#: so many semitones from it.
-PAUSE_S, LEAP = 1.0, 7
-#: A phrase this much longer than its windows is asked about piece by piece, so that a solo may change hands.
+#: A note continues a phrase if it begins at most so long after the end of one of the phrase's latest notes, and lies
+#: at most so many semitones from one of them.
+PAUSE_S, LEAP, LATEST = 1.0, 7, 4
+#: So long after it began, a phrase is over: a solo may change hands.
 LONGEST_S = 10.0
+#: What is heard so long before and after a phrase speaks for it too.
+AROUND_S = 1.0
 
 
 def by_instrument(notes: Iterable[Event], scores: Scores) -> list[Event]:
@@ -71,12 +73,12 @@ def _phrases(notes: Sequence[Event]) -> list[list[int]]:
     for k, note in enumerate(notes):
         open_phrases = [
             phrase for phrase in open_phrases
-            if notes[phrase[-1]].end_s + PAUSE_S >= note.start_s
+            if max(notes[p].end_s for p in phrase[-LATEST:]) + PAUSE_S >= note.start_s
             and note.start_s - notes[phrase[0]].start_s <= LONGEST_S
         ]  # fmt: skip
-        near = [phrase for phrase in open_phrases if _apart(notes[phrase[-1]], note) <= LEAP]
-        if near:
-            min(near, key=lambda phrase: _apart(notes[phrase[-1]], note)).append(k)
+        apart = [min(_apart(notes[p], note) for p in phrase[-LATEST:]) for phrase in open_phrases]
+        if apart and min(apart) <= LEAP:
+            open_phrases[apart.index(min(apart))].append(k)
         else:
             phrases.append([k])
             open_phrases.append(phrases[-1])
@@ -99,7 +101,7 @@ def _player(
     ]
     if not able:
         return ""
-    first = np.searchsorted(ends, phrase[0].start_s, side="right")
-    last = np.searchsorted(starts, max(note.end_s for note in phrase), side="left")
+    first = np.searchsorted(ends, phrase[0].start_s - AROUND_S, side="right")
+    last = np.searchsorted(starts, max(note.end_s for note in phrase) + AROUND_S, side="left")
     around = heard[min(first, len(heard) - 1) : max(last, first + 1)].mean(axis=0)
     return players[max(able, key=lambda k: around[k])]

@@ -14,6 +14,7 @@ from typing import IO, Any
 from xml.sax.saxutils import escape
 
 from sonoscope.errors import optional
+from sonoscope.labels import pitch_name
 from sonoscope.outputs.rows import decimal
 from sonoscope.outputs.rows import text as as_text
 from sonoscope.values import Event
@@ -53,6 +54,12 @@ class _Roll:
         for number in range(math.floor(self.seconds / step + 1e-9) + 1):
             yield round(number * step, 6)
 
+    def named(self) -> list[int]:
+        """The pitches whose name is written: every C, or the white keys where that would be fewer than two."""
+        pitches = range(self.low, self.high + 1)
+        tonics = [pitch for pitch in pitches if pitch % 12 == 0]
+        return tonics if len(tonics) > 1 else [pitch for pitch in pitches if pitch % 12 not in BLACK]
+
     @property
     def scale(self) -> float:
         """Pixels for a second."""
@@ -75,7 +82,7 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
     """
     roll = _roll(events, duration_s)
     width, rows = roll.seconds * roll.scale, roll.high - roll.low + 1
-    height = rows * ROW
+    height, named = rows * ROW, roll.named()
 
     def y(pitch: float) -> float:
         return ABOVE + (roll.high - pitch) * ROW
@@ -88,10 +95,11 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
     for pitch in range(roll.low, roll.high + 1):
         if pitch % 12 in BLACK:
             parts.append(_rect(LEFT, y(pitch), width, ROW, f'fill="{GREY}"'))
+        line = y(pitch) + ROW
         if pitch % 12 == 0:
-            line = y(pitch) + ROW
             parts.append(f'<path d="M{LEFT:g} {line:g}h{width:g}" stroke="{LINE}"/>')
-            parts.append(f'<text x="2" y="{line - 0.5:g}">C{pitch // 12 - 1}</text>')
+        if pitch in named:
+            parts.append(f'<text x="2" y="{line - 0.5:g}">{pitch_name(pitch)}</text>')
     for second in roll.ticks():
         x = LEFT + second * roll.scale
         parts.append(f'<path d="M{x:.2f} {ABOVE:g}v{height:g}" stroke="{LINE}" stroke-width="0.5"/>')
@@ -162,8 +170,7 @@ def png(
             label=_plain(label).replace("$", r"\$"),
             zorder=2,
         )
-    octaves = [pitch for pitch in range(roll.low, roll.high + 1) if pitch % 12 == 0]
-    axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+    axes.set_yticks(roll.named(), [pitch_name(pitch) for pitch in roll.named()])
     axes.set(xlim=(0, roll.seconds), ylim=(roll.low - 0.5, roll.high + 0.5), xlabel="s")
     axes.grid(axis="both", color=LINE, linewidth=0.5, zorder=1)
     if roll.labels:

@@ -84,6 +84,13 @@ def about_absent(count: int) -> list[str]:
     return [f"{count} earlier recordings are no longer among the inputs; their results stay"]
 
 
+def about_special(tally: Tally) -> list[str]:
+    """What is special about the first recordings, and how many more there are."""
+    more = tally.n_remarked - len(tally.remarked)
+    rest = [f"{plural(more, 'more recording')} with remarks: files.csv, column note"] if more else []
+    return tally.remarked + rest
+
+
 def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str]:
     """That most of some recordings is nothing that the models know, and which others there are.
 

@@ -25,17 +25,25 @@ from sonoscope.runs.setup import Setup
 
 LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "av", "onnxruntime")
 _MIB = 1024 * 1024
+#: Recordings whose remarks are shown at the end of a run; the others' are in ``files.csv``.
+REMARKS_SHOWN = 3
 
 
 @dataclass
 class Tally:
-    """What has come of a run so far; counts of inputs, seconds, bytes."""
+    """What has come of a run so far; counts of inputs, seconds, bytes.
+
+    ``remarked`` are the first of the recordings about which something is special, in words, and ``n_remarked`` counts
+    all of them.
+    """
 
     done: int = 0
     failed: int = 0
     skipped: int = 0
     decided: int = 0
     unknown: int = 0
+    n_remarked: int = 0
+    remarked: list[str] = field(default_factory=list)
     events: int = 0
     audio_s: float = 0.0
     worker_cpu_s: float = 0.0
@@ -48,6 +56,13 @@ class Tally:
         """Take note of what an outcome cost."""
         self.worker_peak_bytes = max(self.worker_peak_bytes, outcome.peak_rss_bytes)
         self.worker_cpu_s += outcome.cpu_s
+
+    def remark(self, name: str, note: str) -> None:
+        """Take note of what is special about a recording, if anything is."""
+        if note:
+            self.n_remarked += 1
+            if len(self.remarked) < REMARKS_SHOWN:
+                self.remarked.append(f"{name}: {note}")
 
     @property
     def elapsed_s(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sonoscope import models
 from sonoscope.audio.find import Unlisted
+from sonoscope.models.bundle import NOTES
 from sonoscope.runs import combine, folder, remarks, report, workers
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
@@ -40,6 +41,7 @@ class Run:
         self.journal = journal
         self._setup, self._place, self._task, self._reporter = setup, place, task, reporter
         self._workers = setup.spec.workers or default_workers()
+        self._hears_notes = any(bundle.task == NOTES for bundle in setup.bundles)
         self._in_process = True
         self._changed = False
         self._listing: Listing | None = None
@@ -73,7 +75,11 @@ class Run:
         missing = combine.finish(self._place, self._task, self.journal, mine, changed=self._changed)
         changes = remarks.changes(earlier, self._setup.effective()) if earlier else []
         text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing)
-        said = (*remarks.about_absent(self._absent()), *remarks.about_unknown(self.tally, self._models()))
+        said = (
+            *remarks.about_special(self.tally),
+            *remarks.about_absent(self._absent()),
+            *remarks.about_unknown(self.tally, self._models()),
+        )
         log.info("finished: %s", "; ".join((text, *said)))
         return self._summary(text, 1 if self.tally.failed else 0, said)
 
@@ -216,6 +222,9 @@ class Run:
             tally.audio_s += record.duration_s
             tally.decided += status == "decided"
             tally.unknown += record.unknown
+            if self._hears_notes:
+                # Rates and tunings decide which notes there can be.
+                tally.remark(record.name, record.note)
         self._reporter.file_done(
             FileDone(
                 record.name, status, record.duration_s, record.size_bytes, record.events,
