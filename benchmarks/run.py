@@ -36,6 +36,7 @@ BENCHMARKS = {
     "feed": "training batches from prepared folders, against librosa for each clip (needs librosa and torch)",
     "augment": "every augmentation of a batch against its log-mel (needs torch)",
     "notes": "notes from scores, an hour against ten minutes",
+    "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
     "listing": "a hundred thousand files, the first against the last",
     "trunk": "the network once, against window by window",
     "startup": "--help and the first window",
