@@ -6,7 +6,7 @@ Their libraries (scikit-learn, mir_eval) are imported where they are used.
 from __future__ import annotations
 
 from sonoscope.errors import lookup
-from sonoscope.evaluation.protocols import clip, irmas, openmic
+from sonoscope.evaluation.protocols import clip, events, irmas, musicnet, notes, openmic
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
 
 __all__ = ["PROTOCOLS", "Protocol", "Request", "default_for", "find"]
@@ -15,6 +15,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "clip": clip.PROTOCOL,
     "irmas": irmas.PROTOCOL,
     "openmic": openmic.PROTOCOL,
+    "musicnet": musicnet.PROTOCOL,
+    "notes": notes.PROTOCOL,
+    "events": events.PROTOCOL,
 }
 
 #: The protocol of data that names none.

@@ -26,9 +26,11 @@ from sonoscope.errors import UsageError
 from sonoscope.evaluation import bootstrap, noteextras
 from sonoscope.evaluation import notes as noted
 from sonoscope.evaluation.notes import Counts, Notes, Tolerance
+from sonoscope.evaluation.protocols.protocol import Protocol, Request
 from sonoscope.evaluation.result import Curve, Figure, Result, Table
 
 VERSION = "1"
+TITLE = "Notes"
 #: Rise of the F1 from 50 to 500 ms beyond which labels and sound are suspected not to be aligned.
 SUSPECT_RISE = 0.1
 TITLES = {
@@ -95,8 +97,9 @@ def measure(
     pieces: Sequence[Piece],
     options: NotesOptions = NotesOptions(),
     *,
-    title: str = "Notes",
+    title: str = TITLE,
     provenance: Mapping[str, object] | None = None,
+    notes: Sequence[str] = (),
 ) -> Result:
     """Compare the notes of recordings.
 
@@ -115,9 +118,11 @@ def measure(
     rows = []
     for kind in kinds:
         cells = _row(kind, counts, kept, [pieces[k].group or pieces[k].name for k in kept])
-        rows.append((TITLES[kind], *cells))
-        for name, figure in zip(("f1", "precision", "recall", "pooled_f1"), cells[:4], strict=True):
+        names = ("f1", "precision", "recall", "pooled_f1", "pooled_precision", "pooled_recall")
+        for name, figure in zip(names, cells, strict=False):
             figures[f"{kind}_{name}"] = figure
+        mean, precision, recall, pooled, *_, files = cells
+        rows.append((TITLES[kind], mean, precision.value, recall.value, pooled, files))
     late = np.concatenate([_errors(piece, options) for piece in pieces])
     figures["onset_error_median_s"] = Figure.of(
         float(np.median(late)) if late.size else np.nan, "no note was found"
@@ -132,22 +137,13 @@ def measure(
         ),
         curves,
         {"onset_errors_s": late},
-        tuple(_remarks(pieces, empty, kinds, tolerance, options)),
+        (*notes, *_remarks(pieces, empty, kinds, tolerance, options)),
         dict(provenance or {}),
     )  # fmt: skip
 
 
 _CAPTION = "Means over files with 95 % intervals; pooled: all notes together."
-_COLUMNS = (
-    "compared",
-    "F1",
-    "precision",
-    "recall",
-    "pooled F1",
-    "pooled precision",
-    "pooled recall",
-    "files",
-)
+_COLUMNS = ("compared", "F1", "precision", "recall", "pooled F1", "files")
 
 
 def _counted(piece: Piece, options: NotesOptions) -> dict[str, Counts]:
@@ -307,3 +303,23 @@ def _remarks(
             f"onset F1 rises from {rise[0.05]:.3f} at 50 ms to {rise[0.5]:.3f} at 500 ms: the labels may not be "
             "aligned with the sound"
         )
+
+
+def judge(request: Request) -> Result:
+    """Models or predictions on recordings with annotated notes."""
+    from sonoscope.evaluation import timed  # arrays are judged without what reads sound
+
+    return timed.judge_notes(request, PROTOCOL)
+
+
+PROTOCOL = Protocol(
+    name="notes",
+    title=TITLE,
+    version=VERSION,
+    kind="notes",
+    options=NotesOptions,
+    measure=measure,
+    judge=judge,
+    datasets=("maestro", "maps", "guitarset"),
+    reference="mir_eval.transcription, mir_eval.transcription_velocity; Gardner et al. 2022 (instruments)",
+)
