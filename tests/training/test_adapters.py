@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,3 +222,69 @@ def test_refusals_say_what_there_is() -> None:
         adapters.attach(network().backbone, {"name": "lora", "rank": 0})
     with pytest.raises(UnknownName, match="'ranks'"):
         adapters.attach(network().backbone, {"name": "lora", "ranks": 4})
+
+
+# ---- what was adapted once is adapted again --------------------------------------------------------------------
+
+
+def test_a_bottleneck_is_a_part_of_the_network() -> None:
+    """Made again from its configuration, and loaded, it says the same."""
+    net = network().train()
+    adapters.adapt(net, {"name": "bottleneck", "width": 5, "layers": "block2"})
+    stepped(net)
+    again = Network(**net.config)
+    again.load_state_dict(net.state_dict())
+    torch.testing.assert_close(again.eval().window_logits(rows()), net.eval().window_logits(rows()))
+    assert net.config["bottlenecks"] == [
+        {"width": 5, "targets": [f"blocks.1.{n}" for n in ("queries_keys_values", "out", "widen", "narrow")]}
+    ]
+    with pytest.raises(ValueError, match=r"'blocks\.9\.out' is no linear map"):
+        Network(**{**net.config, "bottlenecks": [{"width": 5, "targets": ["blocks.9.out"]}]})
+
+
+@pytest.mark.parametrize("kind", adapters.ADAPTERS)
+def test_earlier_bottlenecks_are_left_alone_by_later_adapters(kind: str) -> None:
+    net = network().train()
+    adapters.adapt(net, {"name": "bottleneck", "width": 5})
+    stepped(net)
+    once = Network(**net.config)
+    once.load_state_dict(net.state_dict())
+    expected = once.eval().window_logits(rows())
+    adapters.adapt(once, kind)
+    torch.testing.assert_close(once.window_logits(rows()), expected, atol=1e-6, rtol=0)
+    before = {name: p.detach().clone() for name, p in once.named_parameters() if not p.requires_grad}
+    assert sum("fitted_down" in name for name in before) == 2 * 4 * DEPTH
+    once.train()
+    stepped(once)
+    after = dict(once.named_parameters())
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert (once.eval().window_logits(rows()) - expected).abs().max() > 1e-2
+    merged = adapters.merged(once)
+    again = Network(**merged.config)
+    again.load_state_dict(merged.state_dict())
+    torch.testing.assert_close(
+        again.eval().window_logits(rows()), once.window_logits(rows()), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_a_bundle_with_bottlenecks_is_trained_on(tones: Callable[..., Any], tmp_path: Path) -> None:
+    """Adapted, bundled, adapted once more from the bundle, and that analyses: the way a user goes."""
+    pytest.importorskip("lightning")
+    import sonoscope
+    from sonoscope.training.engine import fit
+
+    words = ("network.backbone={name: vit, patch: [8, 8], dim: 24, depth: 1, heads: 2}", "network.head=linear",
+             "network.normalise=level", "training.epochs=1", "training.epoch_batches=2",
+             "network.adapters={name: bottleneck, width: 4}")  # fmt: skip
+    first = fit(tones(*words), tmp_path / "first", say=lambda _: None)
+    said: list[str] = []
+    second = fit(
+        tones(*words, f"network.init_from={first.folder}"), tmp_path / "second", say=said.append
+    )  # fmt: skip
+    told = "\n".join(said)
+    assert "so has this network" in told and "missing" not in told
+    networks = [sonoscope.load(run.folder / "bundle").bundle.spec["network"] for run in (first, second)]
+    assert [len(net["bottlenecks"]) for net in networks] == [1, 2]
+    # Going on with it knows what it began with, too.
+    fit(tones(*words, f"network.init_from={first.folder}"), tmp_path / "second", resume=True, learn=False,
+        say=lambda _: None)  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +111,34 @@ def test_it_goes_on_where_it_was_to_the_same_weights(tones: Tones, tmp_path: Pat
     for name in one:
         assert torch.equal(one[name], other[name]), name
     assert len((parts / "history.csv").read_text().splitlines()) == 5
+
+
+def test_ctrl_c_cuts_an_epoch_which_is_repeated_whole(
+    run: Path, tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted in the third epoch, it ends in order; what goes on comes to the weights of the run above."""
+    from sonoscope.training import watch
+
+    original = watch.Watch.on_train_batch_end
+
+    def pressed(self, trainer, *rest):
+        if trainer.global_step == 2 * 12 + 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        original(self, trainer, *rest)
+
+    folder = tmp_path / "run"
+    said: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(watch.Watch, "on_train_batch_end", pressed)
+        cut = fit(tones(), folder, say=said.append)
+    assert cut.interrupted and any(line.startswith("interrupted: it ends here") for line in said)
+    assert (folder / "bundle" / "model.onnx").is_file() and not rundir.finished(folder)
+    assert not fit(tones(), folder, resume=True, say=lambda _: None).interrupted
+    assert rundir.finished(folder)
+    one, other = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (run, folder))
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+    assert len((folder / "history.csv").read_text().splitlines()) == 5
 
 
 def test_a_folder_with_another_run_is_refused(run: Path, tones: Tones):

@@ -11,7 +11,7 @@ from torch import nn
 
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.features import channels as stacked
-from sonoscope.networks import backbones, heads
+from sonoscope.networks import backbones, bottleneck, heads
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.heads import pool
 
@@ -43,6 +43,8 @@ class Network(nn.Module):
     normalise : {"level+shape", "level", "none"}
     parts : sequence of int
         Widths of what lies side by side in a row (``Feature.parts``); empty: one part.
+    bottlenecks : sequence of mappings
+        Detours that adapted the backbone (:mod:`~sonoscope.networks.bottleneck`).
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Network(nn.Module):
         head: str | Mapping[str, Any],
         normalise: str = NORMALISATIONS[0],
         parts: Sequence[int] = (),
+        bottlenecks: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__()
         if normalise not in NORMALISATIONS:
@@ -85,6 +88,7 @@ class Network(nn.Module):
         if len(self.parts) > 1:
             self.config["parts"] = list(self.parts)
         self.backbone = self._fitting_backbone(n_bins)
+        self.narrow(bottlenecks)
         self.head = heads.build(self.config["head"], self.backbone.dim, n_classes)
         self.mean: torch.Tensor
         self.std: torch.Tensor
@@ -97,6 +101,12 @@ class Network(nn.Module):
             return backbones.build(self.config["backbone"], n_bins)
         channels = CHANNELS if self.normalise == "level+shape" else len(self.parts)
         return backbones.build(self.config["backbone"], max(self.parts), channels=channels)
+
+    def narrow(self, bottlenecks: Sequence[Mapping[str, Any]]) -> None:
+        """Put detours into the backbone, and list them in the configuration."""
+        bottleneck.put_all(self.backbone, bottlenecks)
+        if bottlenecks:
+            self.config["bottlenecks"] = [*self.config.get("bottlenecks", ()), *map(dict, bottlenecks)]
 
     @property
     def takes_samples(self) -> bool:

@@ -9,7 +9,9 @@
 Each begins as if it were not there. What they are put on is found by looking: every ``nn.Linear`` in the named layers
 of the backbone (``Backbone.groups``). The backbone's own weights are frozen, in every phase; ``from LAYER`` lets the
 adapters from that layer on learn. Before export ``lora`` and ``ia3`` are merged into the weights, which then have the
-shape they had; ``bottleneck`` is not linear and stays, as a part of the graph.
+shape they had; ``bottleneck`` is not linear and stays, as a part of the graph and of the network's configuration
+(:mod:`sonoscope.networks.bottleneck`). A network that was adapted in this way before can be adapted again: what an
+earlier training put in is then one of the backbone's own weights.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from fnmatch import fnmatch
 from functools import partial
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
-from torch.nn import functional
 
 from sonoscope.errors import UnknownName, UsageError, nearest, optional
+from sonoscope.networks import bottleneck as bottlenecks
 from sonoscope.networks.backbones import Backbone
+from sonoscope.networks.build import Network
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -60,29 +62,6 @@ class Attached:
         )
 
 
-class Bottleneck(nn.Module):
-    """A linear map, and behind it a narrow detour that begins as nothing.
-
-    Parameters
-    ----------
-    base : nn.Linear
-    width : int
-        Of the detour.
-    """
-
-    def __init__(self, base: nn.Linear, width: int) -> None:
-        super().__init__()
-        self.base = base
-        self.fitted_down = nn.Linear(base.out_features, width)
-        self.fitted_up = nn.Linear(width, base.out_features)
-        nn.init.zeros_(self.fitted_up.weight)
-        nn.init.zeros_(self.fitted_up.bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.base(x)
-        return y + self.fitted_up(functional.gelu(self.fitted_down(y)))
-
-
 def lora(
     backbone: Backbone, targets: Sequence[str], *, rank: int = 8, alpha: float = 16.0, dropout: float = 0.0
 ) -> None:
@@ -103,14 +82,20 @@ def ia3(backbone: Backbone, targets: Sequence[str]) -> None:
 def bottleneck(backbone: Backbone, targets: Sequence[str], *, width: int = 16) -> None:
     """A detour of ``width`` behind each target."""
     _at_least_one("width", width)
-    for name in targets:
-        above, _, last = name.rpartition(".")
-        base = backbone.get_submodule(name)
-        assert isinstance(base, nn.Linear)
-        setattr(backbone.get_submodule(above), last, Bottleneck(base, width))
+    bottlenecks.put(backbone, targets, width)
 
 
 ADAPTERS: dict[str, Callable[..., None]] = {"lora": lora, "ia3": ia3, "bottleneck": bottleneck}
+
+
+def adapt(network: Network, spec: str | Mapping[str, Any]) -> Attached:
+    """:func:`attach` to a network's backbone, and list in its configuration what will stay."""
+    found = attach(network.backbone, spec)
+    if found.kind == "bottleneck":
+        width = network.backbone.get_submodule(f"{found.targets[0]}.fitted_down").out_features
+        listed = [*network.config.get("bottlenecks", ()), {"width": width, "targets": list(found.targets)}]
+        network.config["bottlenecks"] = listed
+    return found
 
 
 def attach(backbone: Backbone, spec: str | Mapping[str, Any]) -> Attached:
@@ -143,12 +128,12 @@ def attach(backbone: Backbone, spec: str | Mapping[str, Any]) -> Attached:
         ADAPTERS[name](backbone, targets, **parameters)
     except TypeError as problem:
         raise UnknownName(f"network.adapters={name}: {problem}") from None
-    new = [parameter for parameter in backbone.parameters() if id(parameter) not in own]
+    new = {key: parameter for key, parameter in backbone.named_parameters() if id(parameter) not in own}
     # An attribute of the object, before the class's method of that name: phases call it at every epoch.
-    backbone.train_from = partial(_train_from, backbone)  # type: ignore[method-assign]
+    backbone.train_from = partial(_train_from, backbone, frozenset(new))  # type: ignore[method-assign]
     backbone.train_from(next(iter(backbone.groups())))
     total = sum(p.numel() for p in backbone.parameters())
-    return Attached(name, targets, sum(p.numel() for p in new), total)
+    return Attached(name, targets, sum(p.numel() for p in new.values()), total)
 
 
 def linear_maps(
@@ -156,7 +141,7 @@ def linear_maps(
 ) -> tuple[str, ...]:
     """Names of the linear maps in layers of a backbone (None: all), in order.
 
-    Those within ``nn.MultiheadAttention`` do not count: it reads their weights past them.
+    Those within ``nn.MultiheadAttention`` do not count: it reads their weights past them. Nor do detours themselves.
 
     Raises
     ------
@@ -177,7 +162,9 @@ def linear_maps(
     found = {
         name: layer_of[id(module.weight)]
         for name, module in backbone.named_modules()
-        if isinstance(module, nn.Linear) and not any(name.startswith(f"{above}.") for above in past)
+        if isinstance(module, nn.Linear)
+        and not is_new(name)
+        and not any(name.startswith(f"{above}.") for above in past)
     }
     chosen = tuple(
         name for name, layer in found.items() if layer in wanted and any(fnmatch(name, each) for each in only)
@@ -196,11 +183,11 @@ def is_new(name: str) -> bool:
     return any(part == ADAPTER or part.startswith(f"{ADAPTER}_") for part in name.split("."))
 
 
-def _train_from(backbone: Backbone, layer: str | None) -> None:
+def _train_from(backbone: Backbone, new: frozenset[str], layer: str | None) -> None:
     """As the backbone's own, but of what would learn only adapters do."""
     type(backbone).train_from(backbone, layer)
     for name, parameter in backbone.named_parameters():
-        if not is_new(name):
+        if name not in new:
             parameter.requires_grad_(False)
 
 

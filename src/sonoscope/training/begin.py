@@ -68,6 +68,25 @@ def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()
     return report
 
 
+def take_shape(network: Network, wish: str, say: Say = lambda _line: None) -> None:
+    """Give a fresh network the bottlenecks that the weights it begins with were trained with, if there are any.
+
+    They are a part of it from then on, and learn where their layers do.
+    """
+    spec = _path_of(wish).parent / "bundle.json"
+    listed = json.loads(spec.read_text(encoding="utf-8")).get("network", {}) if spec.is_file() else {}
+    bottlenecks = listed.get("bottlenecks", ())
+    if not bottlenecks:
+        return
+    try:
+        network.narrow(bottlenecks)
+    except ValueError as problem:
+        say(f"{wish} has bottlenecks, which this backbone cannot have: {problem}")
+        return
+    count = sum(len(entry["targets"]) for entry in bottlenecks)
+    say(f"{wish} has bottlenecks behind {count} linear maps; so has this network")
+
+
 def _path_of(wish: str) -> Path:
     """The file that holds the weights."""
     place = Path(wish)

@@ -15,7 +15,7 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from sonoscope.data import badrows, certificate, manifest
 from sonoscope.errors import UsageError
 from sonoscope.training import ranks, rundir
-from sonoscope.training.begin import begin_with
+from sonoscope.training.begin import begin_with, take_shape
 from sonoscope.training.config import Config
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.rundir import Outcome
@@ -74,6 +74,8 @@ class Begun:
         self._last = folder / rundir.LAST
         self._going_on = resume and self._last.is_file()
         self._epochs, self._interrupted = 0, False
+        if config.network.init_from:
+            take_shape(self.setting.network, config.network.init_from, say)
         if not self._going_on:
             self.setting.normalise()
             if config.network.init_from:

@@ -66,7 +66,7 @@ def fit(
     begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
     setting = begun.setting
     if config.network.adapters:
-        begun.say(adapters.attach(setting.network.backbone, config.network.adapters).text())
+        begun.say(adapters.adapt(setting.network, config.network.adapters).text())
     task = task_of(setting)
     trainer = begun.trainer(judge=judge)
     if learn:

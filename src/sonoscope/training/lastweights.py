@@ -17,6 +17,7 @@ from sonoscope.models.bundle import open_bundle
 from sonoscope.networks.build import Network
 from sonoscope.networks.export import write_bundle
 from sonoscope.training import adapters, rundir
+from sonoscope.training.begin import take_shape
 from sonoscope.training.config import Config
 from sonoscope.training.setting import feature_of, network_of
 
@@ -62,8 +63,10 @@ def bundle_of(run: str | Path, which: str = "last") -> Path:
 def _network(config: Config, labels: int, weights: Path) -> Network:
     """The network with the last weights: the averaged ones where weights were averaged, as for the best."""
     network = network_of(config, feature_of(config), labels)
+    if config.network.init_from:
+        take_shape(network, config.network.init_from)
     if config.network.adapters:
-        adapters.attach(network.backbone, config.network.adapters)
+        adapters.adapt(network, config.network.adapters)
     state = torch.load(weights, weights_only=True, map_location="cpu")["state_dict"]
     prefix = "network." if config.training.average is None else "averaged.module."
     network.load_state_dict({name[len(prefix) :]: v for name, v in state.items() if name.startswith(prefix)})
