@@ -10,6 +10,9 @@ import typer
 
 from sonoscope.errors import BadBundle, SonoscopeError
 
+#: The task whose models have no windows.
+NOTES = "notes"
+
 if TYPE_CHECKING:
     from sonoscope.models.bundle import Bundle
 
@@ -37,7 +40,7 @@ def list_models() -> int:
         except BadBundle as error:
             damaged.append(f"{name}: {error}")
             continue
-        window = f"{bundle.window_samples / bundle.sample_rate:g} s"
+        window = "" if bundle.task == NOTES else f"{bundle.window_samples / bundle.sample_rate:g} s"
         rows.append((name, bundle.task, str(len(bundle.labels)), window, _size(folder), bundle.licence))
     if len(rows) == 1 and not damaged:
         print("No model is installed; $SONOSCOPE_MODELS may name folders that hold bundles.")
@@ -60,6 +63,9 @@ def show_model(
     if bundle.card.is_file():
         print(bundle.card.read_text(encoding="utf-8").rstrip() + "\n")
     print(f"{bundle.name} {bundle.version}, {bundle.task}, licence {bundle.licence}; in {bundle.path}")
+    if bundle.task == NOTES:
+        print(_about_notes(bundle))
+        return 0
     window, hop = bundle.window_samples / bundle.sample_rate, bundle.hop_samples / bundle.sample_rate
     print(f"{bundle.sample_rate} Hz, windows of {window:g} s every {hop:g} s; events of at least")
     print(f"{bundle.min_duration_s:g} s, joined over gaps of up to {bundle.max_gap_s:g} s.\n")
@@ -79,6 +85,25 @@ def show_model(
         )
     print("\n".join(display.columns(rows, right=(4, 5, 6, 7), indent="")))
     return 0
+
+
+def _about_notes(bundle: Bundle) -> str:
+    """Pitches, frames and rules of a model of notes."""
+    from dataclasses import asdict
+
+    from sonoscope.cli import display
+
+    delay_s = bundle.spec["look_ahead"] / bundle.sample_rate
+    low, high = bundle.label_ids[0], bundle.label_ids[-1]
+    rows = [(name, "none" if value is None else str(value)) for name, value in asdict(bundle.rules).items()]
+    return "\n".join(
+        (
+            f"{bundle.sample_rate} Hz, {len(bundle.labels)} pitches from {low} to {high}, a frame every "
+            f"{bundle.note_hop_s:g} s,",
+            f"each heard up to {delay_s:.3f} s after it.\n",
+            *display.columns([("rule", "value"), *rows], right=(1,), indent=""),
+        )
+    )
 
 
 @models_app.command("check")
@@ -132,6 +157,8 @@ def _graph(bundle: Bundle) -> str:
 
 def _noise(bundle: Bundle) -> str:
     """Score noise and silence: finite, as wide as declared, and the same twice."""
+    if bundle.task == NOTES:
+        return _note_noise(bundle)
     import numpy as np
 
     from sonoscope import pipeline
@@ -159,6 +186,33 @@ def _noise(bundle: Bundle) -> str:
     if not np.array_equal(score(samples)[0], logits):
         raise BadBundle("the same noise scored twice gives other numbers")
     return f"3 windows, {logits.shape[1]} labels, embeddings of {vectors.shape[1]}"
+
+
+def _note_noise(bundle: Bundle) -> str:
+    """The same for a model of notes."""
+    import numpy as np
+
+    from sonoscope.models.notes import NoteScorer
+    from sonoscope.models.runtime import Runtime
+    from sonoscope.notes.scores import concatenate
+
+    runtime = Runtime(bundle)
+    samples = 0.1 * np.random.default_rng(0).standard_normal(bundle.sample_rate).astype(np.float32)
+
+    def score(signal: np.ndarray) -> np.ndarray:
+        scorer = NoteScorer(runtime)
+        blocks = [*scorer.push(signal), *scorer.close()]
+        return np.stack(list(concatenate(blocks).tables().values()))
+
+    wanted = (3, round(1 / bundle.note_hop_s), len(bundle.labels))
+    for name, values in (("noise", score(samples)), ("silence", score(np.zeros_like(samples)))):
+        if values.shape != wanted:
+            raise BadBundle(f"scores of shape {values.shape} for a second of {name}, not {wanted}")
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise BadBundle(f"scores of {name} are no probabilities")
+    if not np.array_equal(score(samples), score(samples)):
+        raise BadBundle("the same noise scored twice gives other numbers")
+    return f"{wanted[1]} frames, {wanted[2]} pitches"
 
 
 CHECKS: dict[str, Callable[[Bundle], str]] = {

@@ -1,0 +1,128 @@
+"""Makes the bundle `notes` from what training, fitting and validation left in a folder.
+
+    python recipes/notes/bundle.py --work WORK --network WORK/train-small -o src/sonoscope/bundles/notes
+
+The folder of the network holds `network.json` and `averaged.pt` (build.py train), `rules.json` (build.py
+fit-thresholds) and `validation.json` (build.py validate); WORK the banks, which are counted. What was measured is
+kept in recipes/notes/results too, unless another place is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import card
+import torch
+import yaml
+
+from sonoscope import features
+from sonoscope.networks import notes as networks
+from sonoscope.networks.noteexport import write_note_bundle
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+#: What a network's folder holds of figures.
+MEASURED = ("rules.json", "validation.json", "history.csv")
+
+
+def make(network_folder: Path, work: Path, out: Path, *, version: str, recipe: dict[str, Any]) -> Path:
+    """Write the bundle, with its card, and return its folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a step has not been taken.
+    """
+    network = networks.build(json.loads((network_folder / "network.json").read_text()))
+    network.load_state_dict(torch.load(network_folder / "averaged.pt", weights_only=True))
+    network.eval()
+    feature = features.from_dict(recipe["feature"])
+    fitted = json.loads((network_folder / "rules.json").read_text())
+    validated = network_folder / "validation.json"
+    metrics = {"fitting": {key: fitted[key] for key in ("reached", "groups") if key in fitted}}
+    if validated.is_file():
+        found = json.loads(validated.read_text())
+        metrics["validation"] = {"groups": found["groups"]}
+    description = {
+        "name": "notes",
+        "version": version,
+        "licence": "MIT",
+        "decision": {"rules": fitted["rules"], "origin": origin(fitted, recipe)},
+        "metrics": metrics,
+        "training_data": training_data(network_folder, work, recipe),
+        "provenance": {"command": "recipes/notes/build.py", "recipe": recipe},
+    }
+    delay_s = (network.look_ahead * feature.hop_samples + feature.right_context) / feature.sample_rate
+    parameters = sum(weights.numel() for weights in network.parameters())
+    text = card.notes_card(description, parameters=parameters, delay_s=delay_s)
+    return write_note_bundle(network, out, description, feature=feature, card=text)
+
+
+def origin(fitted: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """Where the rules come from, in words."""
+    count = sum(row["recordings"] for row in fitted.get("groups", {}).values())
+    return (
+        f"Fitted on {count} recordings that the network was not trained on: new pieces of the fonts "
+        f"{', '.join(recipe['stems']['soundfonts'])}, and MIDI files on a font of other samples (freepats). "
+        "None of the recordings whose figures are reported was used."
+    )
+
+
+def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """What was trained on, counted in the banks."""
+    frame_s = recipe["feature"]["hop_samples"] / recipe["feature"]["sample_rate"]
+    frames, items, compositions = 0, 0, 0
+    for bank in sorted(work.glob("bank-*/bank.json")):
+        with open(bank.with_name("items.csv"), newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        frames += json.loads(bank.read_text())["n_frames"]
+        items += len(rows)
+        compositions += sum(row["key"].startswith("compositions/") for row in rows)
+    with open(network_folder / "history.csv", newline="", encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {
+        "stems": items,
+        "compositions": compositions,
+        "hours": round(frames * frame_s / 3600, 2),
+        "soundfonts": recipe["stems"]["soundfonts"],
+        "held_out": recipe["stems"]["held_out"],
+        "steps": int(last["step"]),
+        "batch_size": recipe["train"]["batch_size"],
+        "cpu_hours": round(float(last["cpu_s"]) / 3600, 1),
+    }
+
+
+def keep_results(network_folder: Path, results: Path) -> None:
+    """Copy what was measured."""
+    results.mkdir(parents=True, exist_ok=True)
+    for name in MEASURED:
+        if (network_folder / name).is_file():
+            shutil.copyfile(network_folder / name, results / name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--network", type=Path, required=True, help="the folder that training left")
+    parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
+    parser.add_argument("--version", default="1.0.0", help="of the model")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=HERE.parents[1] / "src" / "sonoscope" / "bundles" / "notes"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures are kept")
+    arguments = parser.parse_args()
+    recipe = yaml.safe_load(arguments.recipe.read_text())
+    keep_results(arguments.network, arguments.results)
+    made = make(arguments.network, arguments.work, arguments.out, version=arguments.version, recipe=recipe)
+    print(f"wrote {made}")
+
+
+if __name__ == "__main__":
+    main()
