@@ -300,21 +300,24 @@ def _first(heard: Mapping[str, _Heard]) -> str:
 
 
 def _learnt(source: Source, reported: Truth) -> list[str]:
-    """What of the reported clips a training used, where its manifest lies beside the model."""
+    """What of the reported clips a training used, where its manifest lies beside the model.
+
+    That manifest does not say where its recordings lie, so clips are the same if path, start and labels are.
+    """
     run: Path | None = getattr(source, "run", None)
     if run is None or not (run / "manifest.csv").is_file():
         return []
-    held: Manifest = manifests.read(run / "manifest.csv")
+    held = manifests.read(run / "manifest.csv")
     found = []
     for part, what in (("train", "learnt from"), ("val", "chosen on")):
-        used = disjoint.shared(reported.manifest, held.where(split=part))
-        if used.clips:
+        used = {(row.path, row.start_s, row.labels): row.group for row in held.rows if row.split == part}
+        same = sum((row.path, row.start_s, row.labels) in used for row in reported.manifest.rows)
+        groups = {row.group for row in reported.manifest.rows} & set(used.values()) - {""}
+        if same:
+            found.append(f"{source.name}: {same:,} of these clips were {what}: their figures flatter")
+        elif groups:
             found.append(
-                f"{source.name}: {len(used.clips):,} of these clips were {what}: their figures flatter"
-            )
-        elif used.groups:
-            found.append(
-                f"{source.name}: {len(used.groups):,} groups of these clips were {what} too: figures flatter"
+                f"{source.name}: {len(groups):,} groups of these clips were {what} too: figures flatter"
             )
     return found
 
