@@ -46,15 +46,16 @@ Threshold = float | str | Mapping[str, float] | None
 
 
 @overload
-def load(name_or_folder: Literal["instruments"]) -> Model: ...
+def load(name_or_folder: Literal["instruments"], *, on: str = "cpu") -> Model: ...
 @overload
-def load(name_or_folder: Literal["notes"]) -> NoteModel: ...
+def load(name_or_folder: Literal["notes"], *, on: str = "cpu") -> NoteModel: ...
 @overload
-def load(name_or_folder: str | os.PathLike[str]) -> Any: ...
-def load(name_or_folder: str | os.PathLike[str]) -> Any:
+def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any: ...
+def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any:
     """The model of that name (``instruments``, ``notes``), or the bundle in that folder.
 
-    A ``Model``, or for notes a :class:`sonoscope.noteapi.NoteModel`.
+    A ``Model``, or for notes a :class:`sonoscope.noteapi.NoteModel`. With ``on="cuda"`` it runs on a GPU, which is
+    looked for when the first recording is analysed; ``UsageError`` if there is none that agrees with the CPU.
 
     Raises
     ------
@@ -67,8 +68,8 @@ def load(name_or_folder: str | os.PathLike[str]) -> Any:
     if bundle.task == NOTES:
         from sonoscope.noteapi import NoteModel
 
-        return NoteModel(bundle)
-    return Model(bundle)
+        return NoteModel(bundle, on)
+    return Model(bundle, on)
 
 
 def analyze(
@@ -81,15 +82,15 @@ def analyze(
 class Model:
     """A bundle ready to run, on one thread. Not for use by several threads at once."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
+        self.bundle, self._on = bundle, on
 
     def __repr__(self) -> str:
         return f"Model({self.bundle.name!r}, {len(self.labels)} labels, window={self.window:g} s)"
 
     @cached_property
     def _runtime(self) -> Runtime:
-        return Runtime(self.bundle)
+        return Runtime(self.bundle, self._on)
 
     @property
     def labels(self) -> tuple[str, ...]:

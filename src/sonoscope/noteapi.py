@@ -49,15 +49,15 @@ TEMPO = 120.0
 class NoteModel:
     """A bundle of notes ready to run, on one thread. Not for use by several threads at once."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
+        self.bundle, self._on = bundle, on
 
     def __repr__(self) -> str:
         return f"NoteModel({self.bundle.name!r}, {self.labels[0]}..{self.labels[-1]}, hop={self.hop:g} s)"
 
     @cached_property
     def _runtime(self) -> Runtime:
-        return Runtime(self.bundle)
+        return Runtime(self.bundle, self._on)
 
     @property
     def labels(self) -> tuple[str, ...]:

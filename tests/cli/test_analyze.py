@@ -252,7 +252,7 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "--min-duration", "-1"), "min-duration=-1 must be 0 or more"),
         (("a.wav", "--max-gap", "nan"), "max-gap=nan must be 0 or more"),
         (("a.wav", "--tail", "kep"), "unknown tail 'kep'. Did you mean 'keep'?"),
-        (("a.wav", "--on", "cuda"), "--on cuda is not available in this version, only cpu"),
+        (("a.wav", "--on", "gpu"), "unknown device 'gpu'. Did you mean 'cpu'? Known: cpu, cuda."),
         (("a.wav", "-o", "x", "--workers", "0"), "workers=0 must be at least 1"),
         (("a.wav", "-o", "x", "--shard", "5/3"), "shard='5/3': the part must lie in 1..3"),
         (("a.wav", "-v", "-q"), "-v and -q contradict each other"),

@@ -110,3 +110,21 @@ def test_string_is_tuned(tmp_path: Path):
     low = slice(round(90 / step), round(135 / step))
     # The loop delays by half a sample more than its period: A2 (110 Hz) within a quarter of a semitone.
     assert abs(np.log2((spectrum[low].argmax() + low.start) * step / 110.0)) < 1 / 48
+
+
+def test_doctor_tries_a_gpu_as_analyze_would(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path, monkeypatch
+):
+    from sonoscope import models
+    from sonoscope.models import devices
+
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "cache"))
+    found = devices.probe(models.load("instruments"))
+    lines = [line.text for line in doctor.graphics() if line.subject == "gpu, instruments"]
+    assert lines == found.text().splitlines()
+    ran = sonoscope("analyze", organ_wav, "-o", tmp_path / "out", "--on", "cuda")
+    if found.engine:
+        assert ran.code == 0 and found.engine in ran.err
+    else:
+        assert ran.code == 2 and not (tmp_path / "out").exists()
+        assert "no GPU can be used" in ran.err and all(reason in ran.err for reason in found.told)

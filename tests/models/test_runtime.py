@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from sonoscope import features, models
-from sonoscope.errors import BadBundle, UsageError
+from sonoscope.errors import BadBundle, UnknownName
 from sonoscope.features import LogMel
 from sonoscope.models.bundle import Bundle, open_bundle
 from sonoscope.models.runtime import Runtime
@@ -371,6 +371,6 @@ def test_a_damaged_graph_is_refused(tmp_path: Path) -> None:
         Runtime(bundle)
 
 
-def test_only_the_cpu_is_known(runtimes) -> None:
-    with pytest.raises(UsageError, match="on='cuda' must be 'cpu'"):
-        Runtime(runtimes["plain"].bundle, on="cuda")
+def test_an_unknown_device_is_refused_with_the_nearest(runtimes) -> None:
+    with pytest.raises(UnknownName, match="unknown device 'cud'. Did you mean 'cuda'?"):
+        Runtime(runtimes["plain"].bundle, on="cud")

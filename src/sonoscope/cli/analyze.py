@@ -154,7 +154,12 @@ Workers = Annotated[
         "--workers", metavar="N", parser=whole, help="Processes (default: this job's share of the machine)."
     ),
 ]
-On = Annotated[str | None, _option("--on", metavar="cpu", help="Where the model runs.")]
+On = Annotated[
+    str | None,
+    _option(
+        "--on", metavar="cpu|cuda", help="Where the model runs (default: cpu); a GPU proves itself first."
+    ),
+]
 Shard = Annotated[
     str | None,
     _option(
@@ -249,7 +254,7 @@ def to_files(
     ``default`` are the formats of a folder where none is named; the last of them is that of stdout.
     """
     from sonoscope import runs
-    from sonoscope.cli import single
+    from sonoscope.cli import gpu, single
     from sonoscope.cli.progress import Progress
 
     wanted = given.get("formats", ())
@@ -258,10 +263,12 @@ def to_files(
         if dry_run:
             print(runs.plan(spec))
             return 0
+        gpu.ready(spec, quiet=verbosity == 0)
         return runs.run(spec, report=Progress(verbosity=verbosity)).exit_code
     for option, field in NEEDS_FOLDER.items():
         if field in given:
             raise UsageError(f"{option} needs a folder for its files, and -o {spec.out} is one file")
+    gpu.ready(spec, quiet=verbosity == 0)
     return single.to_file(spec.checked(), form, dry_run=dry_run, quiet=verbosity == 0)
 
 
@@ -269,13 +276,14 @@ def to_screen(
     spec: RunSpec, given: dict[str, Any], show: dict[str, Any], dry_run: bool, verbosity: int
 ) -> int:
     """No ``-o``: refuse what only makes sense with one, then show."""
-    from sonoscope.cli import single
+    from sonoscope.cli import gpu, single
 
     for option, field in NEEDS_OUT.items():
         if field in given:
             raise UsageError(f"{option} needs a place for files: add -o OUT")
     if dry_run:
         raise UsageError("--dry-run says what would be written: add -o OUT")
+    gpu.ready(spec, quiet=verbosity == 0)
     return single.to_screen(replace(spec, out="-").checked(), quiet=verbosity == 0, **show)
 
 

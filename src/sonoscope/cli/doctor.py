@@ -64,7 +64,8 @@ class Line(NamedTuple):
 
 def doctor(
     gpu: Annotated[
-        bool, typer.Option("--gpu", help="Also import torch and say whether it finds a GPU (seconds).")
+        bool,
+        typer.Option("--gpu", help="Also try what analyze --on cuda would use (imports torch: seconds)."),
     ] = False,
 ) -> int:
     """Say what this machine has, and test that it works."""
@@ -262,13 +263,11 @@ def self_test() -> Iterator[Line]:
 
 
 def graphics() -> Iterator[Line]:
-    """What torch finds; importing it takes seconds."""
-    if find_spec("torch") is None:
-        yield Line(
-            FACT, "gpu", "torch is not installed (analysing needs none); pip install 'sonoscope[train]'"
-        )
-        return
-    import torch
+    """What ``analyze --on cuda`` would use: each engine is tried, and must answer as the CPU does."""
+    from sonoscope import models
+    from sonoscope.models import devices
 
-    found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Line(FACT, "gpu", f"torch {torch.__version__}: {', '.join(found) or 'no CUDA device'}")
+    for name, folder in models.names().items():
+        found = devices.probe(models.load(folder))
+        for line in found.text().splitlines():
+            yield Line(OK if found.engine and line.startswith(found.engine) else FACT, f"gpu, {name}", line)

@@ -195,7 +195,7 @@ def _loaded(spec: RunSpec) -> list[Model | NoteModel]:
     from sonoscope import api
     from sonoscope.runs.setup import check_tasks
 
-    loaded = [api.load(name) for name in spec.models]
+    loaded = [api.load(name, on=spec.on) for name in spec.models]
     check_tasks(spec, tuple(model.bundle for model in loaded))
     return loaded
 

@@ -11,17 +11,21 @@ is exact is taken (docs/architecture.md, "The data path"):
 - ``OwnFeatures``: windows start anywhere; features are computed on each window's own grid.
 
 A graph that answers once for a window (``clip``) takes the second way or the third, or, if it takes samples or a
-feature that sees all of a signal at once, ``WholeWindows``. One that says notes is fed by ``notes.py``.
+feature that sees all of a signal at once, ``WholeWindows``. One that says notes is fed by ``notes.py``. On a GPU
+``blocks.py`` lets the features be computed there too.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from sonoscope.errors import BadBundle, UsageError
+from sonoscope.errors import BadBundle
+from sonoscope.models import devices
+from sonoscope.models.blocks import Blocks, fused_file
 from sonoscope.models.bundle import NOTES, Bundle, sha256_of
+from sonoscope.models.layouts import Layout
 from sonoscope.models.scorers import (
     OwnFeatures,
     SharedFeatures,
@@ -46,38 +50,26 @@ class Runtime:
     ----------
     bundle : Bundle
     on : str
-        ``cpu``.
+        ``cpu``, or ``cuda``: a GPU that agrees with the CPU.
 
     Raises
     ------
+    UsageError
+        If there is no such GPU (``devices.py``).
     BadBundle
         If the graph is not the one that ``bundle.json`` describes, ONNX Runtime cannot load it, or it is of a
         kind that this version cannot run.
     """
 
     def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
-        import onnxruntime
-
-        if on != "cpu":
-            raise UsageError(f"on={on!r} must be 'cpu'")
         # Weights with a flipped bit load without a word; hashing takes milliseconds.
         if sha256_of(bundle.graph) != bundle.sha256:
             raise BadBundle(
                 f"{bundle.graph} is not the file that bundle.json describes: fetch or export it again"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(bundle.graph), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
-            raise BadBundle(
-                f"{bundle.graph} cannot be loaded ({error}): fetch or export the bundle again"
-            ) from None
+        self._probe = devices.gpu(bundle) if devices.checked(on) == devices.CUDA else None
+        open_graph = devices.cpu_session if self._probe is None else self._probe.open
+        self._session: Any = open_graph(bundle.graph)
         self.bundle = bundle
         self._input = bundle.spec["input"]["name"]
         declared = {kind: entry["name"] for kind, entry in bundle.spec["outputs"].items()}
@@ -89,9 +81,12 @@ class Runtime:
         if bundle.task != NOTES:
             _check_kind(bundle)
         self._outputs = declared
+        self._layout = Layout(bundle)
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
+        if self._probe is not None and (file := fused_file(self.bundle, hop_samples)).is_file():
+            return Blocks(self.bundle, self._probe.open(file), file, hop_samples, embeddings)
         feature = self.bundle.feature
         if feature is None or not feature.streamable:
             return WholeWindows(self, hop_samples, embeddings)
@@ -144,9 +139,14 @@ class Runtime:
         if "clip" not in self._outputs:
             framewise, attention, vectors = self.frames(inputs, embeddings=embeddings)
             return pool(framewise, attention), vectors.mean(axis=1)
-        names = [self._outputs["clip"]] + ([self._outputs["embedding"]] if embeddings else [])
-        outputs = self._session.run(names, {self._input: np.ascontiguousarray(inputs, dtype=np.float32)})
-        return outputs[0], outputs[1] if embeddings else np.empty((len(inputs), 0), dtype=np.float32)
+        kinds = ["clip"] + (["embedding"] if embeddings else [])
+        names = [self._outputs[kind] for kind in kinds]
+        answers = [self._session.run(names, {self._input: feed}) for feed in self._layout.feeds(inputs)]
+        tables = [
+            self._layout.answers(kind, [answer[k] for answer in answers], len(inputs))
+            for k, kind in enumerate(kinds)
+        ]
+        return tables[0], tables[1] if embeddings else np.empty((len(inputs), 0), dtype=np.float32)
 
 
 def _check_kind(bundle: Bundle) -> None:

@@ -21,11 +21,11 @@ from typing import Any
 
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.models import thresholds
+from sonoscope.models.devices import DEVICES
 from sonoscope.runs.notewishes import NoteWishes
 
 TAILS = ("keep", "drop")
 SCORE_KINDS = ("csv", "parquet", "tsv")
-DEVICES = ("cpu",)
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,7 @@ class RunSpec:
         _check_positive("min-duration", self.min_duration_s, zero=True)
         _check_positive("max-gap", self.max_gap_s, zero=True)
         _check_choice("tail", self.tail, TAILS)
-        if self.on not in DEVICES:
-            raise UnknownName(
-                f"--on {self.on} is not available in this version, only {', '.join(DEVICES)}: leave it out"
-            )
+        _check_choice("device", self.on, DEVICES)
         if self.scores is not None:
             _check_choice("scores", self.scores, SCORE_KINDS)
         if self.channel is not None and self.channel < 1:
