@@ -42,11 +42,10 @@ class Frames:
         """Over all cells."""
         return Figure.of(average_precision(self.truth, self.scores), "no positives")
 
-    def alarms(self, threshold: float | None) -> Figure:
-        """False alarms per hour there."""
-        if threshold is None:
-            return Figure(None, why="no threshold")
-        return detector.false_runs(self.recordings, self.label, self.column, threshold)
+    def alarms(self, threshold: float) -> Figure | None:
+        """False alarms per hour there; None without a recording that lacks the label."""
+        found = detector.false_runs(self.recordings, self.label, self.column, threshold)
+        return None if found.value is None else found
 
 
 def operating_table(
@@ -57,20 +56,19 @@ def operating_table(
     for each in frames:
         found = [detector.at_precision(each.operation, precision), detector.at_fpr(each.operation, fpr)]
         points[each.label] = found
-        cells = [
-            cell for point in found for cell in (point.figure, point.threshold, each.alarms(point.threshold))
-        ]
-        rows.append((each.label, len(each.truth), each.operation.positives, each.average_precision(), *cells))
-    one, two = f"precision ≥ {precision:g}", f"FPR ≤ {fpr:g}"
-    columns = (
-        "label", "cells", "positive", "AP", f"sensitivity at {one}", "threshold", "alarms/h",
-        f"sensitivity at {two}", "threshold ", "alarms/h ",
-    )  # fmt: skip
+        for name, point in zip(_conditions(precision, fpr), found, strict=True):
+            size = len(each.truth), each.operation.positives, each.average_precision().value
+            rows.append((each.label, name, *size, *_there(each, point.threshold), point.figure.why))
+    columns = ("label", "condition", "cells", "positive", "AP", *_THERE, "remark")
     caption = (
         "Of all cells, whatever recording they are of; thresholds are chosen on the very cells that are reported. "
         "Alarms: runs of accepted cells in recordings without the label, with exact 95 % limits."
     )
     return Table("operating", "Cells at two thresholds", columns, tuple(rows), caption), points
+
+
+def _conditions(precision: float, fpr: float) -> tuple[str, str]:
+    return f"precision ≥ {precision:g}", f"FPR ≤ {fpr:g}"
 
 
 def site_table(frames: Sequence[Frames], precision: float, fpr: float) -> Table:
@@ -79,42 +77,32 @@ def site_table(frames: Sequence[Frames], precision: float, fpr: float) -> Table:
     for each in frames:
         for site in each.sites if len(each.sites) > 1 else ():
             here, others = each.of(site), each.of(site, without=True)
-            cells: list[object] = []
-            for point in (
-                detector.at_precision(others.operation, precision),
-                detector.at_fpr(others.operation, fpr),
-            ):
-                cells += [point.threshold, *_there(here, point), here.alarms(point.threshold)]
-            rows.append(
-                (
-                    each.label,
-                    site or "(none)",
-                    len(here.truth),
-                    here.operation.positives,
-                    here.average_precision(),
-                    *cells,
+            found = detector.at_precision(others.operation, precision), detector.at_fpr(others.operation, fpr)
+            for name, point in zip(_conditions(precision, fpr), found, strict=True):
+                size = len(here.truth), here.operation.positives, here.average_precision().value
+                remark = "" if here.operation.positives else "no positives"
+                if point.threshold is None:
+                    remark = f"other sites: {point.figure.why}"
+                rows.append(
+                    (each.label, site or "(none)", name, *size, *_there(here, point.threshold), remark)
                 )
-            )
-    columns = (
-        "label", "site", "cells", "positive", "AP",
-        *(f"{name} (P)" for name in ("threshold", "precision", "sensitivity", "FPR", "alarms/h")),
-        *(f"{name} (FPR)" for name in ("threshold", "precision", "sensitivity", "FPR", "alarms/h")),
-    )  # fmt: skip
+    columns = ("label", "site", "condition", "cells", "positive", "AP", *_THERE, "remark")
     caption = (
-        f"Thresholds are the lowest with precision ≥ {precision:g} (P) and false-positive rate ≤ {fpr:g} (FPR) on all "
-        "other sites. The model itself may have heard a site: leaving it out of training is a split's task."
+        "Thresholds are the lowest that meet the condition on all other sites. The model itself may have heard a site: "
+        "leaving it out of training is a split's task."
     )
     return Table("sites", "Each site left out", columns, tuple(rows), caption)
 
 
-def _there(here: Frames, point: Point) -> tuple[Figure, Figure, Figure]:
-    """Precision, sensitivity and false-positive rate of a site at a threshold from elsewhere."""
-    if point.threshold is None:
-        return (Figure(None, why="no threshold on the other sites"),) * 3
-    values = detector.at_threshold(here.truth, here.scores, point.threshold)
-    reasons = ("nothing accepted", "no positives", "no negatives")
-    first, second, third = (Figure.of(value, why) for value, why in zip(values, reasons, strict=True))
-    return first, second, third
+_THERE = ("threshold", "precision", "sensitivity", "FPR", "alarms/h")
+
+
+def _there(here: Frames, threshold: float | None) -> tuple[object, ...]:
+    """Cells of ``_THERE``; None where there is nothing to divide by."""
+    if threshold is None:
+        return (None,) * len(_THERE)
+    values = detector.at_threshold(here.truth, here.scores, threshold)
+    return threshold, *(None if np.isnan(value) else value for value in values), here.alarms(threshold)
 
 
 def threshold_table(frames: Sequence[Frames]) -> Table:

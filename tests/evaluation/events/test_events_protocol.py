@@ -185,7 +185,7 @@ def test_all_of_it(making):
     )
     names = [table.name for table in result.tables]
     assert names == ["labels", "operating", "sites", "thresholds"]
-    assert len(result.table("sites").rows) == 2 * len(making.labels)
+    assert len(result.table("sites").rows) == 2 * 2 * len(making.labels)
     assert {curve.name for curve in result.curves} == {"precision_sensitivity", "roc", "psd_roc1", "psd_roc2"}
     assert "Cells at two thresholds" in result.text() and "Every threshold" not in result.text()
     assert result.to_dict()["figures"]["psds1"]["value"] == pytest.approx(
@@ -200,10 +200,11 @@ def test_thresholds_of_a_site_come_from_the_others():
     faint = heard("b", truth=[event(0, 2)], scores=[0.45, 0.4, 0.05, 0.05], site="two")
     result = measure([loud, faint], ["bee"])
     columns = result.table("sites").columns
-    rows = {row[1]: dict(zip(columns, row, strict=True)) for row in result.table("sites").rows}
-    assert rows["two"]["threshold (FPR)"] == 0.8 and rows["two"]["sensitivity (FPR)"].value == 0.0
-    assert rows["two"]["precision (P)"].why == "nothing accepted"
-    assert rows["one"]["threshold (FPR)"] == 0.4 and rows["one"]["sensitivity (FPR)"].value == 1.0
+    held = [dict(zip(columns, row, strict=True)) for row in result.table("sites").rows]
+    rows = {(row["site"], row["condition"]): row for row in held}
+    strict = rows["two", "FPR ≤ 0.005"]
+    assert strict["threshold"] == 0.8 and strict["sensitivity"] == 0.0 and strict["precision"] is None
+    assert rows["one", "FPR ≤ 0.005"]["threshold"] == 0.4 and rows["one", "FPR ≤ 0.005"]["sensitivity"] == 1.0
     assert result.figures["sensitivity_at_precision"].value == 1.0
 
 
@@ -226,7 +227,7 @@ def test_a_label_without_events_is_named_and_in_no_mean():
     assert result.figures["event_f1_macro"].value == 1.0
     assert any("1 of 2 labels have no event in the truth: car" in note for note in result.notes)
     row = next(row for row in result.table("operating").rows if row[0] == "car")
-    assert row[3].value is None and row[3].why == "no positives"
+    assert row[3] == 0 and row[4:10] == (None,) * 6 and row[10] == "no positives"
     nothing = measure([heard(said=[event(0, 1)], scores=[1, 0, 0, 0])], ["bee"])
     assert {name: figure.value for name, figure in nothing.figures.items() if figure.value is not None} == {}
     assert nothing.figures["psds1"].why == "no event of any label"

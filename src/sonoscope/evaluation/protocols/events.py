@@ -239,9 +239,9 @@ def _remarks(recordings: Sequence[Heard], labels: Sequence[str], options: Events
 
 def judge(request: Request) -> Result:
     """Models or predictions on recordings with annotated events."""
-    from sonoscope.evaluation import timed  # arrays are judged without what reads sound
+    from sonoscope.evaluation.timed import judge_events  # arrays are judged without what reads sound
 
-    return timed.judge_events(request, PROTOCOL)
+    return judge_events(request, PROTOCOL)
 
 
 PROTOCOL = Protocol(

@@ -388,9 +388,9 @@ def _remarks(frames: Sequence[_Frames], options: MusicnetOptions) -> list[str]:
 
 def judge(request: Request) -> Result:
     """Models or predictions on recordings with annotated notes."""
-    from sonoscope.evaluation import timed  # arrays are judged without what reads sound
+    from sonoscope.evaluation.timed import judge_pitch  # arrays are judged without what reads sound
 
-    return timed.judge_pitch(request, PROTOCOL)
+    return judge_pitch(request, PROTOCOL)
 
 
 def with_threshold(options: MusicnetOptions, threshold: float) -> MusicnetOptions:

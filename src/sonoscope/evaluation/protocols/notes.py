@@ -33,6 +33,8 @@ VERSION = "1"
 TITLE = "Notes"
 #: Rise of the F1 from 50 to 500 ms beyond which labels and sound are suspected not to be aligned.
 SUSPECT_RISE = 0.1
+#: Whose precision, recall and pooled F1 are figures; those of the others are in tables.
+QUOTED = ("onset", "onset_offset")
 TITLES = {
     "onset": "onset and pitch",
     "onset_offset": "onset, pitch and offset",
@@ -118,10 +120,10 @@ def measure(
     rows = []
     for kind in kinds:
         cells = _row(kind, counts, kept, [pieces[k].group or pieces[k].name for k in kept])
-        names = ("f1", "precision", "recall", "pooled_f1", "pooled_precision", "pooled_recall")
-        for name, figure in zip(names, cells, strict=False):
-            figures[f"{kind}_{name}"] = figure
-        mean, precision, recall, pooled, *_, files = cells
+        mean, precision, recall, pooled, files = cells
+        figures[f"{kind}_f1"] = mean
+        if kind in QUOTED:
+            figures |= {f"{kind}_precision": precision, f"{kind}_recall": recall, f"{kind}_pooled_f1": pooled}
         rows.append((TITLES[kind], mean, precision.value, recall.value, pooled, files))
     late = np.concatenate([_errors(piece, options) for piece in pieces])
     figures["onset_error_median_s"] = Figure.of(
@@ -133,6 +135,7 @@ def measure(
         (
             Table("kinds", "Notes found", _COLUMNS, tuple(rows), _CAPTION),
             tolerance,
+            _pooled(counts, kinds),
             _files(pieces, counts, kinds),
         ),
         curves,
@@ -209,9 +212,18 @@ def _row(
             for mean, of_draws in zip(values.mean(axis=0), drawn.T, strict=True)
         ]
     why = "" if pooled.reference else "no notes in the reference"
-    for name in ("f1", "precision", "recall"):
-        cells.append(Figure(None if why else getattr(pooled, name), why=why))
-    return (*cells, len(have))
+    return (*cells, Figure(None if why else pooled.f1, why=why), len(have))
+
+
+def _pooled(counts: Sequence[Mapping[str, Counts]], kinds: Iterable[str]) -> Table:
+    """All notes together."""
+    totals = {kind: sum((count[kind] for count in counts if kind in count), Counts()) for kind in kinds}
+    rows = tuple(
+        (TITLES[kind], each.hits, each.reference, each.estimate, each.precision, each.recall, each.f1)
+        for kind, each in totals.items()
+    )
+    columns = ("compared", "hits", "in the reference", "estimated", "precision", "recall", "F1")
+    return Table("pooled", "All notes together", columns, rows, detail=True)
 
 
 def _tolerances(pieces: Sequence[Piece], options: NotesOptions) -> tuple[tuple[Curve, ...], Table]:
@@ -307,9 +319,9 @@ def _remarks(
 
 def judge(request: Request) -> Result:
     """Models or predictions on recordings with annotated notes."""
-    from sonoscope.evaluation import timed  # arrays are judged without what reads sound
+    from sonoscope.evaluation.timed import judge_notes  # arrays are judged without what reads sound
 
-    return timed.judge_notes(request, PROTOCOL)
+    return judge_notes(request, PROTOCOL)
 
 
 PROTOCOL = Protocol(
