@@ -37,6 +37,7 @@ BENCHMARKS = {
     "augment": "every augmentation of a batch against its log-mel (needs torch)",
     "notes": "notes from scores, an hour against ten minutes",
     "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
+    "durations": "a recording at every length, from a tenth of a second to an hour (writes 500 MB)",
     "listing": "a hundred thousand files, the first against the last",
     "trunk": "the network once, against window by window",
     "startup": "--help and the first window",
