@@ -75,7 +75,8 @@ def test_check_finds_every_damage(sonoscope: Sonoscope, bundle: Path):
     assert ran.code == 2
     assert "BAD   checksums: " in ran.out and "is not the file that bundle.json describes" in ran.out
     assert "BAD   graph: " in ran.out and "BAD   noise: " in ran.out
-    assert ran.out.splitlines()[-1] == "instruments: 3 checks failed"
+    assert "BAD   streamed: " in ran.out and "BAD   weights: " in ran.out
+    assert ran.out.splitlines()[-1] == "instruments: 5 checks failed"
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,41 @@ def _renamed(bundle: Path) -> dict:
     declared = json.loads((bundle / "bundle.json").read_text())["outputs"]
     declared["frame"]["name"] = "something_else"
     return declared
+
+
+@pytest.mark.train
+def test_check_compares_the_weights_with_the_graph(sonoscope: Sonoscope, bundle: Path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    from sonoscope.models.bundle import sha256_of
+
+    file = bundle / "model.safetensors"
+    held = load_file(file)
+    held["head.logits.bias"] = held["head.logits.bias"] + torch.tensor(3.0, dtype=torch.float16)
+    save_file(held, file)
+    change(bundle, checksums={"model.onnx": sha256_of(bundle / "model.onnx"), file.name: sha256_of(file)})
+    ran = sonoscope("models", "check", bundle)
+    assert ran.code == 2 and "is not what the graph was made of: answers differ by" in ran.out
+    assert ran.out.splitlines()[-1] == "instruments: 1 check failed"
+    change(bundle, network={"n_bins": 96, "n_classes": 14, "backbone": "mobile", "head": "linear"})
+    assert "does not fit the network that bundle.json describes" in sonoscope("models", "check", bundle).out
+
+
+def test_check_finds_a_field_that_is_not_the_graphs(sonoscope: Sonoscope, bundle: Path):
+    outputs = json.loads((bundle / "bundle.json").read_text())["outputs"]
+    outputs["frame"]["receptive_field"] = 27
+    change(bundle, outputs=outputs)
+    ran = sonoscope("models", "check", bundle)
+    assert ran.code == 2 and "BAD   streamed: windows alone differ by" in ran.out
+
+
+def test_check_passes_over_what_cannot_be_compared(sonoscope: Sonoscope, bundle: Path):
+    (bundle / "model.safetensors").unlink()
+    checksums = json.loads((bundle / "bundle.json").read_text())["checksums"]
+    change(bundle, checksums={"model.onnx": checksums["model.onnx"]})
+    ran = sonoscope("models", "check", bundle)
+    assert ran.code == 0 and "--    weights: the bundle has none beside its graph" in ran.out
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "model.onnx"])

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from sonoscope.errors import UnknownName, nearest
+from sonoscope.models import cache
 from sonoscope.models.bundle import Bundle, open_bundle
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -20,10 +21,10 @@ SHIPPED = Path(__file__).parents[1] / "bundles"
 
 
 def names() -> dict[str, Path]:
-    """Every bundle that has a name: those in the folders of ``$SONOSCOPE_MODELS``, then the shipped ones."""
+    """Every bundle that has a name: in the folders of ``$SONOSCOPE_MODELS``, shipped ones, then fetched ones."""
     folders = [Path(entry) for entry in os.environ.get("SONOSCOPE_MODELS", "").split(os.pathsep) if entry]
     found: dict[str, Path] = {}
-    for folder in (*folders, SHIPPED):
+    for folder in (*folders, SHIPPED, cache.bundles()):
         if folder.is_dir():
             for entry in sorted(folder.iterdir()):
                 if (entry / "bundle.json").is_file():
