@@ -126,7 +126,8 @@ def unheard(recipe: Recipe, network: Network, *, real: bool) -> tuple[np.ndarray
             [network.window_logits(part) for part in torch.from_numpy(drawn).split(64)]
         ).numpy()
     judged = judged[:, : len(IDS)].copy()
-    judged[:, [k for k, label in enumerate(IDS) if label not in mix.drawable]] = 0.0
+    heard = {*mix.drawable, recipe.mix.quiet_label}  # windows of noise alone are drawn too
+    judged[:, [k for k, label in enumerate(IDS) if label not in heard]] = 0.0
     return logits, targets[:, : len(IDS)], judged
 
 
