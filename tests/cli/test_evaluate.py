@@ -78,7 +78,11 @@ def test_a_folder_holds_everything_and_says_where_it_comes_from(judged):
     assert origin["certificate"].endswith("clips shared: 0, groups shared: 0, files shared: 0")
     assert "manifest, split test" in origin["data"] and origin["data_digest"].startswith("sha256:")
     rows = [row[0] for row in held["tables"]["answers"]["rows"]]
-    assert rows[0] == "fixed" and "fitted on validation, by label" in rows and "all zeros" in rows
+    assert (
+        rows[0] == "fixed"
+        and "fitted on validation, by label" in rows
+        and "all zeros (hears nothing)" in rows
+    )
     assert held["figures"]["lrap"]["low"] is not None
     figures = (judged / "figures.csv").read_text().splitlines()
     assert figures[0] == "figure,value,low,high,sd,why" and figures[1].startswith("lrap,0.")

@@ -133,9 +133,7 @@ class Judged:
         c = len(self.answers.labels)
         fixed = Row("fixed", "fixed", np.full(c, self.options.threshold), f"{self.options.threshold:g}")
         best, _ = fitting.swept(self.answers)
-        oracle = Row(
-            "oracle", "oracle: tuned on these very clips, as published", np.full(c, best), f"{best:.2f}"
-        )
+        oracle = Row("oracle", "oracle: tuned on these clips, as published", np.full(c, best), f"{best:.2f}")
         own = [] if self.own is None else [Row("own", self.own_title, self.own, _span(self.own))]
         return (fixed, *self._fitted_rows, *own, oracle)
 
@@ -150,7 +148,7 @@ class Judged:
     @property
     def _fitted_rows(self) -> list[Row]:
         if not self.fitted:
-            return [Row("fitted", "fitted on validation", None, why="no validation clips given")]
+            return [Row("fitted", "fitted on validation", None, why="no validation")]
         limits = {scope: fit.array(self.answers.labels) for scope, fit in self.fitted.items()}
         one = float(limits["global"][0])
         return [

@@ -25,7 +25,6 @@ MISTAKES = 50
 _ANSWERS = {
     "micro F1": "micro_f1",
     "macro F1": "macro_f1",
-    "weighted F1": "weighted_f1",
     "samples F1": "samples_f1",
     "Hamming": "hamming",
     "exact": "exact_match",
@@ -50,11 +49,11 @@ def answers_table(judged: Judged) -> Table:
     ranked = judged.ranking.figures()
     for row in judged.rows:
         if row.thresholds is None:
-            rows.append((row.title, row.why, *(None for _ in _ANSWERS)))
+            rows.append((row.title, "none given", *(None for _ in _ANSWERS)))
             continue
         values = judged.decisions[row.name].figures() | ranked
         rows.append((row.title, row.shown, *_cells(values)))
-    rows += [(floor.name, "hears nothing", *_cells(floor.figures)) for floor in judged.floors]
+    rows += [(f"{floor.name} (hears nothing)", "", *_cells(floor.figures)) for floor in judged.floors]
     return Table(
         "answers",
         "At each threshold, and what answers come to that hear nothing",
@@ -168,7 +167,7 @@ def counts(judged: Judged) -> Table:
 
 
 def by_part(judged: Judged, name: str, values: Sequence[str]) -> Table | None:
-    """Figures of the clips of each value of a column; None where there is one value, one a clip, or over :data:`MANY`."""
+    """Figures of the clips of each value of a column; None for one value, one a clip, or too many."""
     column = np.asarray(values, dtype=str)
     known = sorted(set(column.tolist()))
     if not 1 < len(known) <= min(MANY, len(column) - 1):

@@ -51,7 +51,7 @@ def floors(answers: Answers, prior: np.ndarray | None = None, *, seed: int = 0) 
     own = prior is None
     shares = share_of(answers) if prior is None else prior
     ranked = np.broadcast_to(np.nan_to_num(shares), shape)
-    name = f"prior of {'these clips' if own else 'validation'}, at 0.5"
+    name = f"prior of {'these clips' if own else 'validation'}"
     found.append(Floor(name, _judged(answers, ranked, ranked >= 0.5)))
     return [*found, Floor(f"{SPAN[0]} to {SPAN[1]} labels at random", _chance(answers, seed))]
 
@@ -74,8 +74,10 @@ def constants(answers: Answers) -> Iterator[Floor]:
         lines.append(Decisions(answers, said).figures())
     best = max(range(len(lines)), key=lambda k: np.nan_to_num(lines[k]["micro_f1"], nan=-1.0))
     for k in sorted({*range(min(TOP, len(lines) - 1)), best} - {len(lines) - 1}):
-        named = ", ".join(answers.labels[i] for i in order[: k + 1]) if k < TOP else "the most frequent"
-        yield Floor(f"top {k + 1} always: {named}", lines[k])
+        named = (
+            ", ".join(answers.labels[i] for i in order[: k + 1]) if k < TOP else f"the {k + 1} most frequent"
+        )
+        yield Floor(f"always {named}", lines[k])
 
 
 def at_random(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -18,6 +18,10 @@ import numpy as np
 #: Decimals in text and Markdown; JSON and CSV have :data:`EXACT_DECIMALS`.
 DECIMALS = 3
 EXACT_DECIMALS = 6
+#: The table that shows the figures of several models beside each other, in the place of a list of them.
+SIDE_BY_SIDE = "side_by_side"
+#: Tables for files that are no longer than this are on the page, too.
+PAGE_ROWS = 50
 #: What stands where there is no value.
 ABSENT = "–"
 
@@ -215,6 +219,10 @@ class Result:
                 return table
         raise KeyError(f"no table {name!r}; there are {', '.join(table.name for table in self.tables)}")
 
+    @property
+    def _has_figures_as_table(self) -> bool:
+        return any(table.name == SIDE_BY_SIDE for table in self.tables)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but ``arrays``, as JSON holds it: floats to six decimals, no NaN."""
         return {
@@ -230,8 +238,9 @@ class Result:
 
     def text(self) -> str:
         """For a terminal: figures, tables without details, notes."""
-        width = max((len(name) for name in self.figures), default=0)
-        figures = [f"  {name.ljust(width)}  {figure}" for name, figure in self.figures.items()]
+        listed = {} if self._has_figures_as_table else self.figures
+        width = max((len(name) for name in listed), default=0)
+        figures = [f"  {name.ljust(width)}  {figure}" for name, figure in listed.items()]
         parts = [f"{self.title}\nprotocol {self.protocol} {self.version}", "\n".join(figures)]
         parts += [table.text() for table in self.tables if not table.detail]
         parts += ["\n".join(f"- {note}" for note in self.notes)]
@@ -247,8 +256,10 @@ class Result:
             ("figure", "value"),
             tuple((name, figure) for name, figure in self.figures.items()),
         )
-        parts = ["\n".join(lines).rstrip(), figures.markdown()]
-        parts += [table.markdown() for table in self.tables if not table.detail]
+        parts = ["\n".join(lines).rstrip(), *([] if self._has_figures_as_table else [figures.markdown()])]
+        parts += [
+            table.markdown() for table in self.tables if not table.detail or len(table.rows) <= PAGE_ROWS
+        ]
         origin = tuple((name, shown(plain(value))) for name, value in self.provenance.items())
         if origin:
             parts.append(Table("provenance", "Where it comes from", ("what", "value"), origin).markdown())

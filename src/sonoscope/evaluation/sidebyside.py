@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sonoscope.evaluation.result import Figure, Result, Table, plain
+from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, Table, plain
 
 #: What the first column of a joined table is called, and what stands in it for rows that all models share.
 MODEL, ALL = "model", "(any)"
@@ -20,7 +20,7 @@ def together(results: Mapping[str, Result]) -> Result:
     """Results of several models on the same data, by name, as one; a single one as it is.
 
     Tables get a first column with the model; rows that all have alike (what hears nothing) come once, at the end.
-    Figures are called ``MODEL/FIGURE``, and a table shows the first dozen of them side by side.
+    Figures are called ``MODEL/FIGURE``; a table shows them side by side.
     """
     first = next(iter(results.values()))
     if len(results) == 1:
@@ -58,7 +58,7 @@ def _figures(results: Mapping[str, Result]) -> Table:
     rows = tuple(
         (name, *(result.figures.get(name, Figure(None)) for result in results.values())) for name in names
     )
-    return Table("side_by_side", "Side by side", ("figure", *results), rows)
+    return Table(SIDE_BY_SIDE, "Side by side", ("figure", *results), rows)
 
 
 def _joined(name: str, results: Mapping[str, Result]) -> Table:
