@@ -3,9 +3,9 @@
     python benchmarks/durations.py a.wav b.flac -o durations.csv             each at eight lengths
     python benchmarks/durations.py a.wav --label violin --lengths 1,10,60    one label followed
 
-A row for each recording and length: wall clock, CPU and peak memory of ``sonoscope analyze`` as a new process; the label
-with the highest mean score, that score, and its presence: the share of windows that score 0.5 or more, the start of the
-first and the end of the last of them. A recording shorter than a length is played again from its start. With
+A row for each recording and length: wall clock, CPU and peak memory of ``sonoscope analyze`` as a new process; the
+label with the highest mean score, that score, and its presence: the share of windows that score 0.5 or more, the start
+of the first and the end of the last of them. A recording shorter than a length is played again from its start. With
 ``--label`` it is that label's score and presence.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -9,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 PROJECT = Path(__file__).parents[1]
 RUN = PROJECT / "benchmarks" / "run.py"
@@ -77,3 +80,24 @@ def test_every_benchmark_is_documented() -> None:
     files = {path.stem for path in RUN.parent.glob("*.py")} - {"run", "measure", "naive", "sound"}
     assert files <= listed
     assert all(f"`{name}`" in readme for name in files)
+
+
+def test_recordings_at_lengths_become_a_table(tmp_path: Path) -> None:
+    """A recording of half a second is played again for longer lengths; one line a length."""
+    samples = 0.1 * np.sin(2 * np.pi * 440 * np.arange(11_025) / 22_050)
+    soundfile.write(tmp_path / "a.wav", samples, 22_050)
+    words = [tmp_path / "a.wav", "--lengths", "0.1,2", "--label", "flute", "-o", tmp_path / "table.csv"]
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "benchmarks" / "durations.py"), *map(str, words)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["recording"], row["length_s"], row["label"]) for row in rows] == [
+        ("a.wav", "0.1", "flute"), ("a.wav", "2.0", "flute"),
+    ]  # fmt: skip
+    assert [int(row["windows"]) for row in rows] == [1, 3]
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in ("score", "share"))
+    assert all(float(row[name]) > 0 for row in rows for name in ("wall_s", "cpu_s", "peak_mib"))
