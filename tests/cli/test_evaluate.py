@@ -257,3 +257,24 @@ def test_a_share_of_the_field_raises_thresholds(root, tmp_path, capsys):
     ):
         assert main(["thresholds", "fit", "instruments", str(root), "--prior", wish]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_running_figures_are_told(root, tmp_path):
+    """The line that stderr shows now and then: how right a model was so far, with truth from the manifest."""
+    from sonoscope.evaluation import judging
+    from sonoscope.evaluation.clipfigures import ClipOptions
+    from sonoscope.evaluation.truth import load
+
+    (tmp_path / "s.csv").write_text(
+        "file,flute,piano,voice\n" + "".join(f"{name},0.1,0.9,0.2\n" for name in CLIPS)
+    )
+    told: list[str] = []
+    judging.answered(str(tmp_path / "s.csv"), load(str(root))[0], ClipOptions(), tell=told.append)
+    assert (
+        told[0]
+        == "s: 1 of 6 clips; right so far: 100.0% of decisions, 100.0% of clips in every label, 100.0% of best labels"
+    )
+    assert (
+        told[-1]
+        == "s: 6 of 6 clips; right so far: 61.1% of decisions, 33.3% of clips in every label, 40.0% of best labels"
+    )
