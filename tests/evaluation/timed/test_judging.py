@@ -339,6 +339,41 @@ def test_scores_that_are_too_long_are_refused(field, tmp_path, capsys):
     assert "north/a.wav (lasts 8.00 s, scores to 81.00 s)" in error
 
 
+@pytest.mark.parametrize(
+    "ending", [".mid", ".notes.csv", ".jams", ".npz", ".scores.csv", ".csv", ".txt", ".parquet"]
+)
+@pytest.mark.parametrize("protocol", ["notes", "musicnet", "events"])
+def test_damaged_files_are_refused_by_name(tmp_path, capsys, ending, protocol):
+    """Empty, random bytes, a header alone, a table with a word for a number: a message, never a crash."""
+    sound(tmp_path / "data" / "a.wav", 3.0)
+    midi(tmp_path / "data" / "a.mid", MUSIC["2303"])
+    rng = np.random.default_rng(7)
+    for number, content in enumerate(
+        (b"", rng.bytes(200), b"start,end,label\n", b"start,end,bee\nx,1,0.5\n")
+    ):
+        said = tmp_path / f"said{number}"
+        said.mkdir()
+        (said / f"a{ending}").write_bytes(content)
+        code = main(
+            [
+                "evaluate",
+                str(said),
+                str(tmp_path / "data"),
+                "--protocol",
+                protocol,
+                "--set",
+                *SMALLEST[protocol],
+            ]
+        )
+        message = capsys.readouterr().err
+        assert code in (0, 1, 2), message
+        assert "should not have happened" not in message
+        assert code == 0 or said.name in message or "a.wav" in message
+
+
+SMALLEST = {"notes": ("onset=0.05",), "musicnet": ("as_in=weiss",), "events": ("segment=1",)}
+
+
 def test_recordings_without_times_are_refused(tmp_path, capsys):
     sound(tmp_path / "data" / "bee" / "a.wav", 2.0)
     error = refused(capsys, "instruments", tmp_path / "data", "--protocol", "events")

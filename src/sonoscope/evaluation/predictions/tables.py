@@ -15,6 +15,7 @@ Scores are taken as they are, but activations of buzzdetect, which are logits an
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -300,16 +301,24 @@ def _window_table(path: Path) -> tuple[str, tuple[str, ...], Held] | None:
     name = path.name.lower()
     for ending, kind in WINDOW_TABLES.items():
         if name.endswith(ending):
-            with (
-                open(path, "rb")
-                if kind == "parquet"
-                else open(path, encoding="utf-8-sig", newline="") as file
-            ):
-                read = score_tables.read_table(file, kind)  # type: ignore[arg-type]
+            read = _scores_of(path, kind)
             return ending, read.labels, Held(read.values.astype(np.float64), read.start_s, read.end_s)
     if name.endswith(".csv") and _has_activations(path):
         return _activations(path)
     return None
+
+
+def _scores_of(path: Path, kind: str) -> score_tables.ScoreTable:
+    """A table of scores; raises ``UsageError`` with its name if it is damaged."""
+    try:
+        if kind == "parquet":
+            with open(path, "rb") as file:
+                return score_tables.read_table(file, kind)  # type: ignore[arg-type]
+        return score_tables.read_table(io.StringIO(table.decoded(path), newline=""), kind)  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:  # of pyarrow
+        raise UsageError(f"{path}: no table of scores ({error}). Write it again.") from None
+    except UsageError as error:
+        raise UsageError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _has_activations(path: Path) -> bool:

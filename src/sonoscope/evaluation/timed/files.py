@@ -16,7 +16,6 @@ import numpy as np
 
 from sonoscope import outputs
 from sonoscope.data import annotation
-from sonoscope.data.rows import BadManifest
 from sonoscope.errors import UsageError
 from sonoscope.evaluation.notes import Notes, notes_of
 from sonoscope.evaluation.pitch import Roll
@@ -77,12 +76,15 @@ class FileSource:
     @cached_property
     def _scores(self) -> tables.TableSource | None:
         """Tables of scores, if that is what is here; read once."""
-        if all(path.suffix in (*PREFERRED, ".txt") for paths in self._files.values() for path in paths):
+        names = [path.name.lower() for paths in self._files.values() for path in paths]
+        if all(name.endswith((*PREFERRED, ".txt")) for name in names):
             return None
         try:
             found = tables.opened(self.place)
-        except (UsageError, BadManifest, UnreadableTable):
-            return None
+        except (UsageError, UnreadableTable):
+            if any(name.endswith(tuple(tables.WINDOW_TABLES)) for name in names):
+                raise
+            return None  # then it is one of events, or says itself what is wrong with it
         return None if found.partial else found
 
     def check(self, parts: Sequence[Part]) -> None:
