@@ -11,6 +11,7 @@ import soundfile
 
 from sonoscope import models
 from sonoscope.cli import main
+from sonoscope.labels import IRMAS
 from sonoscope.models import thresholds
 
 RATE = 24_000
@@ -174,6 +175,32 @@ def test_what_cannot_be_meant_is_refused(words, message, root, capsys):
 def test_protocols_are_listed(capsys):
     assert main(["evaluate", "--list"]) == 0
     assert "irmas     IRMAS: predominant instruments, version 1 (for irmas)" in capsys.readouterr().out
+
+
+def test_irmas_is_judged_as_irmas(root, tmp_path, capsys):
+    """Its test excerpts with their texts of codes: windows of 1 s every half second, eleven labels, three rows."""
+    home = tmp_path / "irmas"
+    part = home / "IRMAS-TestingData-Part1" / "Part1"
+    (home / "IRMAS-TrainingData" / "cel").mkdir(parents=True)
+    part.mkdir(parents=True)
+    for name, codes in (("one", "pia"), ("two", "pia\nvoi"), ("three", "flu")):
+        (part / f"song-{name}-1.wav").write_bytes((root / f"{name}.wav").read_bytes())
+        (part / f"song-{name}-1.txt").write_text(f"{codes}\n")
+    (home / "IRMAS-TrainingData" / "cel" / "[cel][cla]0058__1.wav").write_bytes(
+        (root / "one.wav").read_bytes()
+    )
+    out = tmp_path / "r.json"
+    words = ["evaluate", "instruments", f"irmas:{home}/test", "--draws", "0", "-o", str(out)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("IRMAS: predominant instruments\nprotocol irmas 1\n")
+    assert "3 clips, not the 2,874 excerpts of the published figures" in text
+    held = json.loads(out.read_text())
+    assert held["provenance"]["labels"] == [label.id for label in IRMAS]
+    assert held["provenance"]["hop_s"] == "0.5 of the window" and held["provenance"]["tail"] == "drop"
+    assert list(held["figures"])[:3] == ["lrap", "micro_f1_oracle", "macro_f1_oracle"]
+    assert main([*words[:2], f"irmas:{home}/train", "--draws", "0", "--protocol", "clip"]) == 0
+    assert "protocol clip" in capsys.readouterr().out
 
 
 # ---- thresholds ------------------------------------------------------------------------------------------------

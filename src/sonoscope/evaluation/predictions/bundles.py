@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class BundleSource:
             "version": bundle.version,
             "sha256": bundle.sha256[:16],
             "folder": str(bundle.path),
+            "onnxruntime": version("onnxruntime"),
         }
 
     def remarks(self) -> list[str]:
