@@ -3,6 +3,7 @@
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK bank
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK extra
     python recipes/notes/build.py --work WORK train
+    python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
 STEMS is what `sonoscope data render` wrote (one folder for each sound font), MIDI a folder of MIDI files, DATA a
@@ -16,12 +17,14 @@ import argparse
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import extra
+import freepats
 import numpy as np
 import scoring
+import thresholds
 import torch
 import yaml
 
@@ -32,6 +35,7 @@ from sonoscope.data.bank import Bank, Stem, build
 from sonoscope.data.notemix import NoteMix, NoteMixSpec, read_notes
 from sonoscope.networks import notes as networks
 from sonoscope.networks.notegraph import write_note_graph
+from sonoscope.notes.scores import NoteScores
 from sonoscope.training.notes import NoteTrainSpec, fit_notes, statistics
 
 HERE = Path(__file__).parent
@@ -213,20 +217,35 @@ def recordings(
 ) -> Iterator[tuple[str, Path, np.ndarray]]:
     """What is validated on: new pieces, stems of the font that was left out, and the piano recordings."""
     settings = recipe.settings["stems"]
-    for stem in rendered_stems(settings, stems, settings["soundfonts"], beyond=each):
-        if stem.name in scoring.GROUPS:
-            yield scoring.NEW_PIECES, stem.path, read_notes(stem.path.with_suffix(".notes.csv"))
+    yield from new_pieces(recipe, stems, each)
     few = {**settings, "most": {"default": each}}
-    for stem in rendered_stems(few, stems, [settings["held_out"]]):
-        if stem.name in scoring.GROUPS:
-            yield stem.name, stem.path, read_notes(stem.path.with_suffix(".notes.csv"))
+    for stem, notes in as_heard(
+        recipe, rendered_stems(few, stems, [settings["held_out"]]), [settings["held_out"]]
+    ):
+        yield stem.name, stem.path, notes
     if data is not None:
         for file in sorted((data / "nc_maps").glob("*.csv")):
             yield "nc_maps", file.with_suffix(".ogg"), scoring.read_maps(file)
 
 
-def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each: int) -> None:
-    """Export the network, run the graph over recordings that it never heard, score the notes."""
+def new_pieces(recipe: Recipe, stems: Path, each: int) -> Iterator[tuple[str, Path, np.ndarray]]:
+    """Stems of the fonts that were trained on which were not taken."""
+    settings = recipe.settings["stems"]
+    found = rendered_stems(settings, stems, settings["soundfonts"], beyond=each)
+    for stem, notes in as_heard(recipe, found, settings["soundfonts"]):
+        yield scoring.NEW_PIECES, stem.path, notes
+
+
+def as_heard(recipe: Recipe, stems: Iterator[Stem], fonts: list[str]) -> list[tuple[Stem, np.ndarray]]:
+    """Those of the stems that are scored, with their notes in the octave that is heard."""
+    chosen = [stem for stem in stems if stem.name in scoring.GROUPS]
+    notes = {stem.key: extra.read(stem) for stem in chosen}
+    moved = extra.in_heard_octave(notes, chosen, fonts, recipe.feature.sample_rate)
+    return [(stem, moved[stem.key]) for stem in chosen]
+
+
+def transcriber(recipe: Recipe, folder: Path) -> tuple[Callable[[Path], NoteScores], float]:
+    """What hears a file with the graph of a folder's network, and how far that is from the network."""
     import onnxruntime
 
     network = trained(folder)
@@ -237,14 +256,28 @@ def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each:
         str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
     )
     before, after = network.receptive_field - 1 - network.look_ahead, network.look_ahead
-    frame_s, found = recipe.feature.hop_samples / recipe.feature.sample_rate, []
-    for group, path, notes in recordings(recipe, stems, data, each):
+    frame_s = recipe.feature.hop_samples / recipe.feature.sample_rate
+
+    def hear(path: Path) -> NoteScores:
         samples, _ = decode.read(path, sample_rate=recipe.feature.sample_rate)
         rows = np.pad(
             recipe.feature(samples), ((before, after), (0, 0)), constant_values=recipe.feature.silence
         )
-        onset, sustain, _ = (out[0] for out in session.run(None, {"frames": rows[None]}))
-        found.append((group, path.name, scoring.Transcribed(onset, sustain, frame_s, notes)))
+        onset, sustain, velocity = (out[0] for out in session.run(None, {"frames": rows[None]}))
+        return NoteScores(onset, sustain, frame_s, 0.0, velocity)
+
+    return hear, difference
+
+
+def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each: int) -> None:
+    """Export the network, run the graph over recordings that it never heard, score the notes."""
+    hear, difference = transcriber(recipe, folder)
+    found = []
+    for group, path, notes in recordings(recipe, stems, data, each):
+        scores = hear(path)
+        found.append(
+            (group, path.name, scoring.Transcribed(scores.onset, scores.sustain, scores.hop_s, notes))
+        )
     result = scoring.report(found)
     result["export_difference"] = difference
     (folder / "validation.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -253,35 +286,52 @@ def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each:
         print(group, row)
 
 
+def fit_thresholds(recipe: Recipe, folder: Path, stems: Path, midi: Path, each: int) -> None:
+    """Fit the decoder's rules on freepats and on new pieces of the trained fonts; never on what is reported."""
+    rate, keep_every = recipe.feature.sample_rate, recipe.settings["compositions"]["keep_every"]
+    unheard = [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % keep_every == 0]
+    out = recipe.work / "freepats"
+    given = list(freepats.recordings(out, unheard, each, recipe.settings["validation_s"], rate))
+    given += new_pieces(recipe, stems, each)
+    hear, _ = transcriber(recipe, folder)
+    heard = [thresholds.Heard(group, hear(path), thresholds.truth_of(rows)) for group, path, rows in given]
+    print(f"{len(heard)} recordings", flush=True)
+    thresholds.write(folder / "rules.json", heard)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "extra", "train", "validate"))
+    parser.add_argument("step", choices=("bank", "extra", "train", "validate", "fit-thresholds"))
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--midi", type=Path, help="a folder of MIDI files")
     parser.add_argument("--data", type=Path, help="a folder with nc_maps, for validation only")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument("--size", choices=tuple(networks.SIZES), help="instead of the recipe's")
+    parser.add_argument("--network", type=Path, help="the folder that training left, instead of the size's")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--each", type=int, default=5, help="stems of each instrument to validate on")
     arguments = parser.parse_args()
     recipe = Recipe(arguments.recipe, arguments.work)
     size = arguments.size or recipe.settings["network"]["size"]
-    folder = arguments.work / f"train-{size}"
+    folder = arguments.network or arguments.work / f"train-{size}"
     if arguments.step == "train":
         train(recipe, folder, arguments.size, arguments.steps)
         return
     if arguments.stems is None:
         parser.error(f"{arguments.step} needs --stems")
-    if arguments.step in ("bank", "extra"):
-        if arguments.midi is None:
-            parser.error(f"{arguments.step} needs --midi")
+    if arguments.step == "validate":
+        validate(recipe, folder, arguments.stems, arguments.data, arguments.each)
+        return
+    if arguments.midi is None:
+        parser.error(f"{arguments.step} needs --midi")
+    if arguments.step == "fit-thresholds":
+        fit_thresholds(recipe, folder, arguments.stems, arguments.midi, arguments.each)
+    else:
         make = {"bank": make_banks, "extra": make_extra}[arguments.step]
         make(recipe, arguments.stems, arguments.midi)
-    else:
-        validate(recipe, folder, arguments.stems, arguments.data, arguments.each)
 
 
 if __name__ == "__main__":

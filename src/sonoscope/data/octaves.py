@@ -43,13 +43,21 @@ def octave_of(samples: np.ndarray, sample_rate: int, pitch: float) -> int:
     return 12 if odd < 10.0 ** (_ABOVE_DB / 10.0) * even else 0
 
 
+def alone(pitch: int) -> Score:
+    """A score of one long note, by which :func:`judged` can tell the octave."""
+    style = Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
+    return Score((NoteEvent(*_NOTE_S, pitch, 90),), (), 1.7, style, 0.0, "single")
+
+
+def judged(samples: np.ndarray, sample_rate: int, pitch: int) -> int:
+    """Semitones from the key to what is heard, of the sound of :func:`alone`."""
+    first, last = (round(t * sample_rate) for t in _JUDGED_S)
+    return octave_of(samples[first:last], sample_rate, pitch)
+
+
 def heard(synth: Synth, program: int, pitch: int) -> int:
     """Semitones from the key to what is heard when a program plays it alone."""
-    note = NoteEvent(*_NOTE_S, pitch, 90)
-    style = Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
-    samples = synth.render(Score((note,), (), 1.7, style, 0.0, "single"), program)
-    first, last = (round(t * synth.sample_rate) for t in _JUDGED_S)
-    return octave_of(samples[first:last], synth.sample_rate, pitch)
+    return judged(synth.render(alone(pitch), program), synth.sample_rate, pitch)
 
 
 def as_heard(notes: np.ndarray, octaves: Mapping[int, int]) -> np.ndarray:

@@ -1,0 +1,152 @@
+"""The decoder's rules, fitted where nobody trained and nobody reports: freepats, and new pieces of the trained fonts.
+
+One rule after another is set to the value with the best mean over groups of the F1 of onsets plus half of the F1 with
+offsets, until nothing moves. Then beginnings and ends are shifted by what the network is late by in the median.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sonoscope.evaluation import notes as figures
+from sonoscope.notes.decode import decode
+from sonoscope.notes.rules import NoteRules
+from sonoscope.notes.scores import NoteScores
+
+#: Values that are tried for each rule; ``onset_low`` and ``sustain_low`` are shares of the one above them.
+GRID: dict[str, tuple[float | None, ...]] = {
+    "onset": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
+    "sustain_low": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65),
+    "onset_low": (0.3, 0.5, 0.7, 0.9),
+    "min_length_s": (0.02, 0.04, 0.06, 0.08, 0.1),
+    "max_gap_s": (0.0, 0.02, 0.04, 0.06),
+    "peak_s": (0.02, 0.04, 0.06),
+    "sustain": (0.5, 0.6, 0.7, 0.8),
+    "soft_length_s": (None, 0.1, 0.2, 0.3),
+}
+#: What +offset F1 counts against the F1 of onsets.
+_ENDS = 0.5
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Scores of a recording, and its notes."""
+
+    group: str
+    scores: NoteScores
+    truth: figures.Notes
+
+
+def truth_of(notes: np.ndarray) -> figures.Notes:
+    """Rows of onset, offset, pitch and velocity as notes; what sounds at the start (onset below 0) ends before it."""
+    order = np.argsort(notes[:, 0], kind="stable")
+    return figures.Notes(notes[order, 0], notes[order, 1], notes[order, 2])
+
+
+def estimate(scores: NoteScores, rules: NoteRules) -> figures.Notes:
+    """The decoder's notes."""
+    return figures.notes_of(decode(scores, rules))
+
+
+def reached(heard: Sequence[Heard], rules: NoteRules) -> float:
+    """Mean over groups of onset F1 + half of +offset F1."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for one in heard:
+        true, said = figures.fair(one.truth, estimate(one.scores, rules))
+        if len(true):
+            total = max(len(true) + len(said), 1)
+            onsets, ends = (2 * len(figures.matched(true, said, offsets=o)) / total for o in (False, True))
+            groups[one.group].append(onsets + _ENDS * ends)
+    return float(np.mean([np.mean(values) for values in groups.values()]))
+
+
+def fit(heard: Sequence[Heard]) -> tuple[NoteRules, dict[str, float]]:
+    """The rules, and what they reach before and after."""
+    rules = NoteRules(onset=0.4, onset_low=0.2, sustain=0.6, sustain_low=0.4, soft_length_s=None)
+    rules = shifted(heard, rules)
+    best = before = reached(heard, rules)
+    for _ in range(_ROUNDS):
+        start = best
+        for name, values in GRID.items():
+            for value in values:
+                tried = changed(rules, name, value)
+                if tried != rules and (score := reached(heard, tried)) > best + 1e-4:
+                    best, rules = score, tried
+        rules = shifted(heard, rules)
+        best = reached(heard, rules)
+        print(f"{best:.4f} {rules}", flush=True)
+        if best < start + 5e-4:
+            break
+    return rules, {"before": round(before, 4), "after": round(best, 4)}
+
+
+def changed(rules: NoteRules, name: str, value: float | None) -> NoteRules:
+    """The rules with another value; what must lie below or above it moves along."""
+    if name == "onset_low":
+        return replace(rules, onset_low=round(rules.onset * float(value or 0), 4))
+    if name == "onset":
+        share = rules.onset_low / rules.onset
+        return replace(rules, onset=float(value or 0), onset_low=round(share * float(value or 0), 4))
+    if name == "sustain_low":
+        return replace(rules, sustain_low=float(value or 0), sustain=max(rules.sustain, float(value or 0)))
+    if name == "sustain":
+        return replace(rules, sustain=max(float(value or 0), rules.sustain_low))
+    return replace(rules, **{name: value})
+
+
+def shifted(heard: Sequence[Heard], rules: NoteRules) -> NoteRules:
+    """The rules with beginnings and ends moved by what they are late by: the median over groups of their medians."""
+    plain = replace(rules, onset_shift_s=0.0, end_shift_s=0.0)
+    starts: dict[str, list[float]] = defaultdict(list)
+    ends: dict[str, list[float]] = defaultdict(list)
+    for one in heard:
+        true, said = figures.fair(one.truth, estimate(one.scores, plain))
+        for r, e in figures.matched(true, said):
+            starts[one.group].append(float(said.start_s[e] - true.start_s[r]))
+            ends[one.group].append(float(said.end_s[e] - true.end_s[r]))
+    late, long = (
+        float(np.median([np.median(values) for values in errors.values()])) for errors in (starts, ends)
+    )
+    return replace(
+        plain, onset_shift_s=round(-late, 4), end_shift_s=round(float(np.clip(-long, -0.1, 0.1)), 4)
+    )
+
+
+def by_group(heard: Sequence[Heard], rules: NoteRules) -> dict[str, dict[str, float]]:
+    """Figures of each group at the rules."""
+    table = {}
+    for group in dict.fromkeys(one.group for one in heard):
+        rows = []
+        late: list[float] = []
+        for one in heard:
+            if one.group != group:
+                continue
+            true, said = figures.fair(one.truth, estimate(one.scores, rules))
+            if len(true):
+                total = max(len(true) + len(said), 1)
+                hits = [len(figures.matched(true, said, offsets=o)) for o in (False, True)]
+                rows.append([2 * hits[0] / total, 2 * hits[1] / total])
+                late += figures.onset_errors(true, said).tolist()
+        onset, ends = np.mean(rows, axis=0)
+        table[group] = {
+            "recordings": len(rows), "onset_f1": round(float(onset), 4), "offset_f1": round(float(ends), 4),
+            "late_ms": round(1000 * float(np.median(late)), 1) if late else 0.0,
+        }  # fmt: skip
+    return table
+
+
+def write(file: Path, heard: Sequence[Heard]) -> NoteRules:
+    """Fit, and write the rules with what they reach."""
+    rules, reach = fit(heard)
+    table = by_group(heard, rules)
+    file.write_text(json.dumps({"rules": asdict(rules), "reached": reach, "groups": table}, indent=1) + "\n")
+    for group, row in table.items():
+        print(group, row)
+    return rules
