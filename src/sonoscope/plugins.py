@@ -67,6 +67,25 @@ def resolve(table: Mapping[str, Any], name: str, kind: str) -> Any:
         if not member:
             raise UsageError(f"{kind} {name!r}: name a member after the colon, as in '{family}:NAME'")
         return partial(table[family], **{variant: member})
+    found = _of_a_package(name, kind)
+    if found is not None:
+        return found
+    known = ", ".join(sorted(set(table) | set(entry_points(group=GROUPS[kind]).names)))
+    raise UnknownName(
+        f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}. "
+        f"One of your own: 'my_{kind}.py:Name'."
+    )
+
+
+def own(name: str, kind: str) -> Any:
+    """What a file or an installed package calls ``name``; None where it is neither. Raises as :func:`resolve`."""
+    head, colon, rest = name.rpartition(":")
+    if colon and head.endswith(".py"):
+        return from_file(Path(head), rest, kind)
+    return _of_a_package(name, kind)
+
+
+def _of_a_package(name: str, kind: str) -> Any:
     for point in entry_points(group=GROUPS[kind], name=name):
         try:
             return point.load()
@@ -74,11 +93,7 @@ def resolve(table: Mapping[str, Any], name: str, kind: str) -> Any:
             raise UsageError(
                 f"{kind} {name!r} of the package {point.module}: cannot be loaded: {problem}"
             ) from problem
-    known = ", ".join(sorted(set(table) | set(entry_points(group=GROUPS[kind]).names)))
-    raise UnknownName(
-        f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}. "
-        f"One of your own: 'my_{kind}.py:Name'."
-    )
+    return None
 
 
 def from_file(path: Path, name: str, kind: str) -> Any:
@@ -93,11 +108,18 @@ def from_file(path: Path, name: str, kind: str) -> Any:
     """
     module = import_from(str(path))
     if not hasattr(module, name):
-        own = [n for n, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        own = [n for n, value in vars(module).items() if not n.startswith("_") and _is_of(value, module)]
         raise UnknownName(
             f"{path} has no {kind} {name!r}.{nearest(name, own)} It has: {', '.join(sorted(own)) or 'nothing'}."
         )
     return getattr(module, name)
+
+
+def _is_of(value: Any, module: ModuleType) -> bool:
+    """Whether a value of a module is its own: not a module, class or function that it imports."""
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return value.__module__ == module.__name__
+    return not inspect.ismodule(value)
 
 
 def import_from(where: str) -> ModuleType:

@@ -162,6 +162,9 @@ def test_maps_that_are_read_past_them_are_no_targets() -> None:
         def groups(self) -> dict[str, list[nn.Parameter]]:
             return {"all": list(self.parameters())}
 
+        def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+            return self.out(self.attention(x, x, x)[0])
+
     assert adapters.linear_maps(Past()) == ("out",)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 pytest.importorskip("torch")
 
@@ -48,10 +50,67 @@ class MyHead(Head):
 BAD = GOOD.replace("Step(5, 2)", "Step(3, 2)")
 
 
-def checked(tmp_path: Path, text: str, capsys, part: str = "") -> tuple[int, str, str]:
+#: The other kinds: each keeps its promises, and each breaks one as it is edited.
+PARTS = '''
+from dataclasses import dataclass
+import torch
+from sonoscope.data.datasets import Dataset
+from sonoscope.data.rows import BadManifest, Row
+from sonoscope.features import Framewise
+from sonoscope.features.frames import frame
+from sonoscope.training.augment.protocol import EachRow
+
+
+@dataclass(frozen=True)
+class Energy(Framewise):
+    """The mean power of 200 samples around each centre."""
+
+    name = "energy"
+    sample_rate: int = 8000
+    hop_samples: int = 80
+    left_context: int = 100
+    right_context: int = 100
+    n_bins: int = 1
+    silence: float = 0.0
+
+    def __post_init__(self):
+        if self.hop_samples < 1:
+            raise ValueError(f"hop_samples={self.hop_samples} must be at least 1")
+
+    def compute(self, samples):
+        return (frame(samples, 200, self.hop_samples) ** 2).mean(-1)[..., None]
+
+
+class Halved(EachRow):
+    def draw(self, rows, n, rng):
+        return {}
+
+    def change(self, samples, real, drawn):
+        return samples / 2
+
+
+def squared(logits, targets, judged, smoothing=0.0, weights=None):
+    """Brier's score."""
+    targets = targets * (1 - smoothing) + smoothing / 2
+    cells = judged if weights is None else judged * weights
+    return (cells * (torch.sigmoid(logits) - targets) ** 2).sum() / cells.sum().clamp(min=1e-6)
+
+
+def rows(root):
+    if not (root / "a.wav").is_file():
+        raise BadManifest(f"{root} holds no a.wav. Give the folder of mine.")
+    yield Row(path="a.wav", labels=("bee",), group="a", source="mine")
+
+
+MINE = Dataset(name="mine", title="Mine", what="one sound", licence="CC0-1.0", citation="", url="", layout="a.wav",
+               source="here", protocol="", rows=rows, labels=("bee",))
+'''
+
+
+def checked(tmp_path: Path, text: str, capsys, part: str = "", *options: str) -> tuple[int, str, str]:
     file = tmp_path / "my_net.py"
     file.write_text(text)
-    code = main(["check", f"{file}:{part}" if part else str(file)])
+    code = main(["check", f"{file}:{part}" if part else str(file), *options])
     return code, *capsys.readouterr()
 
 
@@ -69,10 +128,76 @@ def test_a_broken_promise_is_named(tmp_path: Path, capsys):
     )
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 8000)
+    return tmp_path
+
+
+def test_every_kind_is_known_and_put_to_its_promises(root: Path, capsys):
+    code, out, _ = checked(root, PARTS, capsys, "", "--root", str(root))
+    assert code == 0, out
+    for kind, least in (
+        ("feature Energy", 12),
+        ("augmentation Halved", 10),
+        ("loss squared", 4),
+        ("data set MINE", 6),
+    ):
+        assert out.count(f"ok     {kind}: ") >= least, kind
+
+
+@pytest.mark.parametrize(
+    ("part", "right", "wrong", "promise", "message"),
+    [
+        (
+            "Energy",
+            "[..., None]",
+            "[..., None] + abs(samples).max()",
+            "a row sees its declared context",
+            "other sound",
+        ),
+        ("Energy", "n_bins: int = 1", "n_bins: int = 2", "torch gives numpys rows", "(2, 151, 2)"),
+        ("Energy", "[..., None]", "[..., None] + 1", "silence is as declared", "by 1.00e+00"),
+        ("Energy", "** 2).mean", "** 0.5).mean", "extremes are finite", "NaN"),
+        (
+            "Halved",
+            "samples / 2",
+            "samples / samples.abs().max()",
+            "a row of a batch is what it is alone",
+            "differs by",
+        ),
+        ("Halved", "samples / 2", "samples / 2 + 1", "silence and one row", "silence does not stay silent"),
+        ("squared", "cells = judged", "cells = 1 + 0 * judged", "what is not judged does not count", ""),
+        (
+            "MINE",
+            'labels=("bee",), group',
+            'labels=("wasp",), group',
+            "labels are of the vocabulary",
+            "wasp is not among",
+        ),
+        ("MINE", 'path="a.wav"', 'path="b.wav"', "every row names sound", "b.wav is not there"),
+    ],
+)
+def test_every_kind_of_broken_promise_is_named(
+    root: Path, capsys, part: str, right: str, wrong: str, promise: str, message: str
+):
+    assert right in PARTS
+    code, out, _ = checked(root, PARTS.replace(right, wrong), capsys, part, "--root", str(root))
+    assert code == 1
+    lines = out.splitlines()
+    said = [lines[at + 1] for at, line in enumerate(lines) if line.startswith("BROKEN") and promise in line]
+    assert said and message in said[0], out
+
+
+def test_a_data_set_is_checked_on_a_folder(tmp_path: Path, capsys):
+    code, _, err = checked(tmp_path, PARTS, capsys, "MINE")
+    assert code == 2 and "--root FOLDER" in err
+
+
 @pytest.mark.parametrize(
     ("text", "part", "message"),
     [
-        ("x = 1\n", "", "defines no backbone, head or loss"),
+        ("x = 1\n", "", "defines no feature, backbone, head, loss, augmentation or data set"),
         ("def (:\n", "", "my_net.py"),
         (GOOD, "MyNett", "no part 'MyNett'. Did you mean 'MyNet'?"),
     ],

@@ -1,6 +1,8 @@
-"""``sonoscope check``: a network, head or loss of one's own, put to the contracts of those that come with it."""
+"""``sonoscope check``: parts of one's own, put to the contracts of those that come with the package."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import typer
 
@@ -11,14 +13,20 @@ def check(
         show_default=False,
         help="The file, and which part of it (default: all it defines).",
     ),
+    root: Path | None = typer.Option(
+        None, "--root", metavar="FOLDER", show_default=False, help="What a data set is checked on."
+    ),
 ) -> int:
-    """Check backbones, heads and losses of your own; exit code 1 if one breaks a promise. The file is run."""
+    """Check features, backbones, heads, losses, augmentations and data sets of your own; the file is run.
+
+    Exit code 1 if one breaks a promise.
+    """
     from sonoscope.training import start
 
     checking = start.room("sonoscope.training.checking", "checking")
     path, _, name = part.rpartition(":") if ".py:" in part else (part, "", "")
     broken = 0
-    for verdict in checking.verdicts(checking.parts(path, name)):
+    for verdict in checking.verdicts(checking.parts(path, name, root=root)):
         broken += bool(verdict.problem)
         said = verdict.check.replace("_", " ")
         print(f"{'BROKEN' if verdict.problem else 'ok':<7}{verdict.kind} {verdict.part}: {said}", flush=True)

@@ -5,6 +5,7 @@
 ``clips``                a folder: its ``manifest.csv``, or else a folder for each label
 ``irmas:FOLDER``         a data set by name, unpacked in FOLDER
 ``irmas:FOLDER/train``   one split of it (a folder that is called like a split ends in ``/``)
+``mine.py:NAME:FOLDER``  a data set that a reader of one's own reads, ``NAME`` in the file ``mine.py``
 ``sets.txt``             a list: one of these a line, relative to the list's folder; ``#`` begins a remark
 =======================  ========================================================================================
 
@@ -27,6 +28,7 @@ from functools import reduce
 from pathlib import Path
 from types import ModuleType
 
+from sonoscope import plugins
 from sonoscope.data import manifest
 from sonoscope.data.rows import BadManifest, Manifest
 from sonoscope.data.survey import from_folder
@@ -45,6 +47,7 @@ LIST_SUFFIXES = (".txt", ".lst")
 #: The environment variable that names the folder of data sets.
 HOME = "SONOSCOPE_DATASETS"
 
+_OWN = re.compile(r"(.+\.py:\w+)(?::(.*))?", re.DOTALL)
 _TYPED = re.compile(r"([A-Za-z][\w.+-]+):(.*)", re.DOTALL)
 
 
@@ -78,6 +81,9 @@ def parse(text: str) -> Source:
     UsageError
         If a data set comes without a folder, or a library that reads it is not installed.
     """
+    mine = _OWN.fullmatch(text)
+    if mine is not None:
+        return _split_of(mine[1], mine[2] or "", text)
     typed = _TYPED.fullmatch(text)
     if typed is None or os.path.lexists(text):
         return _untyped(text)
@@ -89,13 +95,18 @@ def parse(text: str) -> Source:
     if kind in datasets.adapters.LIBRARIES:
         inner, _, path = path.partition(":")
         name = f"{kind}:{inner}"
-    elif name not in datasets.DATASETS:
+    elif name not in datasets.DATASETS and plugins.own(name, "dataset") is None:
         known = (*datasets.DATASETS, *datasets.adapters.LIBRARIES, *ALIASES, TABLE, UNLABELLED)
         raise UnknownName(
             f"{text!r}: unknown data set {kind!r}.{nearest(kind, known)} Known: {', '.join(sorted(known))}."
         )
+    return _split_of(name, path, text, split)
+
+
+def _split_of(name: str, path: str, text: str, split: str = "") -> Source:
+    """The source, with a split that the path ends in."""
     above, _, last = path.replace("\\", "/").rpartition("/")
-    if not split and last in datasets.find(name).splits:
+    if not split and last in _datasets().find(name).splits:
         path, split = path[: len(above)], last
     return Source(name, path or str(home_of(name, text)), split)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from sonoscope.errors import UnknownName, lookup, nearest
+from sonoscope.errors import UnknownName, nearest
 from sonoscope.features.channels import Channels
 from sonoscope.features.chroma import Chroma
 from sonoscope.features.cqt import Cqt
@@ -28,10 +28,12 @@ from sonoscope.features.morlet import Morlet
 from sonoscope.features.multiband import Multiband
 from sonoscope.features.notefreq import NoteFreq
 from sonoscope.features.pcen import Pcen
-from sonoscope.features.protocol import Feature
+from sonoscope.features.protocol import Feature, Framewise
 from sonoscope.features.stft import Stft
 from sonoscope.features.waveform import Waveform
 from sonoscope.features.window_statistics import Statistics
+
+__all__ = ["FEATURES", "Feature", "Framewise", "from_dict", "made", "to_dict"]
 
 FEATURES: dict[str, type[Feature]] = {
     "logmel": LogMel,
@@ -54,23 +56,52 @@ FEATURES: dict[str, type[Feature]] = {
 }
 
 
-def from_dict(spec: Mapping[str, Any]) -> Feature:
-    """The feature that :func:`to_dict` described, those inside it included. Raises ``UnknownName`` for an unknown
-    feature or parameter."""
+def from_dict(spec: Mapping[str, Any], *, files: bool = False) -> Feature:
+    """The feature that :func:`to_dict` described, those inside it included.
+
+    Parameters
+    ----------
+    spec : mapping
+        ``name`` (a key of ``FEATURES``, or an entry point of an installed package) and parameters.
+    files : bool
+        Whether the name may be a program of the user's, ``my_feature.py:Name``, which is run. Not where a
+        specification comes with a model: a model must not say what is run.
+
+    Raises
+    ------
+    UnknownName
+        If a feature or a parameter is unknown.
+    """
     parameters = dict(spec)
-    kind = lookup(FEATURES, parameters.pop("name"), "feature")
+    name = str(parameters.pop("name"))
+    if not files and name.rpartition(":")[0].endswith(".py"):
+        raise UnknownName(
+            f"feature {name!r} is a program, and is not run from here: make it an entry point "
+            "'sonoscope.features' of an installed package, or put its class into sonoscope.features.FEATURES"
+        )
+    if name not in FEATURES:
+        from sonoscope import plugins
+
+        kind = plugins.resolve(FEATURES, name, "feature")
+        FEATURES.setdefault(kind.name, kind)  # so that what is made with it here finds it by its own name
+        name = kind.name
+    return made(FEATURES[name], parameters, files=files)
+
+
+def made(kind: type[Feature], parameters: Mapping[str, Any], *, files: bool = False) -> Feature:
+    """A feature from plain parameters, as JSON has them. Raises ``UnknownName`` for one that it does not have."""
     for key in parameters:
         if key not in kind.__dataclass_fields__:
             near, known = nearest(key, kind.__dataclass_fields__), ", ".join(kind.__dataclass_fields__)
             raise UnknownName(f"unknown parameter {key!r} of feature {kind.name!r}.{near} Known: {known}.")
-    return kind(**{key: _built(value) for key, value in parameters.items()})
+    return kind(**{key: _built(value, files) for key, value in parameters.items()})
 
 
-def _built(value: Any) -> Any:
+def _built(value: Any, files: bool) -> Any:
     """A parameter as a feature takes it: lists are tuples, and mappings with a name are features."""
     if isinstance(value, Mapping) and "name" in value:
-        return from_dict(value)
-    return tuple(map(_built, value)) if isinstance(value, list | tuple) else value
+        return from_dict(value, files=files)
+    return tuple(_built(each, files) for each in value) if isinstance(value, list | tuple) else value
 
 
 def to_dict(feature: Feature) -> dict[str, Any]:

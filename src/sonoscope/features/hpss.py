@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from sonoscope.features import checks
+from sonoscope.features.frames import Array
 from sonoscope.features.protocol import Framewise, samples_of
 from sonoscope.features.scales import scaled, silence
 from sonoscope.features.stft import Stft
@@ -186,6 +187,10 @@ class Hpss(Framewise):
     def silence(self) -> float:
         """What every value is in digital silence."""
         return silence(self.output, self.floor)
+
+    def compute(self, samples: Array) -> Array:
+        """Rows that need no padding, by the kernel: (..., n) to (..., rows, n_bins)."""
+        return self.valid(samples)
 
     def kernel(self, n_frames: int) -> Kernel:
         """What computes ``n_frames`` rows at a time (``stream.Kernel``)."""

@@ -6,6 +6,7 @@ in memory that is used again (``fft.PowerFrames``), on tensors by torch.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -36,13 +37,13 @@ class Spectral(Framewise):
     """What follows from ``spectra`` and ``rows``; a row sees the furthest that any window reaches, on each side."""
 
     @property
+    @abstractmethod
     def spectra(self) -> tuple[Spectrum, ...]:
         """The spectra that a row is made of, in the order in which :meth:`rows` takes them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, powers: list[Array]) -> Array:
         """Rows of the powers of each spectrum, (..., rows, bins) each, to (..., rows, n_bins)."""
-        raise NotImplementedError
 
     @property
     def left_context(self) -> int:

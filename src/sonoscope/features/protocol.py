@@ -13,6 +13,7 @@ that streamed and whole signals give the same bits.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -92,7 +93,7 @@ def samples_of(feature: Feature | Framewise, n_frames: int) -> int:
     return (n_frames - 1) * feature.hop_samples + feature.left_context + feature.right_context
 
 
-class Framewise:
+class Framewise(ABC):
     """What follows from ``compute``, the contexts and the hop; a base because ten leaves would repeat it.
 
     A leaf has ``sample_rate`` and ``hop_samples`` (fields, usually), ``left_context``, ``right_context``, ``n_bins``,
@@ -104,14 +105,14 @@ class Framewise:
     batch_frames: ClassVar[int] = BATCH_FRAMES
 
     @property
+    @abstractmethod
     def sample_rate(self) -> int:
         """Hz."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def hop_samples(self) -> int:
         """Distance between centres, in samples."""
-        raise NotImplementedError
 
     @property
     def streamable(self) -> bool:
@@ -124,19 +125,19 @@ class Framewise:
         return False
 
     @property
+    @abstractmethod
     def left_context(self) -> int:
         """Samples before its centre that a row sees."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def right_context(self) -> int:
         """Samples from its centre on that a row sees."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def n_bins(self) -> int:
         """Values in a row."""
-        raise NotImplementedError
 
     @property
     def parts(self) -> tuple[int, ...]:
@@ -144,13 +145,13 @@ class Framewise:
         return (self.n_bins,)
 
     @property
+    @abstractmethod
     def silence(self) -> float | np.ndarray:
         """What every value, or each of a row, is in digital silence."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compute(self, samples: Array) -> Array:
         """Rows that need no padding, as array code for NumPy and torch: (..., n) to (..., rows, n_bins)."""
-        raise NotImplementedError
 
     def shape(self, n: int) -> tuple[int, int]:
         """Shape of the rows of ``n`` samples: centres at 0, hop, … up to and including ``n``."""

@@ -1,9 +1,9 @@
 """Bottlenecks: narrow detours behind linear maps, ``y + U gelu(D y)`` for ``y = W x``, that begin as nothing.
 
-They adapt a frozen backbone to few examples (Houlsby et al. 2019, arXiv:1902.00751; ``training/adapters.py``). Not being
-linear they cannot be merged into the weights they stand behind, so they are a part of the network: its configuration
-lists them under ``bottlenecks``, each a ``width`` and the ``targets`` that have one, and a network made from it has
-them again.
+They adapt a frozen backbone to few examples (Houlsby et al. 2019, arXiv:1902.00751; ``training/adapters.py``). Not
+being linear they cannot be merged into the weights they stand behind, so they are a part of the network: its
+configuration lists them under ``bottlenecks``, each a ``width`` and the ``targets`` that have one, and a network made
+from it has them again.
 """
 
 from __future__ import annotations

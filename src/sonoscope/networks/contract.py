@@ -1,7 +1,7 @@
 """The contracts as checks that anybody's backbone, head or loss can be put to.
 
 The test-suite loops them over our tables, and ``sonoscope check my_net.py`` over a user's own class: the same
-functions. A check returns nothing, or raises :class:`BrokenContract` with what was expected and what came.
+functions (:mod:`sonoscope.promises`).
 
 Backbones are checked on random input of the declared kind (:func:`example`), rows of different lengths included.
 """
@@ -17,27 +17,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from sonoscope.errors import SonoscopeError
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.backbones.protocol import Backbone
 from sonoscope.networks.heads.protocol import Head, pool
+from sonoscope.promises import BrokenContract, checks_of, expect
+
+__all__ = [
+    "BackboneChecks",
+    "BrokenContract",
+    "HeadChecks",
+    "checks_of",
+    "close",
+    "evaluating",
+    "example",
+    "expect",
+]
 
 #: Largest difference of one row alone and among others, and of a row with and without padding.
 TOLERANCE = 1e-4
 #: Input steps beyond the shortest that examples have.
 EXTRA = {"features": 48, "bands": 48, "samples": 6000}
-
-
-class BrokenContract(SonoscopeError):
-    """A part does not keep what its protocol promises."""
-
-    exit_code = 1
-
-
-def expect(condition: Any, message: str) -> None:
-    """Raise :class:`BrokenContract` with ``message`` unless ``condition``."""
-    if not condition:
-        raise BrokenContract(message)
 
 
 def close(one: torch.Tensor, other: torch.Tensor, what: str, tolerance: float = TOLERANCE) -> None:
@@ -338,8 +337,3 @@ class HeadChecks:
             expect(parameter.grad is not None, f"{name} has no gradient")
             assert parameter.grad is not None
             expect(bool((parameter.grad != 0).any()), f"the gradient of {name} is zero")
-
-
-def checks_of(kind: type) -> list[str]:
-    """Names of the public checks of a class of checks, in order."""
-    return [name for name in vars(kind) if not name.startswith("_")]

@@ -196,7 +196,7 @@ def feature_of(config: Config) -> Feature | None:
         return None
     spec = specs[0] if len(specs) == 1 else {"name": "channels", "features": specs}
     try:
-        return features.from_dict(spec)
+        return features.from_dict(spec, files=True)
     except ValueError as error:
         raise UsageError(f"features: {error}") from None
 

@@ -219,7 +219,7 @@ def _made(spec: dict[str, Any]) -> Any:
     from sonoscope import features
 
     try:
-        return features.from_dict(spec)
+        return features.from_dict(spec, files=True)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{spec['name']}: {error}") from None
 

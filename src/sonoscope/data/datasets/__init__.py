@@ -8,8 +8,10 @@ decoded by those who use them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from sonoscope import plugins
 from sonoscope.data.datasets import (
     adapters,
     annotated,
@@ -32,7 +34,7 @@ from sonoscope.data.datasets import (
 )
 from sonoscope.data.datasets.description import LEFT_OUT, Dataset, Remote
 from sonoscope.data.rows import Manifest
-from sonoscope.errors import lookup
+from sonoscope.errors import UsageError, lookup
 
 __all__ = ["DATASETS", "LEFT_OUT", "Dataset", "Remote", "find", "read"]
 
@@ -63,7 +65,7 @@ DATASETS: dict[str, Dataset] = {
 
 
 def find(name: str) -> Dataset:
-    """The data set called ``name``.
+    """The data set called ``name``: ours, one of a library, or anybody's own (``my_data.py:NAME``, an entry point).
 
     Raises
     ------
@@ -75,6 +77,10 @@ def find(name: str) -> Dataset:
     library, colon, rest = name.partition(":")
     if colon and library in adapters.LIBRARIES:
         return adapters.dataset(library, rest)
+    if name not in DATASETS and (own := plugins.own(name, "dataset")) is not None:
+        if not isinstance(own, Dataset):
+            raise UsageError(f"{name} is no data set: it must be a sonoscope.data.datasets.Dataset")
+        return replace(own, name=name)
     return lookup(DATASETS, name, "data set")
 
 

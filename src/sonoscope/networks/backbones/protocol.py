@@ -30,6 +30,7 @@ takes the mask.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -69,7 +70,7 @@ class Wants:
     feature: dict[str, Any] = field(default_factory=dict)
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """The contract, and what follows from ``field``, ``dim`` and ``groups()``.
 
     A subclass sets ``dim`` and ``field`` (and what else differs from the defaults here) in ``__init__``.
@@ -131,13 +132,13 @@ class Backbone(nn.Module):
             return frames
         return frames.clamp(max=1) if isinstance(frames, torch.Tensor) else min(frames, 1)
 
+    @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by depth, input side first: what layer-wise freezing and learning rates name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward_features(self, x: Any, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Input and its lengths to embeddings (batch, frames', dim)."""
-        raise NotImplementedError
 
     def forward(self, x: Any, lengths: torch.Tensor | None = None) -> torch.Tensor:
         return self.forward_features(x, lengths)

@@ -12,6 +12,8 @@ So training, bundles and the runtime see one kind of head. Frames that the mask 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
@@ -21,17 +23,17 @@ from sonoscope.networks.backbones.masking import masked_max, masked_mean
 POOLS = ("mean", "max", "mean+max")
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """The contract; a head that pools embeddings itself sets ``framewise`` to ``False``."""
 
     #: One row of logits for each frame of embedding.
     framewise: bool = True
 
+    @abstractmethod
     def forward(
         self, embedding: torch.Tensor, mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings and the mask of real frames to logits and attention scores (batch, frames', n_classes)."""
-        raise NotImplementedError
 
     def clip_logits(self, embedding: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Logits of whole inputs, (batch, n_classes)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 
 from sonoscope.data.combine import unite
@@ -45,13 +47,13 @@ class Mixing(OfSamples):
                 judged=batch.judged.index_copy(0, where, judged.to(batch.judged.dtype)),
             )
 
+    @abstractmethod
     def draw(self, rows: int, partners: int, rng: torch.Generator) -> Draws:
         """The numbers for ``rows`` rows that have ``partners`` each, on the CPU."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mix(self, batch: Batch, rows: torch.Tensor, drawn: Draws) -> Mixed:
         """What ``rows`` (k,) of a batch become with their ``partners`` (k, m)."""
-        raise NotImplementedError
 
 
 def partners_of(rows: torch.Tensor, batch: int, count: int, rng: torch.Generator) -> torch.Tensor:

@@ -16,6 +16,7 @@ stays zero. Both are ``n - max(lengths) + lengths``, since the longest clip of a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -79,11 +80,12 @@ class Augmentation:
         return torch.randint(low, high + 1, (n,), generator=rng)
 
 
-class OfSamples(Augmentation):
+class OfSamples(Augmentation, ABC):
     """Changes samples (batch, n), and targets where it mixes rows."""
 
+    @abstractmethod
     def __call__(self, batch: Batch, rng: torch.Generator) -> Batch:
-        raise NotImplementedError
+        """Change what is chosen."""
 
 
 class EachRow(OfSamples):
@@ -106,20 +108,21 @@ class EachRow(OfSamples):
             changed = only_real(self.change(batch.samples[where], real, drawn), real)
         return batch._replace(samples=batch.samples.index_copy(0, where, changed))
 
+    @abstractmethod
     def draw(self, rows: int, n: int, rng: torch.Generator) -> Draws:
         """The numbers for ``rows`` rows of ``n`` samples, on the CPU."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, samples: torch.Tensor, real: torch.Tensor, drawn: Draws) -> torch.Tensor:
         """(rows, n) by the numbers of ``draw``; the first ``real`` (rows,) are sound, the others are zeros."""
-        raise NotImplementedError
 
 
-class OfRows(Augmentation):
+class OfRows(Augmentation, ABC):
     """Changes rows of features (batch, t, n_bins)."""
 
+    @abstractmethod
     def __call__(self, rows: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        raise NotImplementedError
+        """Change what is chosen."""
 
 
 class EachPicture(OfRows):
@@ -134,13 +137,13 @@ class EachPicture(OfRows):
         where = picked.to(rows.device)
         return rows.index_copy(0, where, self.change(rows[where], drawn))
 
+    @abstractmethod
     def draw(self, rows: int, t: int, n_bins: int, rng: torch.Generator) -> Draws:
         """The numbers for ``rows`` pictures of ``t`` frames of ``n_bins`` values, on the CPU."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(self, rows: torch.Tensor, drawn: Draws) -> torch.Tensor:
         """(rows, t, n_bins) by the numbers of ``draw``."""
-        raise NotImplementedError
 
 
 def spread(name: str, value: Spread, least: float = -math.inf, most: float = math.inf) -> tuple[float, float]:

@@ -29,6 +29,7 @@ from sonoscope.features.joined import Joined
 from sonoscope.features.waveform import Waveform
 from sonoscope.features.window_statistics import Statistics
 from sonoscope.models.bundle import Bundle
+from sonoscope.networks.asking import asked
 from sonoscope.networks.writer import OPSET, Writer, opset_in
 from sonoscope.training.config import Config
 
@@ -146,11 +147,13 @@ class OfBundle:
         outputs = {kind: entry["name"] for kind, entry in self.bundle.spec["outputs"].items()}
         given = {self.bundle.spec["input"]["name"]: rows}
         whole = "clip" in outputs
+        if whole and self.what == EMBEDDING:
+            return asked(graph, self.bundle, rows, ["embedding"])[0]
         if self.what == EMBEDDING:
             found = graph.include(self.bundle.graph, given, outputs["embedding"])
-            return found if whole else graph.node("ReduceMean", found, graph.numbers(1), keepdims=0)
+            return graph.node("ReduceMean", found, graph.numbers(1), keepdims=0)
         if whole:
-            logits = graph.include(self.bundle.graph, given, outputs["clip"])
+            logits = asked(graph, self.bundle, rows, ["clip"])[0]
         else:
             frames = graph.include(self.bundle.graph, given, outputs["frame"])
             attention = graph.include(self.bundle.graph, given, outputs["attention"])
@@ -229,13 +232,7 @@ class Listening:
     def writer(self) -> Writer:
         """A graph to begin with, of the version of operators that the bundles in it have."""
         bundles = [source.bundle for source in self.sources if isinstance(source, OfBundle)]
-        opset = opset_in(bundles[0].graph) if bundles else OPSET
-        if opset < OPSET:
-            raise UsageError(
-                f"the model {bundles[0].name!r} has operators of version {opset}; at least {OPSET} is needed: "
-                "export it again"
-            )
-        return Writer(opset)
+        return Writer(max([OPSET, *(opset_in(bundle.graph) for bundle in bundles)]))
 
     def write(self, graph: Writer) -> str:
         """Nodes from the graph's input to vectors, (batch, columns), float32."""
@@ -333,7 +330,7 @@ def built(part: Mapping[str, Any], rate: int | None, seconds: float) -> Feature:
         if kind is Statistics:
             own = int(spec.get("sample_rate", Statistics().sample_rate))
             spec = {**spec, "window_samples": round(seconds * own)}
-        feature = features.from_dict(spec)
+        feature = features.from_dict(spec, files=True)
     except (ValueError, TypeError) as error:
         raise UsageError(f"features: {error}") from None
     if not (feature.streamable or isinstance(feature, Joined)):

@@ -10,6 +10,7 @@ every epoch, and a training that goes on draws what it would have drawn.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -38,12 +39,12 @@ class Told:
     figures: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-class Pretext(nn.Module):
+class Pretext(nn.Module, ABC):
     """The contract; a subclass defines :meth:`forward`."""
 
+    @abstractmethod
     def forward(self, network: Network, rows: torch.Tensor, chance: torch.Generator) -> Told:
         """Rows (batch, frames, n_bins) and random numbers (of the CPU) to what is told of them."""
-        raise NotImplementedError
 
 
 def maps_of(network: Network, frames: int, name: str) -> tuple[int, int, int]:
