@@ -144,21 +144,35 @@ def note_blocks(
     if cents is None:
         first, cents = _tuned(blocks, bundle.sample_rate)
     scorer = NoteScorer(runtime, cents=cents, source_rate=source_rate)
-    waiting: list[NoteScores] = []
-
-    def take(scores: list[NoteScores], *, last: bool = False) -> None:
-        """Pass scores on in blocks of one size: what was kept reads the same however the sound came."""
-        waiting.extend(scores)
-        if waiting and (last or sum(map(len, waiting)) >= BLOCK_FRAMES):
-            keep(concatenate(waiting))
-            waiting.clear()
-
+    regroup = _Regroup(keep)
     while first:
-        take(scorer.push(first.pop(0)))
+        regroup.add(scorer.push(first.pop(0)))
     for block in blocks:
-        take(scorer.push(block))
-    take(scorer.close(), last=True)
+        regroup.add(scorer.push(block))
+    regroup.add(scorer.close())
+    regroup.close()
     return cents
+
+
+class _Regroup:
+    """Passes scores on in blocks of one size, so that what is kept is the same however the sound came."""
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep, self._waiting, self._count = keep, list[NoteScores](), 0
+
+    def add(self, scores: list[NoteScores]) -> None:
+        for part in scores:
+            self._waiting.append(part)
+            self._count += len(part)
+            if self._count >= BLOCK_FRAMES:
+                whole = concatenate(self._waiting)
+                self._keep(whole.rows(0, BLOCK_FRAMES))
+                self._waiting = [whole.rows(BLOCK_FRAMES, self._count)]
+                self._count -= BLOCK_FRAMES
+
+    def close(self) -> None:
+        if self._count:
+            self._keep(concatenate(self._waiting))
 
 
 def _tuned(blocks: Iterator[np.ndarray], sample_rate: int) -> tuple[list[np.ndarray], float]:
