@@ -17,7 +17,7 @@ from sonoscope.data.summary.charts import number, ticks
 from sonoscope.errors import UsageError
 from sonoscope.field.rates import Row
 
-WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 420, 220, 54, 14, 34, 44
+WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 430, 220, 54, 26, 34, 44
 #: Panels beside each other, and in all.
 ACROSS, MOST = 2, 60
 
@@ -52,13 +52,13 @@ def draw(rows: Sequence[Row]) -> str:
     """
     corrected = any(row.corrected_share is not None for row in rows)
     by_hour = any(row.hour is not None for row in rows)
-    panels: dict[str, list[_Point]] = {}
+    panels: dict[tuple[str, str], list[_Point]] = {}
     for row in rows:
         x = _across(row, by_hour)
         values = _values(row, corrected)
         if x is not None and values is not None:
             title = " · ".join(filter(None, (row.label, row.site, row.recorder))) or "all classes"
-            panels.setdefault(title, []).append(_Point(x, *values))
+            panels.setdefault((row.label, title), []).append(_Point(x, *values))
     if not panels:
         raise UsageError(
             "--plot needs rows with a time: --bin hour or day, or --by hour-of-day, of recordings whose start is known"
@@ -69,17 +69,26 @@ def draw(rows: Sequence[Row]) -> str:
         )
     # One scale for all panels, so that they can be compared.
     top = max(point.high for points in panels.values() for point in points) or 1.0
-    left = 0.0 if by_hour else min(point.x for points in panels.values() for point in points)
-    right = 24.0 if by_hour else max(point.x for points in panels.values() for point in points)
+    span = (0.0, 24.0)
+    if not by_hour:
+        dated = [row for row in rows if row.bin_start]
+        span = (
+            min(_moment(row.bin_start).timestamp() for row in dated),
+            max(_moment(row.bin_end).timestamp() for row in dated),
+        )
+    # A class's sites stand together.
+    order = list(dict.fromkeys(label for label, _ in panels))
+    drawn = sorted(panels, key=lambda key: order.index(key[0]))
     zone = next((_moment(row.bin_start).tzinfo for row in rows if row.bin_start), None) or UTC
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     what = "minutes per hour with the sound, corrected" if corrected else "events per hour"
     parts = []
-    for place, (title, points) in enumerate(panels.items()):
-        body = _panel(title, points, top, (left, right), by_hour, zone, what)
+    for place, key in enumerate(drawn):
+        body = _panel(key[1], panels[key], top, span, by_hour, zone, what)
         parts.append(f'<g transform="translate({place % across * WIDE} {place // across * TALL})">{body}</g>')
-    told = f"{what}, with 95 % intervals, by {'hour of the day' if by_hour else 'time'}: {', '.join(panels)}"
+    titles = ", ".join(title for _, title in drawn)
+    told = f"{what}, with 95 % intervals, by {'hour of the day' if by_hour else 'time'}: {titles}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across * WIDE} {down * TALL}" role="img" '
         f'width="{across * WIDE}" height="{down * TALL}" aria-label="{escape(told)}">'
@@ -118,11 +127,9 @@ def _panel(
 ) -> str:
     inner_wide, inner_tall = WIDE - LEFT - RIGHT, TALL - TOP - BOTTOM
     reach = max(span[1] - span[0], 1e-9)
-    room = 0.0 if by_hour else 0.02
 
     def x_of(x: float) -> float:
-        share = (x - span[0]) / reach if span[1] > span[0] else 0.5
-        return LEFT + (room + (1 - 2 * room) * share) * inner_wide
+        return LEFT + (x - span[0]) / reach * inner_wide
 
     def y_of(value: float) -> float:
         return TOP + (1 - min(value / top, 1.0)) * inner_tall

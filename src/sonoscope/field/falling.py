@@ -46,12 +46,19 @@ def draw(yes: np.ndarray, judged: np.ndarray, draws: int, rng: np.random.Generat
         weights[place] = likelihood[place] * below
         weights[place] /= weights[place].max()
         # The mean of what lies below over a uniform share of this one.
-        below = np.cumsum(weights[place] * _WIDTHS) / GRID
+        below = _up_to(weights[place] * _WIDTHS) / GRID
     shares = np.empty((draws, len(yes)))
-    highest = np.full(draws, len(GRID) - 1)
+    highest: np.ndarray | None = None
     for place in range(len(yes)):
-        summed = np.cumsum(weights[place] * _WIDTHS)
-        drawn = np.searchsorted(summed, rng.random(draws) * summed[highest])
-        highest = np.minimum(drawn, highest)
+        part = weights[place] * _WIDTHS
+        summed = np.cumsum(part)
+        limit = summed[-1] if highest is None else _up_to(part)[highest]
+        drawn = np.searchsorted(summed, rng.random(draws) * limit)
+        highest = drawn if highest is None else np.minimum(drawn, highest)
         shares[:, place] = GRID[highest]
     return shares
+
+
+def _up_to(parts: np.ndarray) -> np.ndarray:
+    """Sums of parts up to the middle of each."""
+    return np.cumsum(parts) - 0.5 * parts

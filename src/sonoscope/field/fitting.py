@@ -99,7 +99,7 @@ def for_precision(label: str, points: Sequence[Point], wish: float) -> Point:
     best = max(known, key=lambda point: point.estimate.precision.value or 0.0)
     if (best.estimate.precision.high or 0.0) >= wish:
         raise UsageError(
-            f"{label}: a precision of {wish:g} is not shown by {best.estimate.judged_found} verdicts above the threshold "
+            f"{label}: a precision of {wish:g} is not shown by {best.estimate.judged_found} verdicts above "
             f"{best.threshold:.4g} ({best.estimate.precision.value:.2f}, 95 % interval up to "
             f"{best.estimate.precision.high:.2f}): about {verdicts_needed(wish)} are needed there. Judge more clips "
             "(clips --next), or wish for less"

@@ -62,7 +62,7 @@ class Frame:
     @property
     def n_bins(self) -> int:
         """Bins."""
-        return int(self.bins[-1]) + 1
+        return max(int(self.bins[-1]), self.pivot) + 1
 
     def level_of(self, logits: np.ndarray) -> np.ndarray:
         """The level of logits in steps of 1e-3."""

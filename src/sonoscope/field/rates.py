@@ -149,7 +149,7 @@ def _row(
     events = counts.events[np.ix_(members, columns)].sum(axis=1)
     analysed = float(seconds[members].sum())
     lasting = float(counts.lasting[np.ix_(members, columns)].sum())
-    rate = intervals.rate(*_stretches(counts, members, events, seconds[members]), kind)
+    rate = intervals.rate(*_stretches(counts, members, events, seconds[members]), kind=kind)
     dated = not math.isinf(first.start)
     zone = counts.zones.get(first.start)
     return Row(
@@ -174,18 +174,20 @@ def _row(
 
 def _stretches(
     counts: Counts, members: np.ndarray, events: np.ndarray, seconds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and seconds of the days at each place that a row is made of; of its hours, where there are few days."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, seconds and places of the days that a row is made of; of its hours, where there are few days."""
     units = [counts.units[number] for number in members]
     for names in (
         [(unit.site, unit.recorder, unit.day) for unit in units],
         [(unit.site, unit.recorder, unit.day, unit.hour) for unit in units],
     ):
-        found: dict[tuple[object, ...], int] = {}
-        places = [found.setdefault(name, len(found)) for name in names]
-        if len(found) >= intervals.LEAST:
+        known = sorted(set(names))
+        if len(known) >= intervals.LEAST:
             break
-    return np.bincount(places, weights=events), np.bincount(places, weights=seconds)
+    number = {name: place for place, name in enumerate(known)}
+    which = [number[name] for name in names]
+    places = np.unique([f"{name[0]}\n{name[1]}" for name in known], return_inverse=True)[1]
+    return np.bincount(which, weights=events), np.bincount(which, weights=seconds), places
 
 
 def _corrected(

@@ -9,7 +9,7 @@ const verdicts = new Map(Object.entries(data.verdicts));
 const given = [];                       // clips judged in this sitting, for undo
 let place = 0, shown = "", busy = false, dirty = false, reviewer = data.reviewer;
 let buffer = null, source = null, began = 0, offset = 0, rate = 1, until = 0, gain = 1, facts = null, picture = null;
-let context = null;
+let context = null, started = 0;
 const KEY = `sonoscope-${data.id}`;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -204,15 +204,17 @@ function ticks(low, high, most) {
 async function start(part) {
   const clip = current();
   stop();
+  const mine = ++started;                 // what began later, or was stopped meanwhile, goes before
   context = context || new AudioContext();
   if (context.state === "suspended") {
     await Promise.race([context.resume(), new Promise((resolve) => setTimeout(resolve, 300))]);
+    if (mine !== started) return;
     if (context.state !== "running") return tell("Press Space to hear it.");
   }
   if (!buffer) {
     const content = await (await fetch(clip.audio)).arrayBuffer();
     const decoded = await context.decodeAudioData(content);
-    if (clip !== current()) return;
+    if (mine !== started) return;
     buffer = decoded;
   }
   rate = pressed("slow") ? .5 : 1;
@@ -225,8 +227,8 @@ async function start(part) {
   source.connect(volume).connect(context.destination);
   offset = part ? clip.from : 0;
   until = part ? clip.to : buffer.duration;
-  const mine = source;
-  source.onended = () => { if (source === mine) stop(); };
+  const playing = source;
+  source.onended = () => { if (source === playing) stop(); };
   source.start(0, offset, until - offset);
   began = context.currentTime;
   $("stage").classList.add("playing");
@@ -235,6 +237,7 @@ async function start(part) {
 }
 
 function stop() {
+  started++;
   if (source) { const old = source; source = null; try { old.stop(); } catch { /* it had ended */ } }
   $("stage").classList.remove("playing");
   $("play").querySelector("span").textContent = "Play";

@@ -102,8 +102,8 @@ def _inline(kind: str, content: bytes) -> str:
 def _page(folder: ClipFolder, data: Mapping[str, Any]) -> str:
     names = {label: folder.settings.get("names", {}).get(label, label) for label in folder.labels}
     data = {**data, "id": identity(folder), "names": names, "title": folder.path.resolve().name}
-    # In a script element only "</" could end it early.
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("</", "<\\/")
+    # In a script element a "<" could begin something else.
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
     parts = {
         "@TITLE@": escape(str(data["title"])),
         "@STYLE@": (_HERE / "page.css").read_text(encoding="utf-8"),
