@@ -32,6 +32,7 @@ from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import frames_of_output
+from sonoscope.networks.asking import asked
 from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly
 from sonoscope.networks.plain import Plain, framed
 from sonoscope.networks.writer import Writer, opset_in
@@ -107,16 +108,11 @@ class Plan:
 
     def __init__(self, bundle: Bundle, hop: int | None) -> None:
         self.bundle, self.feature = bundle, bundle.feature
-        feature, entry = bundle.feature, bundle.spec["input"]
+        feature = bundle.feature
         if feature is not None and feature.numpy_only:
             raise UsageError(
                 f"{bundle.name}: its feature {feature.name!r} computes on NumPy arrays only, so it cannot be part of "
                 "a graph"
-            )
-        axes = entry.get("axes", [])
-        if axes and (axes[0] != "batch" or len(axes) != (2 if feature is None else 3) or "channel" in axes):
-            raise UsageError(
-                f"{bundle.name}: its graph takes {', '.join(axes)}; windows in a batch are needed to be one graph"
             )
         self.notes = bundle.task == NOTES
         self.hop = 0 if hop is None else hop
@@ -200,12 +196,7 @@ def _joined(plan: Plan, scratch: Path, *, padded: bool) -> Any:
     from onnx import helper
 
     bundle = plan.bundle
-    opset = opset_in(bundle.graph)
-    if opset < OPSET:
-        raise UsageError(
-            f"{bundle.graph}: its operators are of version {opset}, at least {OPSET} is needed: export the model anew "
-            "(onnx.version_converter converts graphs of others)"
-        )
+    opset = max(opset_in(bundle.graph), OPSET)
     write_front(plan, scratch / "front.onnx", opset)
     writer = Writer(opset)
     samples = INPUT
@@ -252,10 +243,7 @@ def _of_windows(writer: Writer, plan: Plan, rows: str) -> dict[str, tuple[str, l
     named = {kind: entry["name"] for kind, entry in bundle.spec["outputs"].items()}
     embeds, count = "embedding" in named, len(bundle.labels)
     if "clip" in named:
-        kinds = ["clip"] + ["embedding"] * embeds
-        outputs = writer.included(
-            bundle.graph, {bundle.spec["input"]["name"]: rows}, [named[k] for k in kinds]
-        )
+        outputs = asked(writer, bundle, rows, ["clip"] + ["embedding"] * embeds)
         logits, vectors = outputs[0], outputs[-1]
     else:
         kinds = ["frame", "attention"] + ["embedding"] * embeds

@@ -27,10 +27,12 @@ class Writer:
     ----------
     opset : int
         Version of the operators.
+    prefix : str
+        What every name begins with: those of a graph within another must be its own.
     """
 
-    def __init__(self, opset: int = OPSET) -> None:
-        self.opset = opset
+    def __init__(self, opset: int = OPSET, prefix: str = "") -> None:
+        self.opset, self._prefix = opset, prefix
         self._nodes: list[Any] = []
         self._values: list[Any] = []
         self._count = 0
@@ -38,7 +40,7 @@ class Writer:
     def name(self, stem: str) -> str:
         """A name that nothing else has."""
         self._count += 1
-        return f"{stem}_{self._count}"
+        return f"{self._prefix}{stem}_{self._count}"
 
     def constant(self, array: np.ndarray) -> str:
         """A constant as it is."""
@@ -94,23 +96,17 @@ class Writer:
         wanted : sequence of str
             The outputs of it that are given back, in this order.
 
+        Operators of an older version are brought to that of this graph.
+
         Raises
         ------
         UsageError
-            If its operators are of another version than those of a graph that is here already.
+            If its operators are of a newer version, or cannot be brought to this one.
         """
-        import onnx
         from onnx import compose, helper
         from onnx.utils import Extractor
 
-        model = onnx.load(str(path))
-        opset = opset_of(model)
-        if opset != self.opset:
-            raise UsageError(
-                f"{path}: its operators are of version {opset}, those beside it of version {self.opset}: "
-                "export one of the models again"
-            )
-        part = Extractor(model).extract_model(list(given), list(wanted))
+        part = Extractor(self._loaded(path)).extract_model(list(given), list(wanted))
         prefix = f"{self.name('part')}/"
         part = compose.add_prefix(part, prefix)
         for inner, outer in given.items():
@@ -118,6 +114,58 @@ class Writer:
         self._nodes += list(part.graph.node)
         self._values += list(part.graph.initializer)
         return [prefix + name for name in wanted]
+
+    def _loaded(self, path: Path) -> Any:
+        """A model in this graph's version of the operators."""
+        import onnx
+        from onnx import version_converter
+
+        model = onnx.load(str(path))
+        opset = opset_of(model)
+        if opset == self.opset:
+            return model
+        remedy = "export one of the models again"
+        if opset > self.opset:
+            raise UsageError(
+                f"{path}: its operators are of version {opset}, those beside it of version {self.opset}: {remedy}"
+            )
+        try:
+            return version_converter.convert_version(model, self.opset)
+        except Exception as problem:  # the converter is C++ and raises what it likes
+            reason = str(problem).strip().splitlines()[0]
+            raise UsageError(
+                f"{path}: its operators are of version {opset} and cannot be brought to version {self.opset} "
+                f"({reason}): {remedy}"
+            ) from None
+
+    def scan(self, body: Writer, name: str, rows: str, found: Sequence[str]) -> list[str]:
+        """Run the nodes of ``body`` for each line of ``rows``, one after the other; its answers, line under line.
+
+        Parameters
+        ----------
+        body : Writer
+            Nodes that begin with ``name``, a line of the rows.
+        name, rows : str
+        found : sequence of str
+            What the body gives back of each line.
+        """
+        from onnx import TensorProto, helper
+
+        ends = [self.name("line") for _ in found]
+        nodes = [
+            *body._nodes,
+            *(helper.make_node("Identity", [a], [b]) for a, b in zip(found, ends, strict=True)),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            self.name("body"),
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(end, TensorProto.FLOAT, None) for end in ends],
+            body._values,
+        )
+        tables = [self.name("scanned") for _ in found]
+        self._nodes.append(helper.make_node("Scan", [rows], tables, body=graph, num_scan_inputs=1))
+        return tables
 
     def model(self, takes: dict[str, list[int | str]], gives: dict[str, tuple[str, list[int | str]]]) -> Any:
         """The whole model: inputs with their shapes, and outputs, each what it is here and its shape; float32.

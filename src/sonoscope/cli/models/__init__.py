@@ -11,21 +11,23 @@ from collections.abc import Callable
 import typer
 
 from sonoscope.cli.models.check import check_command
+from sonoscope.cli.models.importing import import_command
 from sonoscope.cli.models.listing import list_command, show_command
 
 #: The verbs in the order of help.
 VERBS: dict[str, Callable[..., int | None]] = {
     "list": list_command,
     "show": show_command,
+    "import": import_command,
     "check": check_command,
 }
 
-models_app = typer.Typer(help="List, show and check models.", add_completion=False)
+models_app = typer.Typer(help="List, import and check models.", add_completion=False)
 
 
 @models_app.callback()
 def _group() -> None:
-    """List, show and check models."""
+    """List, import and check models."""
 
 
 for _name, _function in VERBS.items():

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.models.layouts import Layout
 from sonoscope.networks.backbones.field import Field, Step, measured
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, Wants
@@ -88,18 +89,13 @@ class FrozenBundle(Graph):
         from sonoscope import models
 
         bundle = models.load(str(model))
-        outputs = bundle.spec["outputs"]
+        outputs, feature = bundle.spec["outputs"], bundle.feature
         if "embedding" not in outputs:
             raise BadBundle(f"{bundle.path}: gives no embeddings; export it again, or use another model")
-        if bundle.feature is None:
-            raise BadBundle(
-                f"{bundle.path}: takes samples, not frames; use its graph: the backbone 'onnx' with "
-                f"path={str(bundle.path / 'model.onnx')!r}"
-            )
-        if (n_bins, channels) != (bundle.feature.n_bins, 1):
+        if feature is not None and (n_bins, channels) != (feature.n_bins, 1):
             raise ValueError(
                 f"n_bins={n_bins}, channels={channels}: the bundle {bundle.name!r} takes one map of "
-                f"{bundle.feature.n_bins} bins, its own feature's"
+                f"{feature.n_bins} bins, its own feature's"
             )
         super().__init__(
             bundle.path / "model.onnx",
@@ -107,14 +103,37 @@ class FrozenBundle(Graph):
             output_name=outputs["embedding"]["name"],
         )
         self.dim = int(outputs["embedding"]["size"])
-        self.field = Field.of([Step(bundle.receptive_field, bundle.trunk_stride)])
+        self.clip, self._layout = "clip" in outputs, Layout(bundle)
+        #: Steps of the windows that a graph which answers once for a window takes; None: any number.
+        self.fixed: int | None = None
+        if self.clip:
+            self.fixed = bundle.window_samples if feature is None else bundle.window_frames
+        step = Step(self.fixed, 1) if self.fixed else Step(bundle.receptive_field, bundle.trunk_stride)
+        self.field = Field.of([step])
         self.local = bool(bundle.spec["poolable"])
         self.wants = Wants(
+            kind="samples" if feature is None else "features",
             sample_rate=bundle.sample_rate,
             channels=1,
-            bins=n_bins,
-            feature=dict(bundle.spec["input"]["feature"]),
+            bins=None if feature is None else n_bins,
+            longest=self.fixed,
+            feature={} if feature is None else dict(bundle.spec["input"]["feature"]),
         )
+
+    @property
+    def shortest(self) -> int:
+        """All of a window where the graph answers once for one."""
+        return self.fixed or self.field.shortest
+
+    def run(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows of one length to embeddings (batch, frames', dim), on their device."""
+        if not self.clip:
+            return super().run(rows)
+        given = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
+        feeds = self._layout.feeds(given)
+        tables = [self.session.run([self.output_name], {self.input_name: feed})[0] for feed in feeds]
+        found = self._layout.answers("embedding", tables, len(given))
+        return torch.from_numpy(found).to(rows.device)[:, None]
 
 
 class FrozenGraph(Graph):
