@@ -99,6 +99,7 @@ def test_data_with_labels_of_their_own_take_no_rule(recordings):
 def test_splits_are_chosen_and_those_there_are_named(recordings):
     found, told = truth.load(str(recordings), split="val")
     assert told == "manifest" and len(found) == 3
+    assert len(truth.load(str(recordings), split="test,val")[0]) == 7
     with pytest.raises(UsageError, match=r"no clip of the split 'train'\. Splits: test, val\."):
         truth.load(str(recordings), split="train")
 

@@ -30,7 +30,10 @@ ProtocolName = Annotated[
     ),
 ]
 Split = Annotated[
-    str, typer.Option(metavar="NAME", show_default=False, help="Only clips of this split of DATA.")
+    str,
+    typer.Option(
+        metavar="NAME", show_default=False, help="Only clips of this split of DATA, or of several (A,B)."
+    ),
 ]
 Validation = Annotated[
     str | None,

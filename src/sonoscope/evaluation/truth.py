@@ -120,7 +120,7 @@ def load(data: str, *, rule: str = AUTO, split: str = "") -> tuple[Manifest, str
     rule : str
         For a folder without a manifest: one of ``RULES``, or ``auto``.
     split : str
-        Only rows of this split.
+        Only rows of this split, or of several (``A,B``).
 
     Raises
     ------
@@ -136,11 +136,11 @@ def load(data: str, *, rule: str = AUTO, split: str = "") -> tuple[Manifest, str
     else:
         found, told = sources.load(data), source.type or "manifest"
     if split:
-        kept = tuple(row for row in found.rows if row.split == split)
-        if not kept:
-            there = ", ".join(sorted({row.split for row in found.rows if row.split})) or "none"
-            raise UsageError(f"{data} has no clip of the split {split!r}. Splits: {there}.")
-        found = replace(found, rows=kept)
+        wanted, there = split.split(","), {row.split for row in found.rows if row.split}
+        if missing := [name for name in wanted if name not in there]:
+            known = ", ".join(sorted(there)) or "none"
+            raise UsageError(f"{data} has no clip of the split {missing[0]!r}. Splits: {known}.")
+        found = replace(found, rows=tuple(row for row in found.rows if row.split in wanted))
     return found, told
 
 
