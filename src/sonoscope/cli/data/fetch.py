@@ -86,7 +86,9 @@ def fetch_command(
         raise UsageError(f"where to? Name a folder: sonoscope data fetch {name} -o FOLDER")
     items = fetch.measured(items)
     _show(dataset, items, out)
-    done = fetch.fetch(dataset, out, items, keep_archives=keep_archives, say=say, progress=_progress())
+    done = fetch.fetch(
+        dataset, out, items, keep_archives=keep_archives, say=say, progress=download_progress()
+    )
     if done.downloaded or done.unpacked:
         say(f"{len(done.downloaded)} downloaded, {done.unpacked:,} files unpacked")
     else:
@@ -198,7 +200,7 @@ def _words(text: str | None) -> list[str]:
     return words
 
 
-def _progress() -> Callable[[str, int, int | None], None]:
+def download_progress() -> Callable[[str, int, int | None], None]:
     """Tell on stderr how far a download is: one line rewritten on a terminal, now and then elsewhere."""
     from sonoscope.data.fetch import gigabytes
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from sonoscope.cli.models.check import check_command
+from sonoscope.cli.models.fetch import fetch_command
 from sonoscope.cli.models.importing import import_command
 from sonoscope.cli.models.listing import list_command, show_command
 
@@ -18,16 +19,17 @@ from sonoscope.cli.models.listing import list_command, show_command
 VERBS: dict[str, Callable[..., int | None]] = {
     "list": list_command,
     "show": show_command,
+    "fetch": fetch_command,
     "import": import_command,
     "check": check_command,
 }
 
-models_app = typer.Typer(help="List, import and check models.", add_completion=False)
+models_app = typer.Typer(help="List, fetch, import and check models.", add_completion=False)
 
 
 @models_app.callback()
 def _group() -> None:
-    """List, import and check models."""
+    """List, fetch, import and check models."""
 
 
 for _name, _function in VERBS.items():
