@@ -38,7 +38,7 @@ VERBS: dict[str, Verb] = {
     "runs": Verb("sonoscope.cli.train", "runs_app", "Compare what came of trainings."),
     "evaluate": Verb("sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."),
     "thresholds": Verb("sonoscope.cli.thresholds", "thresholds_app", "Thresholds from what is wished."),
-    "check": Verb("sonoscope.cli.check", "check", "Check a network, head or loss of your own."),
+    "check": Verb("sonoscope.cli.check", "check", "Check a feature, network, loss … of your own."),
     "clips": Verb("sonoscope.cli.clips", "clips_command", "Cut clips to judge out of a season's recordings."),
     "review": Verb("sonoscope.cli.review", "review_command", "Judge clips in the browser, one key each."),
     "rates": Verb("sonoscope.cli.rates", "rates_command", "Events per hour, by time, site and class, with intervals."),
