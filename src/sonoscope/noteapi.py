@@ -283,7 +283,6 @@ class NoteResult:
 
     def score_blocks(self) -> Iterator[NoteScores]:
         """The scores, a few seconds at a time: what the notes were decided from."""
-        self._kept.seek(0)
         return note_scores.load_blocks(self._kept)
 
     @property

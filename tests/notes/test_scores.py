@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from sonoscope.notes.scores import (
     UnreadableScores,
     concatenate,
     load,
+    load_about,
     load_blocks,
     save,
 )
@@ -165,3 +167,34 @@ def test_a_windowed_network_with_enough_margin_is_the_whole_one():
     assert np.allclose(
         np.concatenate(list(stitch.stitch(windows, kept))), np.convolve(signal, kernel, "same")
     )
+
+
+def test_an_open_file_is_written_and_stays_open(rng: np.random.Generator) -> None:
+    file, scores = io.BytesIO(), NoteScores(rng.random((50, 88)), rng.random((50, 88)), 0.02)
+    with Keeper(file, bits=8) as keeper:
+        keeper.add(scores)
+        keeper.about |= {"model": "notes", "bits": 3}
+    assert load_about(file)["model"] == "notes" and load_about(file)["bits"] == 8
+    assert np.array_equal(load(file).onset, scores.rounded(8).onset)
+
+
+def test_a_recording_without_frames_has_no_blocks() -> None:
+    with Keeper(file := io.BytesIO()):
+        pass
+    assert list(load_blocks(file)) == []
+
+
+def test_damage_is_found_out(rng: np.random.Generator) -> None:
+    """Whatever is wrong with a file, it is said so; nothing else is taken for its scores."""
+    with Keeper(file := io.BytesIO(), bits=8) as keeper:
+        for _ in range(3):
+            keeper.add(NoteScores(rng.random((9, 88)), rng.random((9, 88)), 0.02, 0.0, rng.random((9, 88))))
+    whole, refused = file.getvalue(), 0
+    for _ in range(300):
+        at, count = int(rng.integers(len(whole))), int(rng.integers(1, 40))
+        damaged = whole[:at] + bytes(rng.integers(0, 256, count).astype(np.uint8)) + whole[at + count :]
+        try:
+            assert np.array_equal(load(io.BytesIO(damaged)).onset, load(file).onset)
+        except UnreadableScores:
+            refused += 1
+    assert refused > 200

@@ -61,3 +61,48 @@ def test_beside_the_recording(tmp_path: Path) -> None:
     sonify.write(tmp_path / "both.wav", both, RATE)
     again, rate = soundfile.read(tmp_path / "both.wav")
     assert rate == RATE and np.abs(again - both).max() < 1e-4
+
+
+# ---- stretch by stretch --------------------------------------------------------------------------------------------
+
+
+def test_a_player_plays_the_same_in_any_stretches() -> None:
+    notes = [note(0.0, 0.4, 60), note(0.3, 1.7, 64), note(1.95, 2.5, 67), note(0.2, 0.3, None)]
+    whole = sonify.Player(notes, RATE).next(2 * RATE)
+    player = sonify.Player(reversed(notes), RATE)
+    parts = np.concatenate([player.next(size) for size in (1, 5000, 777, 2 * RATE - 5778)])
+    assert np.array_equal(parts, whole) and player.place == 2 * RATE
+    assert 0.1 < np.abs(whole).max() <= 0.5
+
+
+def test_a_crowd_of_notes_is_bent_and_not_clipped() -> None:
+    crowd = [note(0.0, 1.0, pitch, 127) for pitch in range(40, 80)]
+    assert np.abs(sonify.Player(crowd, RATE).next(RATE)).max() <= 0.5
+
+
+@pytest.mark.parametrize(("how", "channels"), [("notes", 1), ("stereo", 2), ("mixed", 1)])
+def test_a_file_is_as_long_as_the_recording(tmp_path: Path, how: sonify.How, channels: int) -> None:
+    recording = np.linspace(-0.5, 0.5, RATE, dtype=np.float32)
+    with open(tmp_path / "a.wav", "wb") as file:
+        # The recording is cut short: silence follows.
+        sonify.write_played(
+            file, [note(0.2, 0.9, 69)], RATE, 1.5, how=how, recording=np.split(recording, [700, 9000])
+        )
+    read, rate = soundfile.read(tmp_path / "a.wav", always_2d=True)
+    assert rate == RATE and read.shape == (round(1.5 * RATE), channels)
+    played = sonify.Player([note(0.2, 0.9, 69)], RATE).next(len(read))
+    padded = np.pad(recording, (0, len(read) - RATE))
+    expected = {
+        "notes": played[:, None],
+        "stereo": np.stack([padded, played], 1),
+        "mixed": (padded + played)[:, None] / 2,
+    }
+    assert np.abs(read - expected[how]).max() < 1e-4
+
+
+def test_what_a_file_cannot_hold(tmp_path: Path) -> None:
+    with open(tmp_path / "a.wav", "wb") as file:
+        with pytest.raises(UsageError, match="more than a WAV file holds"):
+            sonify.write_played(file, [], 24_000, 30 * 3600.0)
+        with pytest.raises(UsageError, match="audio='left': one of notes, stereo, mixed"):
+            sonify.write_played(file, [], 24_000, 1.0, how="left")  # type: ignore[arg-type]

@@ -34,6 +34,9 @@ _SUFFIXES = """
 #: Suffixes of sound and video that count inside a folder, lower case.
 SUFFIXES: frozenset[str] = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 
+#: What the sound of notes ends with that a run writes (``runs/extras.py``): inside a folder it is no recording.
+PLAYED = ".notes.wav"
+
 #: Names of a folder among which the nearest to a wrong one is looked for.
 NEIGHBOURS = 5000
 SAY_PERMISSION = "Ask its owner, or change its permissions."
@@ -192,7 +195,7 @@ def _suffix(name: str) -> str:
 
 
 def _is_sound(name: str) -> bool:
-    return _suffix(name) in SUFFIXES
+    return _suffix(name) in SUFFIXES and not name.lower().endswith(PLAYED)
 
 
 def _is_hidden(name: str) -> bool:

@@ -213,7 +213,8 @@ class Keeper:
         assert self._zip is not None
         try:
             if kind is None:
-                self._put("about", np.array(json.dumps(self.about | self._about)))
+                about = self.about | self._about | {"blocks": self._blocks}
+                self._put("about", np.array(json.dumps(about)))
             self._zip.close()
             if kind is None and self._beside and self._path:
                 self._beside.replace(self._path)
@@ -231,7 +232,7 @@ def save(scores: NoteScores, path: str | Path, *, bits: int = 16) -> None:
 def load_about(path: str | Path | BinaryIO) -> dict[str, Any]:
     """What a file says of its scores. Raises as :func:`load_blocks`."""
     with _opened(path) as file:
-        return json.loads(str(file["about"]))
+        return dict(json.loads(str(file["about"])))
 
 
 def load_blocks(path: str | Path | BinaryIO) -> Iterator[NoteScores]:
@@ -251,43 +252,39 @@ def load_blocks(path: str | Path | BinaryIO) -> Iterator[NoteScores]:
         steps = _steps(about["bits"])
         given = {name: about[name] for name in ("hop_s", "first_s", "lowest") if name in about}
         frames = 0
-        for number in range(sum(name.startswith("onset_") for name in file.files)):
+        count = sum(name.startswith("onset_") for name in file.files)
+        kinds = ["onset", "sustain"] + (["velocity"] if "velocity_00000" in file.files else [])
+        if len(file.files) != 1 + count * len(kinds) or count != about.get("blocks", count):
+            raise ValueError(f"{len(file.files)} parts, some are missing")
+        for number in range(count):
             tables: dict[str, Any] = {
-                name: _probabilities(file[f"{name}_{number:05}"], steps)
-                for name in ("onset", "sustain", "velocity")
-                if f"{name}_{number:05}" in file.files
+                name: _probabilities(file[f"{name}_{number:05}"], steps) for name in kinds
             }
             first_s = about["first_s"] + frames * about["hop_s"]
             frames += len(tables["onset"])
             yield NoteScores(**tables, **(given | {"first_s": first_s}))
 
 
-_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
+#: What zipfile and NumPy raise about files that are damaged, or none of theirs.
+_NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError)
 
 
 @contextmanager
 def _opened(path: str | Path | BinaryIO) -> Iterator[Any]:
     """The arrays of a file; whatever is wrong with it is said as ``UnreadableScores``."""
     try:
+        if not isinstance(path, str | Path):
+            path.seek(0)
         with np.load(path, allow_pickle=False) as file:
             yield file
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except (*_NOT_OURS, zipfile.BadZipFile, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UnreadableScores(
             f"{path}: no note scores can be read from it ({reason}). Analyse the recording again."
         ) from None
 
 
-def load(path: str | Path) -> NoteScores:
+def load(path: str | Path | BinaryIO) -> NoteScores:
     """All of a file. Raises as :func:`load_blocks`."""
     return concatenate(load_blocks(path))
 

@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from sonoscope.audio.decode import Decoder
+from sonoscope.audio.find import PLAYED
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes import sonify, tracks
 from sonoscope.outputs import pianoroll
@@ -20,7 +21,7 @@ from sonoscope.runs.written import Written
 from sonoscope.values import FileResult, Recording
 
 #: What the files end with that are no format of events.
-SOUND, PICTURE = ".notes.wav", ".notes.{}"
+SOUND, PICTURE = PLAYED, ".notes.{}"
 #: Beats a minute where nobody asks, and where no tempo can be heard.
 TEMPO = 120.0
 
