@@ -129,15 +129,18 @@ def test_a_slow_consumer_of_a_paced_file_loses_sound_which_is_counted(file: Reco
     assert sum(len(block.samples) for block in taken) + source.lost == 4_410
 
 
-def test_what_waits_is_bounded_and_what_is_lost_is_told_with_the_next_block() -> None:
-    waiting = Waiting(25)
-    for _ in range(5):
+def test_what_waits_is_bounded_and_a_gap_is_one_and_told_with_the_next_block() -> None:
+    waiting = Waiting(40)
+    for _ in range(6):
         waiting.put(np.zeros((10, 1), np.float32))
     taken = waiting.blocks()
-    assert len(next(taken).samples) == 10
+    for _ in range(3):
+        next(taken)
+    waiting.put(np.zeros((10, 1), np.float32))  # there is room, but not yet enough of it
+    next(taken)
     waiting.put(np.ones((10, 1), np.float32))
     waiting.end()
-    assert [(len(block.samples), block.lost) for block in taken] == [(10, 0), (10, 30)]
+    assert [(len(block.samples), block.lost) for block in taken] == [(10, 30)]
     assert (waiting.dropouts, waiting.lost) == (1, 30)
 
 

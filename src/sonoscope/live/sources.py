@@ -68,6 +68,9 @@ class Source(Protocol):
 class Waiting:
     """Blocks between a thread that cannot wait and one that may be slow; what finds no room is counted.
 
+    Once there is no room, sound is left out until three quarters are free: one gap rather than many, each of which
+    costs the models what they knew, and what is heard afterwards is not late any more.
+
     Parameters
     ----------
     capacity : int
@@ -84,7 +87,8 @@ class Waiting:
     def put(self, samples: np.ndarray) -> None:
         """Hand over samples, which must not change afterwards, or count them as lost."""
         with self._lock:
-            if self._held and self._held + len(samples) > self._capacity:
+            room = self._capacity if not self._missed else self._capacity // 4
+            if self._held and self._held + len(samples) > room:
                 self.dropouts += self._missed == 0
                 self._missed += len(samples)
                 self.lost += len(samples)
