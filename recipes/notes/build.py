@@ -3,6 +3,7 @@
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK bank
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK extra
     python recipes/notes/build.py --work WORK train
+    python recipes/notes/build.py --work WORK refine
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -39,6 +40,7 @@ from sonoscope.notes.scores import NoteScores
 from sonoscope.training.notes import NoteTrainSpec, fit_notes, statistics
 
 HERE = Path(__file__).parent
+STEPS = ("bank", "extra", "train", "refine", "validate", "fit-thresholds")
 
 
 class Recipe:
@@ -54,19 +56,21 @@ class Recipe:
         torch.manual_seed(self.settings["train"]["seed"])
         return networks.build({**self.settings["network"], **({"size": size} if size else {})})
 
-    def mix(self, network: networks.NoteNetwork) -> NoteMix:
-        """All stems with their notes, those of the step `extra` too where it was taken."""
-        more = (self.work / "notes-extra.npz").is_file()
+    def mix(self, network: networks.NoteNetwork, *, refine: bool = False) -> NoteMix:
+        """All stems with their notes; ``refine`` adds those of the step `extra`."""
         names = ("bank-stems", "bank-compositions", "bank-extra")
-        banks = [Bank(self.work / name) for name in (names if more else names[:2])]
-        with np.load(self.work / ("notes-extra.npz" if more else "notes.npz")) as held:
+        banks = [Bank(self.work / name) for name in (names if refine else names[:2])]
+        with np.load(self.work / ("notes-extra.npz" if refine else "notes.npz")) as held:
             notes = {key: held[key] for key in held.files}
+        settings = dict(self.settings["mix"])
+        if refine:
+            settings["names"] = {**settings["names"], **self.settings["refine"]["names"]}
         return NoteMix(
             banks,
             notes,
             field=network.receptive_field,
             look_ahead=network.look_ahead,
-            spec=NoteMixSpec(**self.settings["mix"]),
+            spec=NoteMixSpec(**settings),
         )
 
 
@@ -205,6 +209,20 @@ def train(recipe: Recipe, folder: Path, size: str | None, steps: int | None) -> 
     )  # fmt: skip
 
 
+def refine(recipe: Recipe, first: Path, folder: Path) -> None:
+    """Go on from what `train` left, with the stems of `extra` too and at a lower rate."""
+    torch.set_num_threads(1)
+    network = networks.build(json.loads((first / "network.json").read_text()))
+    network.load_state_dict(torch.load(first / "averaged.pt", weights_only=True))
+    settings = {k: v for k, v in recipe.settings["refine"].items() if k != "names"}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "network.json").write_text(json.dumps(network.config))
+    fit_notes(
+        network, recipe.mix(network, refine=True), NoteTrainSpec(**{**recipe.settings["train"], **settings}), folder,
+        tell=lambda step, loss: print(f"step {step}: loss {loss:.4f}", flush=True),
+    )  # fmt: skip
+
+
 def trained(folder: Path) -> networks.NoteNetwork:
     """The averaged network that training left in a folder."""
     network = networks.build(json.loads((folder / "network.json").read_text()))
@@ -303,7 +321,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "extra", "train", "validate", "fit-thresholds"))
+    parser.add_argument("step", choices=STEPS)
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--midi", type=Path, help="a folder of MIDI files")
     parser.add_argument("--data", type=Path, help="a folder with nc_maps, for validation only")
@@ -319,6 +337,9 @@ def main() -> None:
     folder = arguments.network or arguments.work / f"train-{size}"
     if arguments.step == "train":
         train(recipe, folder, arguments.size, arguments.steps)
+        return
+    if arguments.step == "refine":
+        refine(recipe, folder, arguments.work / f"refine-{size}")
         return
     if arguments.stems is None:
         parser.error(f"{arguments.step} needs --stems")

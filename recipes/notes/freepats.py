@@ -1,7 +1,8 @@
 """The font that thresholds are fitted on: Debian's freepats, which no network hears while it is trained.
 
 Stems of every instrument that there is a patch for, alone and three at a time, and excerpts of compositions that are
-kept out of training, all with exact notes.
+kept out of training, all with exact notes. The compositions come twice, dry and as recordings are: in rooms, through
+microphones and codecs. Dry sound alone would ask for thresholds that a room's echoes pass.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoscope.data import compositions, music, octaves, orchestra, render, timidity
+from sonoscope.audio import decode
+from sonoscope.data import compositions, damage, music, octaves, orchestra, render, timidity
 from sonoscope.data.music import NoteEvent, Score
 from sonoscope.data.notemix import read_notes
 from sonoscope.errors import UsageError
@@ -27,7 +29,7 @@ PLAYERS: dict[str, tuple[int, ...]] = {
 #: Who plays compositions.
 SOLOISTS = {"piano": (0, 1, 2), "acoustic_guitar": (24,), "organ": (19,), "harpsichord": (6,)}
 _MIXED = "three at once"
-_COMPOSED = "compositions"
+_COMPOSED, _DAMAGED = "compositions", "compositions, damaged"
 
 
 def recordings(
@@ -57,8 +59,20 @@ def recordings(
             except UsageError:
                 continue
             _write(sound, score, program, rate)
-        yield _COMPOSED, sound, read_notes(sound.with_suffix(".notes.csv"))
+        notes = read_notes(sound.with_suffix(".notes.csv"))
+        yield _COMPOSED, sound, notes
+        yield _DAMAGED, _damaged(sound, number, rate), notes
     yield from _mixtures(out, each, rate)
+
+
+def _damaged(sound: Path, number: int, rate: int) -> Path:
+    """A copy of a sound that was recorded somewhere; nothing moves in time."""
+    copy = sound.with_name(f"damaged-{sound.name}")
+    if not copy.is_file():
+        samples, _ = decode.read(sound, sample_rate=rate)
+        drawn = damage.choose(np.random.default_rng((27, number)))
+        render.write_sound(copy, damage.apply(samples, rate, drawn), rate)
+    return copy
 
 
 def _instrument(name: str, program: int) -> orchestra.Instrument:
