@@ -64,3 +64,16 @@ sonoscope_plot_hours <- function(rates, corrected = any(!is.na(rates$corrected_s
   }
   invisible(NULL)
 }
+
+# buzzr looks for files whose names end with _buzzdetect: copies of those that `analyze --format buzzdetect` wrote,
+# below `to`, under the recording's name without its ending (site1/250704_0000.wav.buzzdetect.csv becomes
+# site1/250704_0000_buzzdetect.csv). Returns the names of the copies.
+sonoscope_for_buzzr <- function(folder, to) {
+  files <- list.files(folder, pattern = "\\.buzzdetect\\.csv$", recursive = TRUE)
+  if (!length(files)) stop("no tables of buzzdetect in ", folder, ": analyze --format buzzdetect writes them")
+  copies <- sub("(\\.[^./]*)?\\.buzzdetect\\.csv$", "_buzzdetect.csv", files)
+  if (anyDuplicated(copies)) stop("two recordings differ in their endings only: ", copies[duplicated(copies)][1])
+  for (each in unique(dirname(file.path(to, copies)))) dir.create(each, recursive = TRUE, showWarnings = FALSE)
+  stopifnot(file.copy(file.path(folder, files), file.path(to, copies), overwrite = TRUE))
+  file.path(to, copies)
+}
