@@ -278,6 +278,23 @@ def test_clips_are_counted_against_a_target(tmp_path: Path, specify: Specify) ->
     ]  # fmt: skip
 
 
+def test_at_most_so_many_clips_of_each_from_all_recordings(tmp_path: Path, specify: Specify) -> None:
+    """Three of five pianos are of the one recording, three of the other; with a violin among them, both count."""
+    wav(tmp_path / "a.wav", 6, 10)
+    wav(tmp_path / "b.wav", 7, 10)
+    wav(tmp_path / "c.wav", 8, 10)
+    spec_ = specify(entry("a.wav", ["piano"]), entry("b.wav", ["piano"]), entry("c.wav", ["violin", "piano"]))
+    done = extract(spec_, tmp_path / "out", OWN, cap=4)
+    whole, capped = (manifest.read(tmp_path / "out" / name).rows for name in ("manifest.csv", "capped.csv"))
+    assert len(whole) == 9 and set(capped) <= set(whole)
+    assert {one.label: (one.clips, one.groups) for one in done.capped} == {"piano": (4, 3), "violin": (1, 1)}
+    # In turns: the first of each recording, then the second of the first one.
+    assert [row.path for row in capped] == ["piano/[piano]a__1.wav", "piano/[piano]a__2.wav", "piano/[piano]b__1.wav",
+                                            "violin/[violin][piano]c__1.wav"]  # fmt: skip
+    with pytest.raises(UsageError, match="cap=0 must be at least 1"):
+        extract(spec_, tmp_path / "out", OWN, cap=0)
+
+
 def test_files_that_are_called_alike_stay_apart(tmp_path: Path, specify: Specify) -> None:
     for number, name in enumerate(["x/Take.wav", "y/take.wav", "take.flac", "take [live]?.wav"]):
         wav(tmp_path / name, number, 3)

@@ -19,6 +19,7 @@ from sonoscope.cli.data.manifest import manifest_command
 from sonoscope.cli.data.mix import mix_command
 from sonoscope.cli.data.render import render_command
 from sonoscope.cli.data.scenes import scenes_command
+from sonoscope.cli.data.schemes import schemes_command
 from sonoscope.cli.data.split import split_command
 from sonoscope.cli.data.summary import summary_command
 
@@ -30,6 +31,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "manifest": manifest_command,
     "extract": extract_command,
     "split": split_command,
+    "schemes": schemes_command,
     "mix": mix_command,
     "audit": audit_command,
     "render": render_command,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Labels, Remap
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
@@ -38,22 +39,6 @@ MediaFolder = Annotated[
         help="Where the recordings are, those of addresses under their id (default: the folder of SPEC).",
     ),
 ]
-Remap = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="OLD=NEW",
-        show_default=False,
-        help="Replace the beginning of paths in SPEC; may be repeated.",
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET|FILE",
-        show_default=False,
-        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: those in SPEC).",
-    ),
-]
 Length = Annotated[float, typer.Option(metavar="SECONDS", help="Length of a clip.")]
 Hop = Annotated[
     float | None,
@@ -79,6 +64,14 @@ Channel = Annotated[
 ]
 Format = Annotated[str, typer.Option("--format", metavar="wav|flac", help="Of the clips, 16 bit.")]
 Target = Annotated[int, typer.Option(metavar="CLIPS", help="How many clips each label should have.")]
+Cap = Annotated[
+    int | None,
+    typer.Option(
+        metavar="CLIPS",
+        show_default=False,
+        help="List at most so many clips of each label in capped.csv, from as many recordings as possible.",
+    ),
+]
 Decimals = Annotated[
     str | None,
     typer.Option(
@@ -109,6 +102,7 @@ def extract_command(
     channel: Channel = None,
     format: Format = "wav",
     target: Target = 700,
+    cap: Cap = None,
     decimals: Decimals = None,
     fetch: Fetch = False,
     overwrite: Overwrite = False,
@@ -153,6 +147,7 @@ def extract_command(
         labels=labels,
         decimals=decimals,
         target=target,
+        cap=cap,
         fetch=fetch,
         overwrite=overwrite,
         progress=told(lambda _, done, total, name: f"{done:,} of {total:,}: {name}"[:100]),
@@ -189,6 +184,7 @@ def _tell(done: Extracted, target: int) -> None:
     """How much there is of each label, what is missing, and what went wrong; on stderr."""
     from sonoscope.cli.display import clock, columns, count
     from sonoscope.data import badrows
+    from sonoscope.data.extract.cap import NAME as CAPPED
 
     say(f"{count(done.clips, 'clip')}; {count(done.cut, 'recording')} cut now, {done.kept:,} before")
     if done.counts:
@@ -202,6 +198,9 @@ def _tell(done: Extracted, target: int) -> None:
             rows.append((one.label, f"{one.clips:,}", clock(one.seconds), f"{one.groups:,}", missing))
         for line in columns(rows, right=(1, 2, 3)):
             say(line)
+    if done.capped:
+        listed = ", ".join(f"{one.label} {one.clips:,}" for one in done.capped)
+        say(f"at most {done.capped[0].target:,} of each in {done.manifest.with_name(CAPPED)}: {listed}")
     for note in done.notes:
         say(f"note: {note}")
     if done.problems:

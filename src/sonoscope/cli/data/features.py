@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.data.options import Labels, Root
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UnknownName, UsageError, nearest
 
@@ -100,14 +101,6 @@ Digest = Annotated[
     bool, typer.Option("--digest", help="Tell by their content, not by their time, whether files changed.")
 ]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that decode.")]
-Labels = Annotated[
-    str | None,
-    typer.Option(metavar="SET|FILE", show_default=False, help="The labels there are, as for data manifest."),
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", show_default=False, help="What paths in a table are relative to."),
-]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Make everything again, also where other content was prepared.")
 ]

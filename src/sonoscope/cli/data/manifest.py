@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.data.options import Labels, Root
+from sonoscope.cli.data.options import Labels, Remap, Root
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
@@ -40,14 +40,6 @@ LabelsFrom = Annotated[
         metavar="folder",
         show_default=False,
         help="Label each file with the name of its folder (A,B: both sound; -A: known not to sound).",
-    ),
-]
-Remap = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="OLD=NEW",
-        show_default=False,
-        help="Replace the beginning of paths in a table; may be repeated.",
     ),
 ]
 FormName = Annotated[

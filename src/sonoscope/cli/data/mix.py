@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Labels
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
@@ -92,14 +93,6 @@ Where = Annotated[
     list[str] | None,
     typer.Option(
         metavar="COLUMN=VALUE,...", show_default=False, help="Mix these rows only; may be repeated."
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SET|FILE",
-        show_default=False,
-        help="The labels there are, and their families: instruments, irmas, or a labels.json or .txt.",
     ),
 ]
 Again = Annotated[

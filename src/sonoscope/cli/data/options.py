@@ -12,7 +12,8 @@ Labels = Annotated[
     typer.Option(
         metavar="SET|FILE",
         show_default=False,
-        help="The labels there are: instruments, irmas, or a labels.json or .txt (default: labels.json beside).",
+        help="The labels there are, with their families: instruments, irmas, or a labels.json or .txt (default: "
+        "those that the data say, or a labels.json beside them).",
     ),
 ]
 Root = Annotated[
@@ -21,5 +22,13 @@ Root = Annotated[
         metavar="FOLDER",
         show_default=False,
         help="What paths in a table are relative to (default: its folder).",
+    ),
+]
+Remap = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OLD=NEW",
+        show_default=False,
+        help="Replace the beginning of paths that were written elsewhere; may be repeated.",
     ),
 ]

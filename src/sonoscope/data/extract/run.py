@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
-from sonoscope.data import download, labelmap, update
+from sonoscope.data import download, labelmap, manifest, update
+from sonoscope.data.extract import cap as caps
 from sonoscope.data.extract import counts, plan, spec
 from sonoscope.data.extract.counts import Count
 from sonoscope.data.extract.cut import Grid
@@ -42,6 +44,8 @@ class Extracted:
         Recordings and ranges that could not be cut.
     notes : tuple of str
         What may surprise.
+    capped : tuple of Count
+        Of what ``capped.csv`` lists; empty where nothing was to be capped.
     """
 
     manifest: Path
@@ -51,6 +55,31 @@ class Extracted:
     counts: tuple[Count, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    capped: tuple[Count, ...] = ()
+
+
+class Where(TypedDict, total=False):
+    """What is found where, and may be replaced; each may be left out.
+
+    Attributes
+    ----------
+    media : path
+        What relative paths are relative to, and where the files of addresses are; default: the specification's folder.
+    remap : sequence of (old, new)
+        Beginnings of paths to be replaced, portable (:func:`sonoscope.data.paths.parse_remaps`).
+    labels : str, path or sequence
+        The labels there are; default: the ``labels.json`` in the folder, or else those that the specification names.
+    decimals : {"seconds", "minutes"}
+        What times such as 2.30 mean; default: they are refused.
+    overwrite : bool
+        Make anew what another specification or other settings made in the folder.
+    """
+
+    media: str | Path | None
+    remap: Sequence[tuple[str, str]]
+    labels: str | Path | Sequence[str | Label] | None
+    decimals: str | None
+    overwrite: bool
 
 
 def extract(
@@ -58,16 +87,13 @@ def extract(
     folder: str | Path,
     settings: Settings | None = None,
     *,
-    media: str | Path | None = None,
-    remap: Sequence[tuple[str, str]] = (),
-    labels: str | Path | Sequence[str | Label] | None = None,
-    decimals: str | None = None,
     target: int = TARGET,
+    cap: int | None = None,
     fetch: bool = False,
-    overwrite: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
     say: Callable[[str], None] = lambda message: None,
     downloading: download.Progress = lambda name, done, total: None,
+    **where: Unpack[Where],
 ) -> Extracted:
     """Cut the clips that a specification asks for, and list them in ``manifest.csv`` beside them.
 
@@ -82,23 +108,17 @@ def extract(
         Made if it is not there.
     settings : Settings, optional
         How clips are cut; default: 3 s without overlap, 44.1 kHz, WAV.
-    media : path, optional
-        What relative paths are relative to, and where the files of addresses are; default: the specification's folder.
-    remap : sequence of (old, new)
-        Beginnings of paths to be replaced, portable (:func:`sonoscope.data.paths.parse_remaps`).
-    labels : str, path or sequence, optional
-        The labels there are; default: the ``labels.json`` in ``folder``, or else those that the specification names.
-    decimals : {"seconds", "minutes"}, optional
-        What times such as 2.30 mean; default: they are refused.
     target : int
         Clips that each label should have.
+    cap : int, optional
+        Write ``capped.csv`` beside: at most so many clips of each label.
     fetch : bool
         Fetch what addresses lead to directly.
-    overwrite : bool
-        Make anew what another specification or other settings made in ``folder``.
     progress : function (recordings done, recordings in all, the next one), optional
     say, downloading : functions
         Told what is fetched.
+    where
+        :class:`Where`.
 
     Raises
     ------
@@ -113,19 +133,20 @@ def extract(
     Stopped
         If the disk is full; the same call goes on.
     """
-    if target < 0:
-        raise UsageError(f"target={target} must be at least 0 clips")
-    ready = _ready(specification, Path(folder), settings, media, remap, labels, decimals, overwrite)
+    for name, value, least in (("target", target, 0), ("cap", 1 if cap is None else cap, 1)):
+        if value < least:
+            raise UsageError(f"{name}={value} must be at least {least} clips")
+    ready = _ready(specification, Path(folder), settings, where)
     job = ready.job
     if fetch:
         job.sources = _fetched(ready, say, downloading)
     with alone(job.folder) as work:
-        job.prepare(ready.labels_given, overwrite)
+        job.prepare(ready.labels_given, where.get("overwrite", False))
         try:
             n_cut = job.cut_all(work, progress)
         finally:
             job.list_clips()
-    return _concluded(job, n_cut, target)
+    return _concluded(job, n_cut, target, cap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +169,10 @@ def preview(
     specification: str | Path,
     folder: str | Path,
     settings: Settings | None = None,
-    *,
-    media: str | Path | None = None,
-    remap: Sequence[tuple[str, str]] = (),
-    labels: str | Path | Sequence[str | Label] | None = None,
-    decimals: str | None = None,
-    overwrite: bool = False,
+    **where: Unpack[Where],
 ) -> tuple[Planned, ...]:
     """What :func:`extract` would do, in its order; nothing is decoded or written. Raises what it would raise."""
-    job = _ready(specification, Path(folder), settings, media, remap, labels, decimals, overwrite).job
+    job = _ready(specification, Path(folder), settings, where).job
     grid = Grid.of(job.settings, job.settings.sample_rate or 48_000)
     planned = []
     for source in job.sources:
@@ -171,7 +187,7 @@ def preview(
                 sum(lengths) if is_known else None,
                 sum(len(grid.clips(round(s * grid.rate))) for s in lengths) if is_known else None,
                 tuple(dict.fromkeys(label for part in source.parts for label in part.labels)),
-                job.state(source, overwrite),
+                job.state(source, where.get("overwrite", False)),
             )
         )
     return tuple(planned)
@@ -187,22 +203,14 @@ class _Ready:
     labels_given: bool
 
 
-def _ready(
-    specification: str | Path,
-    folder: Path,
-    settings: Settings | None,
-    media: str | Path | None,
-    remap: Sequence[tuple[str, str]],
-    labels: str | Path | Sequence[str | Label] | None,
-    decimals: str | None,
-    overwrite: bool,
-) -> _Ready:
-    wanted = spec.read(specification, decimals=decimals)
-    found = Media(_media_folder(media, wanted.path.parent), folder, remap)
+def _ready(specification: str | Path, folder: Path, settings: Settings | None, where: Where) -> _Ready:
+    wanted = spec.read(specification, decimals=where.get("decimals"))
+    found = Media(_media_folder(where.get("media"), wanted.path.parent), folder, where.get("remap", ()))
+    overwrite = where.get("overwrite", False)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; clips go into a folder")
     record = Record.read(folder, damaged=overwrite)
-    names, given = _names(wanted, folder, labels, record, overwrite)
+    names, given = _names(wanted, folder, where.get("labels"), record, overwrite)
     sources = plan.settle(wanted, found, names, {key: done.name for key, done in record.done.items()})
     job = Job(folder, settings or Settings(), names, sources, record, wanted.path.stem)
     if not overwrite:
@@ -210,15 +218,24 @@ def _ready(
     return _Ready(wanted, found, job, given)
 
 
-def _concluded(job: Job, n_cut: int, target: int) -> Extracted:
-    """Count, write ``counts.csv`` and the bad rows."""
+def _concluded(job: Job, n_cut: int, target: int, most: int | None) -> Extracted:
+    """Count, write ``counts.csv``, what is capped, and the bad rows."""
     done = job.done()
     rows = [row for each, _ in done for row in job.rows(each)]
     found = counts.count(rows, job.names.ids, target, job.settings.length_s)
     counts.write(found, job.folder / counts.NAME)
     problems, path = tuple(job.problems()), job.folder / MANIFEST
     update.tell(path, problems)
-    return Extracted(path, n_cut, len(done) - n_cut, len(rows), found, problems, job.notes())
+    chosen = () if most is None else _capped(job, path, most)
+    return Extracted(path, n_cut, len(done) - n_cut, len(rows), found, problems, job.notes(), chosen)
+
+
+def _capped(job: Job, path: Path, most: int) -> tuple[Count, ...]:
+    """Write the table of at most so many clips of each label, and count those."""
+    whole = manifest.read(path)
+    chosen = caps.capped(whole.rows, most)
+    manifest.write(replace(whole, rows=chosen), job.folder / caps.NAME)
+    return counts.count(chosen, job.names.ids, most, job.settings.length_s)
 
 
 def _fetched(ready: _Ready, say: Callable[[str], None], downloading: download.Progress) -> tuple[Source, ...]:
