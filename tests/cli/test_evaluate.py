@@ -125,6 +125,32 @@ def test_one_file_by_its_ending(root, tmp_path, ending, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_thresholds_may_come_from_several_splits(root, tmp_path, capsys):
+    lines = (
+        (root / "manifest.csv")
+        .read_text()
+        .replace("p4,val", "p4,a")
+        .replace("p5,val", "p5,b")
+        .replace("p6,val", "p6,b")
+    )
+    for path in root.glob("*.wav"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "manifest.csv").write_text(lines)
+    words = [
+        "evaluate",
+        "instruments",
+        str(tmp_path),
+        "--split",
+        "test",
+        "--validation",
+        "a,b",
+        "--draws",
+        "0",
+    ]
+    assert main(words) == 0
+    assert "fitted on validation, by label" in capsys.readouterr().out
+
+
 def test_seeds_are_averaged(root, tmp_path, capsys):
     for k in range(3):
         rows = "".join(f"{name},0.{k + 1},0.4,0.{5 + k}\n" for name in CLIPS)

@@ -40,7 +40,7 @@ Validation = Annotated[
     typer.Option(
         metavar="DATA|SPLIT",
         show_default=False,
-        help="Other clips, to fit thresholds on: data, or a split of DATA.",
+        help="Other clips, to fit thresholds on: data, or splits of DATA.",
     ),
 ]
 ThresholdOption = Annotated[
@@ -212,7 +212,7 @@ def _validation(text: str | None, data: str, rule: str) -> tuple[Manifest | None
         return None, ""
     if not Path(text).exists() and ":" not in text:
         whole, _ = truths.load(data, rule=rule)
-        if any(row.split == text for row in whole.rows):
+        if {row.split for row in whole.rows} >= set(text.split(",")):
             return truths.load(data, rule=rule, split=text)[0], f"{data}, split {text}"
         there = ", ".join(sorted({row.split for row in whole.rows if row.split})) or "none"
         raise UsageError(f"validation={text!r} is no split of {data} ({there}), and no data")
