@@ -15,13 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from sonoscope.features import checks
-from sonoscope.features.frames import Array, n_frames, pad_zeros
+from sonoscope.features.frames import Array, pad_zeros
 from sonoscope.features.logmel import LogMel
-from sonoscope.features.protocol import Feature, Framewise
+from sonoscope.features.protocol import Feature
+from sonoscope.features.windowed import WholeWindows
 
 
 @dataclass(frozen=True)
-class Joined(Framewise):
+class Joined(WholeWindows):
     """Rows of whole windows.
 
     Parameters
@@ -69,29 +70,9 @@ class Joined(Framewise):
         return self.features[0].sample_rate
 
     @property
-    def hop_samples(self) -> int:
-        """Distance between rows, in samples: a window."""
-        return self.window_samples
-
-    @property
     def streamable(self) -> bool:
         """Whether rows are the same in a stream: windows are alone, so there is none."""
         return False
-
-    @property
-    def numpy_only(self) -> bool:
-        """Whether tensors are refused: yes."""
-        return True
-
-    @property
-    def left_context(self) -> int:
-        """Samples before its first one that a row sees: none."""
-        return 0
-
-    @property
-    def right_context(self) -> int:
-        """Samples from its first one on that a row sees."""
-        return self.window_samples
 
     @property
     def n_bins(self) -> int:
@@ -102,11 +83,6 @@ class Joined(Framewise):
     def parts(self) -> tuple[int, ...]:
         """Length of each feature's rows one after the other."""
         return tuple(n * f.n_bins for n, f in zip(self.counts, self.features, strict=True))
-
-    @cached_property
-    def silence(self) -> np.ndarray:
-        """What each value of a row is in digital silence."""
-        return self.compute(np.zeros(self.window_samples, dtype=np.float32))[0]
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -124,11 +100,8 @@ class Joined(Framewise):
             return self.valid(samples)  # which refuses it
         return self.valid(pad_zeros(samples, 0, count * self.window_samples - samples.shape[-1]))
 
-    def compute(self, samples: Array) -> Array:
-        """Rows that need no padding: (..., n) to (..., n // window_samples, n_bins)."""
-        count = n_frames(samples.shape[-1], self.window_samples, self.window_samples)
-        whole = samples[..., : count * self.window_samples]
-        windows = whole.reshape(*samples.shape[:-1], count, self.window_samples)
+    def of_windows(self, windows: np.ndarray) -> np.ndarray:
+        """A row for each window: (..., count, window_samples) to (..., count, n_bins), float32."""
         return np.concatenate(
             [
                 self._rows(feature, rows, windows).reshape(*windows.shape[:-1], rows * feature.n_bins)

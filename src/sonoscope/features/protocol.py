@@ -88,7 +88,7 @@ class WholeArray:
         out[...] = self._feature.compute(self.samples)
 
 
-def samples_of(feature: Feature | Framewise, n_frames: int) -> int:
+def samples_of(feature: Feature, n_frames: int) -> int:
     """How many samples so many rows reach over."""
     return (n_frames - 1) * feature.hop_samples + feature.left_context + feature.right_context
 
@@ -101,6 +101,7 @@ class Framewise(ABC):
     """
 
     name: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     #: Rows that NumPy computes at a time; more where the context is long against the hop.
     batch_frames: ClassVar[int] = BATCH_FRAMES
 

@@ -8,11 +8,14 @@ cache.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from sonoscope.features.frames import n_frames
+
+if TYPE_CHECKING:
+    from sonoscope.features.protocol import Feature
 
 #: Frames computed at a time: few enough to stay in the second-level cache (25 bytes a sample of the frame),
 #: enough to make the calls between them cheap.
@@ -32,24 +35,7 @@ class Kernel(Protocol):
     def __call__(self, out: np.ndarray) -> None: ...
 
 
-class StreamableFeature(Protocol):
-    """What a stream needs to know of a feature."""
-
-    @property
-    def hop_samples(self) -> int: ...
-    @property
-    def left_context(self) -> int: ...
-    @property
-    def right_context(self) -> int: ...
-    @property
-    def n_bins(self) -> int: ...
-    def shape(self, n: int) -> tuple[int, int]: ...
-    def kernel(self, n_frames: int) -> Kernel: ...
-
-
-def in_batches(
-    feature: StreamableFeature, samples: np.ndarray, batch_frames: int = BATCH_FRAMES
-) -> np.ndarray:
+def in_batches(feature: Feature, samples: np.ndarray, batch_frames: int = BATCH_FRAMES) -> np.ndarray:
     """Frames that need no padding, ``batch_frames`` at a time: (..., n) samples to (..., frames, n_bins) float32.
 
     Raises
@@ -82,13 +68,13 @@ class FrameStream:
 
     Parameters
     ----------
-    feature : StreamableFeature
+    feature : Feature
     batch_frames : int
         Frames computed at a time; larger is faster, smaller answers sooner. With the default the frames equal
         those of the whole signal to the last bit, with another size to rounding.
     """
 
-    def __init__(self, feature: StreamableFeature, batch_frames: int = BATCH_FRAMES) -> None:
+    def __init__(self, feature: Feature, batch_frames: int = BATCH_FRAMES) -> None:
         if batch_frames < 1:
             raise ValueError(f"batch_frames={batch_frames} must be at least 1")
         length = feature.left_context + feature.right_context

@@ -19,19 +19,17 @@ SVM's decisions moved by 0.3 between a file and its 16-bit copy, and by 0.03 wit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from sonoscope.features import checks, entropies, statistics, timbre
-from sonoscope.features.frames import Array
-from sonoscope.features.protocol import Framewise
 from sonoscope.features.tapers import taper
+from sonoscope.features.windowed import WholeWindows
 
 
 @dataclass(frozen=True)
-class Statistics(Framewise):
+class Statistics(WholeWindows):
     """The classical vector of each window.
 
     Parameters
@@ -80,26 +78,6 @@ class Statistics(Framewise):
             )
 
     @property
-    def hop_samples(self) -> int:
-        """Distance between rows, in samples: a window."""
-        return self.window_samples
-
-    @property
-    def numpy_only(self) -> bool:
-        """Whether tensors are refused: yes."""
-        return True
-
-    @property
-    def left_context(self) -> int:
-        """Samples before its first one that a row sees: none."""
-        return 0
-
-    @property
-    def right_context(self) -> int:
-        """Samples from its first one on that a row sees."""
-        return self.window_samples
-
-    @property
     def pieces(self) -> int:
         """Entropies of pieces in a row."""
         return int(self.window_samples // round(self.piece_s * self.sample_rate)) if self.piece_s else 0
@@ -108,11 +86,6 @@ class Statistics(Framewise):
     def n_bins(self) -> int:
         """Values in a row."""
         return len(self.columns())
-
-    @cached_property
-    def silence(self) -> np.ndarray:
-        """What each value of a row is in digital silence."""
-        return self.describe(np.zeros(self.window_samples, dtype=np.float32))
 
     def columns(self) -> tuple[str, ...]:
         """What the values of a row are called."""
@@ -150,11 +123,9 @@ class Statistics(Framewise):
             ]
         ).astype(np.float32)  # fmt: skip
 
-    def compute(self, samples: Array) -> Array:
-        """Rows that need no padding: (..., n) to (..., n // window_samples, n_bins)."""
-        count = 1 + (samples.shape[-1] - self.window_samples) // self.window_samples
-        out = np.empty((*samples.shape[:-1], count, self.n_bins), dtype=np.float32)
-        for place in np.ndindex(*samples.shape[:-1], count):
-            first = place[-1] * self.window_samples
-            out[place] = self.describe(samples[place[:-1]][first : first + self.window_samples])
+    def of_windows(self, windows: np.ndarray) -> np.ndarray:
+        """A row for each window: (..., count, window_samples) to (..., count, n_bins), float32."""
+        out = np.empty((*windows.shape[:-1], self.n_bins), dtype=np.float32)
+        for place in np.ndindex(*windows.shape[:-1]):
+            out[place] = self.describe(windows[place])
         return out

@@ -10,51 +10,15 @@ are certainly alike or different, by a softmax over cosines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sonoscope.training.losses.pairs import (
-    Margins,
-    distances,
-    pair_weights,
-    relations,
-    unit,
-    weighed_mean,
-)
+from sonoscope.training.losses.pairs import OfPairs, relations, weighed_mean
 
 
-class Contrastive(nn.Module):
-    """Embeddings and labels to a number; nothing to learn.
-
-    Parameters
-    ----------
-    dim, n_classes : int
-        Not used; every embedding loss is made so.
-    margin : float
-        Distance beyond which different rows are left alone.
-    families, family_margin, genre_margin
-        See :class:`~sonoscope.training.losses.pairs.Margins`.
-    normalise : bool
-        Compare directions rather than lengths.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        n_classes: int,
-        *,
-        margin: float = 1.0,
-        families: Sequence[Sequence[int]] = (),
-        family_margin: float = 0.0,
-        genre_margin: float = 0.0,
-        normalise: bool = True,
-    ) -> None:
-        super().__init__()
-        self.margins = Margins(margin, families, family_margin, genre_margin)
-        self.normalise = normalise
+class Contrastive(OfPairs):
+    """Embeddings and labels to a number; nothing to learn. Different rows beyond ``margin`` are left alone."""
 
     def forward(
         self,
@@ -66,12 +30,10 @@ class Contrastive(nn.Module):
         genres: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(batch, dim), targets and judged (batch, classes), weights and genres of rows (batch,) to a number."""
-        alike, different = relations(targets, judged)
-        apart = distances(unit(embeddings, self.normalise))
-        shares = pair_weights(weights, apart)
-        margin = self.margins.matrix(targets, judged, genres).to(apart.dtype)
-        pull = weighed_mean(apart.square(), alike * shares)
-        push = weighed_mean((margin - apart).clamp(min=0.0).square(), different * shares)
+        pairs = self.compared(embeddings, targets, judged, weights, genres)
+        pull = weighed_mean(pairs.apart.square(), pairs.alike * pairs.weights)
+        near = (pairs.margin - pairs.apart).clamp(min=0.0)
+        push = weighed_mean(near.square(), pairs.different * pairs.weights)
         return pull + push
 
 

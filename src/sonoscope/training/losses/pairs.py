@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 #: Squared distances are not taken to a root below this: the root's gradient is infinite at 0.
@@ -99,3 +101,56 @@ class Margins:
             differ = (genres[:, None] != genres[None, :]) & known[:, None] & known[None, :]
             margin = margin + self.genre * differ
         return margin
+
+
+class Compared(NamedTuple):
+    """All pairs of a batch, (batch, batch) each: relations, distances, margins, weights."""
+
+    alike: torch.Tensor
+    different: torch.Tensor
+    apart: torch.Tensor
+    margin: torch.Tensor
+    weights: torch.Tensor
+
+
+class OfPairs(nn.Module):
+    """What losses on pairs of rows share: margins, and whether directions or lengths are compared.
+
+    Parameters
+    ----------
+    dim, n_classes : int
+        Not used; every embedding loss is made so.
+    margin, families, family_margin, genre_margin
+        See :class:`Margins`.
+    normalise : bool
+        Compare directions rather than lengths.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        n_classes: int,
+        *,
+        margin: float = 1.0,
+        families: Sequence[Sequence[int]] = (),
+        family_margin: float = 0.0,
+        genre_margin: float = 0.0,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.margins = Margins(margin, families, family_margin, genre_margin)
+        self.normalise = normalise
+
+    def compared(
+        self,
+        embeddings: torch.Tensor,
+        targets: torch.Tensor,
+        judged: torch.Tensor,
+        weights: torch.Tensor | None,
+        genres: torch.Tensor | None,
+    ) -> Compared:
+        """(batch, dim), targets and judged (batch, classes), weights and genres of rows (batch,) to all pairs."""
+        alike, different = relations(targets, judged)
+        apart = distances(unit(embeddings, self.normalise))
+        margin = self.margins.matrix(targets, judged, genres).to(apart.dtype)
+        return Compared(alike, different, apart, margin, pair_weights(weights, apart))

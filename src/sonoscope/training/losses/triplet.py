@@ -16,33 +16,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from sonoscope.errors import UsageError
-from sonoscope.training.losses.pairs import (
-    Margins,
-    distances,
-    pair_weights,
-    relations,
-    unit,
-    weighed_mean,
-)
+from sonoscope.training.losses.pairs import OfPairs, weighed_mean
 
 MINERS = ("all", "hard", "semihard")
 
 
-class Triplet(nn.Module):
+class Triplet(OfPairs):
     """Embeddings and labels to a number; nothing to learn.
 
     Parameters
     ----------
-    dim, n_classes : int
-        Not used; every embedding loss is made so.
     miner : {"semihard", "hard", "all"}
-    margin, families, family_margin, genre_margin
-        See :class:`~sonoscope.training.losses.pairs.Margins`.
-    normalise : bool
-        Compare directions rather than lengths.
+    dim, n_classes, margin, families, family_margin, genre_margin, normalise
+        See :class:`~sonoscope.training.losses.pairs.OfPairs`.
 
     Raises
     ------
@@ -62,11 +50,13 @@ class Triplet(nn.Module):
         genre_margin: float = 0.0,
         normalise: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            dim, n_classes, margin=margin, families=families, family_margin=family_margin,
+            genre_margin=genre_margin, normalise=normalise,
+        )  # fmt: skip
         if miner not in MINERS:
             raise UsageError(f"miner={miner!r} must be one of {', '.join(MINERS)}")
-        self.miner, self.normalise = miner, normalise
-        self.margins = Margins(margin, families, family_margin, genre_margin)
+        self.miner = miner
 
     def forward(
         self,
@@ -78,12 +68,10 @@ class Triplet(nn.Module):
         genres: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(batch, dim), targets and judged (batch, classes), weights and genres of rows (batch,) to a number."""
-        alike, different = relations(targets, judged)
-        apart = distances(unit(embeddings, self.normalise))
-        anchor, near, far = mine(apart.detach(), alike, different, self.miner)
-        margin = self.margins.matrix(targets, judged, genres).to(apart.dtype)
-        losses = (apart[anchor, near] - apart[anchor, far] + margin[anchor, far]).clamp(min=0.0)
-        return weighed_mean(losses, pair_weights(weights, apart)[anchor, far])
+        pairs = self.compared(embeddings, targets, judged, weights, genres)
+        anchor, near, far = mine(pairs.apart.detach(), pairs.alike, pairs.different, self.miner)
+        losses = pairs.apart[anchor, near] - pairs.apart[anchor, far] + pairs.margin[anchor, far]
+        return weighed_mean(losses.clamp(min=0.0), pairs.weights[anchor, far])
 
 
 def mine(
