@@ -1,11 +1,12 @@
 """Do intervals hold what they promise? Simulated seasons, judged and rated like real ones, compared with what is true.
 
-    python recipes/field/coverage.py [--runs 200] [--clips 200] [--seed 0] [--hard]
+    python recipes/field/coverage.py [--runs 200] [--clips 200] [--batches 1] [--seed 0] [--hard]
 
-Each run makes a season (:mod:`seasons`), draws clips from it, judges them by the truth, and estimates precision,
-recall and corrected rates of the season, of each site, and of each hour of the day. Printed in Markdown: the share of intervals
-that contain the true value, how many lie above and below, and how wide they are. ``--hard`` takes seasons with crickets
-at dusk, where what is assumed inside a season does not hold.
+Each run makes a season (:mod:`seasons`), draws clips from it, judges them by the truth, and estimates precision, recall
+and corrected rates of the season, of each site, and of each hour of the day. Printed in Markdown: how many intervals
+contain the true value, how many lie above and below it, and how wide they are. ``--batches 2`` draws half of the clips
+where the first half leaves most in doubt; ``--hard`` takes seasons with crickets at dusk, where what is assumed inside a
+season does not hold.
 """
 
 from __future__ import annotations
