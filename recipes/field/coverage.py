@@ -5,8 +5,8 @@
 Each run makes a season (:mod:`seasons`), draws clips from it, judges them by the truth, and estimates precision, recall
 and corrected rates of the season, of each site, and of each hour of the day. Printed in Markdown: how many intervals
 contain the true value, how many lie above and below it, and how wide they are. ``--batches 2`` draws half of the clips
-where the first half leaves most in doubt; ``--hard`` takes seasons with crickets at dusk, where what is assumed inside a
-season does not hold.
+where the first half leaves most in doubt; ``--hard`` takes seasons with crickets at dusk, where what is assumed inside
+a season does not hold.
 """
 
 from __future__ import annotations
