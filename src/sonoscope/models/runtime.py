@@ -52,6 +52,11 @@ class Runtime:
     on : str
         ``cpu``, or ``cuda``: a GPU that agrees with the CPU.
 
+    Attributes
+    ----------
+    session : devices.Session
+        What runs the graph; whoever measures puts something between.
+
     Raises
     ------
     UsageError
@@ -69,12 +74,12 @@ class Runtime:
             )
         self._probe = devices.gpu(bundle) if devices.checked(on) == devices.CUDA else None
         open_graph = devices.cpu_session if self._probe is None else self._probe.open
-        self._session: Any = open_graph(bundle.graph)
+        self.session: Any = open_graph(bundle.graph)
         self.bundle = bundle
         self._input = bundle.spec["input"]["name"]
         declared = {kind: entry["name"] for kind, entry in bundle.spec["outputs"].items()}
-        missing = set(declared.values()) - {output.name for output in self._session.get_outputs()}
-        if missing or self._input not in {entry.name for entry in self._session.get_inputs()}:
+        missing = set(declared.values()) - {output.name for output in self.session.get_outputs()}
+        if missing or self._input not in {entry.name for entry in self.session.get_inputs()}:
             raise BadBundle(
                 f"{bundle.graph} lacks {sorted(missing) or self._input!r} that bundle.json declares"
             )
@@ -118,7 +123,7 @@ class Runtime:
         """
         kinds = ["frame", "attention"] + (["embedding"] if embeddings else [])
         names = [self._outputs[kind] for kind in kinds]
-        outputs = self._session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)})
+        outputs = self.session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)})
         if not embeddings:
             outputs.append(np.empty((*outputs[0].shape[:2], 0), dtype=np.float32))
         return tuple(outputs)
@@ -129,7 +134,7 @@ class Runtime:
         Gives the probabilities of onset, sustain and velocity, (batch, t - receptive_field + 1, pitches) each.
         """
         names = [self._outputs[kind] for kind in ("onset", "sustain", "velocity")]
-        return tuple(self._session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)}))
+        return tuple(self.session.run(names, {self._input: np.ascontiguousarray(rows, dtype=np.float32)}))
 
     def windows(self, inputs: np.ndarray, *, embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
         """Run the graph on whole windows: (batch, t, n_bins) features, or (batch, n) samples.
@@ -141,7 +146,7 @@ class Runtime:
             return pool(framewise, attention), vectors.mean(axis=1)
         kinds = ["clip"] + (["embedding"] if embeddings else [])
         names = [self._outputs[kind] for kind in kinds]
-        answers = [self._session.run(names, {self._input: feed}) for feed in self._layout.feeds(inputs)]
+        answers = [self.session.run(names, {self._input: feed}) for feed in self._layout.feeds(inputs)]
         tables = [
             self._layout.answers(kind, [answer[k] for answer in answers], len(inputs))
             for k, kind in enumerate(kinds)

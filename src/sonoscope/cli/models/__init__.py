@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from sonoscope.cli.models.check import check_command
+from sonoscope.cli.models.export import export_command
 from sonoscope.cli.models.fetch import fetch_command
 from sonoscope.cli.models.importing import import_command
 from sonoscope.cli.models.listing import list_command, show_command
@@ -21,15 +22,16 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "show": show_command,
     "fetch": fetch_command,
     "import": import_command,
+    "export": export_command,
     "check": check_command,
 }
 
-models_app = typer.Typer(help="List, fetch, import and check models.", add_completion=False)
+models_app = typer.Typer(help="List, fetch, import, export and check models.", add_completion=False)
 
 
 @models_app.callback()
 def _group() -> None:
-    """List, fetch, import and check models."""
+    """List, fetch, import, export and check models."""
 
 
 for _name, _function in VERBS.items():
