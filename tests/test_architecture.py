@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": FOUNDATION | STAGES | {"models"},
     "transcription": FOUNDATION | STAGES | {"models", "pipeline"},
     "live": ENGINE,
+    "speed": ENGINE | {"live"},
     "runs": ENGINE,
     "api": ENGINE | {"live", "noteapi"},
     "noteapi": ENGINE | {"api", "live"},
@@ -34,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "field": ENGINE | {"runs", "data", "evaluation"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
-    "cli": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training"},
+    "cli": ENGINE
+    | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import typer
 
+from sonoscope.cli.models.bench import bench_command
 from sonoscope.cli.models.check import check_command
 from sonoscope.cli.models.export import export_command
 from sonoscope.cli.models.fetch import fetch_command
@@ -24,14 +25,15 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "import": import_command,
     "export": export_command,
     "check": check_command,
+    "bench": bench_command,
 }
 
-models_app = typer.Typer(help="List, fetch, import, export and check models.", add_completion=False)
+models_app = typer.Typer(help="List, fetch, import, export, check and measure models.", add_completion=False)
 
 
 @models_app.callback()
 def _group() -> None:
-    """List, fetch, import, export and check models."""
+    """List, fetch, import, export, check and measure models."""
 
 
 for _name, _function in VERBS.items():
