@@ -83,17 +83,21 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         frames += json.loads(bank.read_text())["n_frames"]
         items += len(rows)
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
-    with open(network_folder / "history.csv", newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
+    # What was refined was trained before.
+    before = work / network_folder.name.replace("refine-", "train-")
+    lasts = []
+    for folder in dict.fromkeys((before, network_folder)):
+        with open(folder / "history.csv", newline="", encoding="utf-8") as file:
+            lasts.append(list(csv.DictReader(file))[-1])
     return {
         "stems": items,
         "compositions": compositions,
         "hours": round(frames * frame_s / 3600, 2),
         "soundfonts": recipe["stems"]["soundfonts"],
         "held_out": recipe["stems"]["held_out"],
-        "steps": int(last["step"]),
+        "steps": sum(int(last["step"]) for last in lasts),
         "batch_size": recipe["train"]["batch_size"],
-        "cpu_hours": round(float(last["cpu_s"]) / 3600, 1),
+        "cpu_hours": round(sum(float(last["cpu_s"]) for last in lasts) / 3600, 1),
     }
 
 
