@@ -66,5 +66,5 @@ def test_drawbar_organs_of_the_font_are_heard_an_octave_below_their_keys() -> No
     with Synth("fluidr3") as synth:
         assert octaves.heard(synth, 16, 60) == -12
         assert octaves.heard(synth, 19, 60) == 0
-        assert octaves.heard(synth, 31, 60) == 12  # guitar harmonics
+        assert octaves.heard(synth, 31, 60) == 24  # guitar harmonics
         assert octaves.heard(synth, 0, 60) == 0

@@ -17,7 +17,7 @@ from sonoscope.data.synth import Synth
 
 #: The partial an octave below the key counts if it is no further than this below all harmonics together.
 _BELOW_DB = -15.0
-#: The key is not heard if its odd harmonics lie further than this below the even ones.
+#: A pitch is not heard if its odd harmonics lie further than this below the even ones.
 _ABOVE_DB = -20.0
 _HARMONICS = 8
 _NOTE_S = (0.1, 1.6)
@@ -25,7 +25,7 @@ _JUDGED_S = (0.25, 1.25)
 
 
 def octave_of(samples: np.ndarray, sample_rate: int, pitch: float) -> int:
-    """-12, 0 or 12: where a steady note of this key, shape (n,), is heard. Silence gives 0."""
+    """-12, 0, 12 or 24: where a steady note of this key, shape (n,), is heard. Silence gives 0."""
     if not samples.size or float(np.abs(samples).max()) < 1e-5:
         return 0
     size = 1 << max(16, int(np.ceil(np.log2(samples.size))))
@@ -37,10 +37,13 @@ def octave_of(samples: np.ndarray, sample_rate: int, pitch: float) -> int:
         return float(power[low : high + 2].max()) if high + 2 < power.size else 0.0
 
     parts = np.array([level(k * hz) for k in range(1, _HARMONICS + 1)])
-    odd, even = parts[0::2].sum(), parts[1::2].sum()
     if level(hz / 2.0) > 10.0 ** (_BELOW_DB / 10.0) * parts.sum():
         return -12
-    return 12 if odd < 10.0 ** (_ABOVE_DB / 10.0) * even else 0
+    for octave in (0, 12):
+        if parts[0::2].sum() >= 10.0 ** (_ABOVE_DB / 10.0) * parts[1::2].sum():
+            return octave
+        parts = parts[1::2]
+    return 24
 
 
 def alone(pitch: int) -> Score:
