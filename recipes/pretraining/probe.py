@@ -44,8 +44,10 @@ CNN = {"name": "small_cnn"}
 #: What is compared: pretext and backbone.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "masked": ({"name": "masked"}, VIT),
+    "masked, levels": ({"name": "masked", "standardise": False}, VIT),
     "shuffled (vit)": ({"name": "shuffled"}, VIT),
     "masked_convolution": ({"name": "masked_convolution"}, CNN),
+    "masked_convolution, levels": ({"name": "masked_convolution", "standardise": False}, CNN),
     "shuffled (small_cnn)": ({"name": "shuffled"}, CNN),
     "contrastive": ({"name": "contrastive"}, CNN),
     "contrastive, bilinear": ({"name": "contrastive", "compare": "bilinear"}, CNN),

@@ -16,6 +16,7 @@ from sonoscope.networks import patches  # noqa: E402
 from sonoscope.networks.build import Network  # noqa: E402
 from sonoscope.training import pretrain  # noqa: E402
 from sonoscope.training.pretrain import contrastive, masked_convolution, shuffled  # noqa: E402
+from sonoscope.training.pretrain.protocol import rebuilt  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -126,6 +127,18 @@ def test_positions_tell_every_patch_from_every_other() -> None:
     assert table.shape == (63, 16) and apart.min() > 0.05
     # The same place along time: the same first half.
     assert torch.equal(table[0, :8], table[6, :8]) and torch.equal(table[0, 8:], table[7, 8:])
+
+
+def test_what_is_drawn_and_what_the_mean_would_cost() -> None:
+    """Standardised cells, whose own mean costs 1; or cells as they are, against the mean of the batch."""
+    cells = torch.randn(6, 4, 50, generator=torch.Generator().manual_seed(0)) * 3 + 7
+    hidden = torch.tensor([[True, False, True, False]]).expand(6, 4)
+    drawn = torch.zeros_like(cells)
+    plain, levels = (rebuilt(drawn, cells, hidden, standardise=each) for each in (True, False))
+    assert float(plain.loss) == pytest.approx(1.0, abs=1e-3) == float(plain.trivial)
+    wanted = cells[:, [0, 2]].numpy()
+    assert float(levels.loss) == pytest.approx(np.square(wanted).mean(), rel=1e-5)
+    assert float(levels.trivial) == pytest.approx(wanted.var(axis=0).mean(), rel=1e-5)
 
 
 # ---- masked modelling --------------------------------------------------------------------------------------

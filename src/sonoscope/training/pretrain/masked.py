@@ -2,8 +2,8 @@
 
 He et al. 2021, ViT-MAE (arXiv:2111.06377), on spectrograms as in Huang et al. 2022 (arXiv:2207.06405): the encoder sees
 the visible patches only, a narrow decoder gets their embeddings and a learned token in the place of each hidden one,
-and the loss is the mean square over hidden patches, each standardised. Predicting every patch's own mean has a loss of
-1 (less where patches are constant).
+and the loss is the mean square over hidden patches, each standardised (or not: ``standardise``). Predicting every
+patch's own mean has a loss of 1 (less where patches are constant).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 from sonoscope.errors import UsageError
 from sonoscope.networks.backbones.vit import Block, ViT
 from sonoscope.networks.build import Network
-from sonoscope.networks.patches import cut, grid_of, hidden, positions, standardised
+from sonoscope.networks.patches import cut, grid_of, hidden, positions
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, rebuilt, share_of
 
 
@@ -33,6 +33,8 @@ class Masked(Pretext):
         Of the patches that are hidden.
     dim, depth, heads : int
         Of the decoder.
+    standardise : bool
+        Draw patches without their level and spread; else as they are, spectral envelope and all.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class Masked(Pretext):
         dim: int = 96,
         depth: int = 2,
         heads: int = 3,
+        standardise: bool = True,
     ) -> None:
         super().__init__()
         backbone = network.backbone
@@ -61,7 +64,7 @@ class Masked(Pretext):
             raise UsageError(f"pretext masked: dim={dim} must be a multiple of 4 and of heads={heads}")
         channels, frames, bins = maps_of(network, frames, "masked")
         self.share, self.dim = share_of("masked", share), dim
-        self.grid = grid_of(frames, bins, backbone.patch)
+        self.grid, self.standardise = grid_of(frames, bins, backbone.patch), standardise
         self.join = nn.Linear(backbone.dim, dim)
         self.token = nn.Parameter(0.02 * torch.randn(1, 1, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, 4 * dim) for _ in range(depth))
@@ -80,4 +83,4 @@ class Masked(Pretext):
         for block in self.blocks:
             held = block(held)
         drawn = self.draw(self.norm(held))
-        return rebuilt(drawn, standardised(cut(maps, backbone.patch)), unseen)
+        return rebuilt(drawn, cut(maps, backbone.patch), unseen, standardise=self.standardise)

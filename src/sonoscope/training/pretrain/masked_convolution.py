@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from sonoscope.errors import UsageError
 from sonoscope.networks.build import Network
-from sonoscope.networks.patches import cut, grid_of, hidden, standardised
+from sonoscope.networks.patches import cut, grid_of, hidden
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, rebuilt, share_of
 from sonoscope.training.pretrain.sparse import visible
 
@@ -38,6 +38,8 @@ class MaskedConvolution(Pretext):
         Channels of the decoder.
     levels : int
         Sizes of maps that the decoder gets, the coarsest ones.
+    standardise : bool
+        Draw patches without their level and spread; else as they are, spectral envelope and all.
 
     Raises
     ------
@@ -54,9 +56,10 @@ class MaskedConvolution(Pretext):
         patch: Sequence[int] = (16, 16),
         width: int = 24,
         levels: int = 3,
+        standardise: bool = True,
     ) -> None:
         super().__init__()
-        self.shape = maps_of(network, frames, "masked_convolution")
+        self.shape, self.standardise = maps_of(network, frames, "masked_convolution"), standardise
         self.share, self.patch = share_of("masked_convolution", share), (int(patch[0]), int(patch[1]))
         sizes = _sizes(network, self.shape)
         if not sizes:
@@ -86,7 +89,7 @@ class MaskedConvolution(Pretext):
             held = block(bring(torch.where(exists > 0, found, token)) + held)
         held = functional.interpolate(held, self.shape[1:], mode="bilinear", align_corners=False)
         drawn, wanted = (cut(each, self.patch) for each in (self.draw(held), maps))
-        return rebuilt(drawn, standardised(wanted), unseen)
+        return rebuilt(drawn, wanted, unseen, standardise=self.standardise)
 
     def seen(
         self, network: Network, maps: torch.Tensor, unseen: torch.Tensor

@@ -18,6 +18,7 @@ from torch import nn
 
 from sonoscope.errors import UsageError
 from sonoscope.networks.build import Network
+from sonoscope.networks.patches import standardised
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,16 @@ def share_of(name: str, share: float) -> float:
     return share
 
 
-def rebuilt(predicted: torch.Tensor, wanted: torch.Tensor, hidden: torch.Tensor) -> Told:
-    """The mean square over hidden patches, against that of predicting each patch's own mean, which is 0.
+def rebuilt(
+    predicted: torch.Tensor, patches: torch.Tensor, hidden: torch.Tensor, *, standardise: bool
+) -> Told:
+    """The mean square over hidden patches, against that of predicting the mean.
 
-    All are of standardised patches, (batch, patches, values); ``hidden`` is (batch, patches).
+    With ``standardise`` patches are wanted without their level and spread, and the trivial answer is each one's own
+    mean; else as they are, and the trivial answer is the mean of the batch in every cell. All are (batch, patches,
+    values), ``hidden`` is (batch, patches).
     """
-    missed = (predicted - wanted).square().mean(dim=2)[hidden].mean()
-    return Told(missed, wanted.square().mean(dim=2)[hidden].mean())
+    wanted = standardised(patches) if standardise else patches
+    mean = torch.zeros_like(wanted[:1]) if standardise else wanted.mean(dim=0, keepdim=True)
+    missed, trivial = ((answer - wanted).square().mean(dim=2)[hidden].mean() for answer in (predicted, mean))
+    return Told(missed, trivial)
