@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 import sonoscope
-from sonoscope import outputs
+from sonoscope import models, outputs
 from sonoscope.audio.find import SUFFIXES
 from sonoscope.cli import main
 from sonoscope.cli.commands import root
@@ -42,6 +42,9 @@ LINKED = [*PAGES, PROJECT / "CHANGELOG.md", PROJECT / "examples" / "README.md"]
 
 EVERYTHING = "\n".join(page.read_text(encoding="utf-8") for page in DOCS)
 ANALYZE = (PROJECT / "docs" / "analyze.md").read_text(encoding="utf-8")
+
+#: What needs the model ``notes``.
+_NOTES = re.compile(r"sonoscope notes|-m notes|load\(\"notes\"\)")
 
 #: What only a shell can do.
 _SHELL = re.compile(r"[|<>;&$]")
@@ -97,13 +100,20 @@ def runs(block: Block) -> bool:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(map(runs, blocks(p)))], ids=shown)
 def test_commands_and_code_run(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     for name in ("recordings", "examples"):
         shutil.copytree(PROJECT / "examples", tmp_path / name)
     shutil.copy(PROJECT / "examples" / "electric-guitar.mp4", tmp_path / "song.mp4")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    if _NOTES.search("".join(block.text for block in blocks(page))) and "notes" not in models.names():
+        # A checkout without the trained model: what is done with its answers can be shown all the same.
+        monkeypatch.setenv("SONOSCOPE_MODELS", str(request.getfixturevalue("notes_folder")))
     # One worker is this process: starting others would take longer than the work.
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
