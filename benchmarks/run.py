@@ -34,6 +34,7 @@ BENCHMARKS = {
     "features": "every feature against log-mel, and against librosa's where that is installed",
     "wavelets": "the Morlet scalogram against PyWavelets' (needs PyWavelets)",
     "feed": "training batches from prepared folders, against librosa for each clip (needs librosa and torch)",
+    "training_step": "a training step against the plain loop (needs torch)",
     "augment": "every augmentation of a batch against its log-mel (needs torch)",
     "notes": "notes from scores, an hour against ten minutes",
     "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
