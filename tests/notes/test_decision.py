@@ -45,6 +45,18 @@ def test_all_wishes() -> None:
     assert found.pitch_classes
 
 
+def test_one_voice_slides_into_notes() -> None:
+    strict = NoteRules(soft_length_s=None)
+    assert decided(strict).rules.soft_length_s is None
+    assert decided(strict, mono=True).rules.soft_length_s == 0.12
+    assert decided(NoteRules(soft_length_s=0.3), mono=True).rules.soft_length_s == 0.3
+    sung = scores((5, 30, 60))
+    sung.sustain[30:50, 62 - 21] = 0.9  # a glide: nothing begins
+    assert pitches(notes_of([sung], decided(strict), duration_s=1.2)) == [60.0]
+    slid = notes_of([sung], decided(strict, mono=True), duration_s=1.2)
+    assert pitches(slid) == [60.0, 62.0] and slid[1].flags == "soft"
+
+
 @pytest.mark.parametrize(
     ("wish", "message"),
     [

@@ -18,6 +18,9 @@ from sonoscope.values import SCORE_DECIMALS, Event, Label
 #: What every note is called, until something says which instrument plays it.
 NOTE = Label("note", "Note")
 PITCH_CLASS = "pitch_class"
+#: Shortest note that a single voice slides into. On 18 rendered solos of six instruments it costs nothing (F1 of
+#: onsets 0.972 with such notes and without), and a sung phrase is whole.
+SLID_S = 0.12
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def decided(
 ) -> NoteDecision:
     """The model's ``own`` rules with those that somebody wishes instead.
 
-    The lower thresholds keep their ratio to the upper ones.
+    The lower thresholds keep their ratio to the upper ones. One voice slides from note to note, so with ``mono`` notes
+    without an onset count too (from :data:`SLID_S` on), also where the model's own rules leave them out.
 
     Raises
     ------
@@ -58,6 +62,8 @@ def decided(
                 name: value,
                 f"{name}_low": max(round(ratio * value, SCORE_DECIMALS), 10**-SCORE_DECIMALS),
             }
+    if changes["mono"] and own.soft_length_s is None:
+        changes["soft_length_s"] = SLID_S
     if min_length_s is not None:
         changes["min_length_s"] = min_length_s
     if lowest is not None:
