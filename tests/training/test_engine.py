@@ -263,3 +263,83 @@ def test_augmentations_know_the_epoch(tones: Tones, tmp_path: Path, monkeypatch:
     )
     assert len(shares) == 8 and shares[:2] == [0.0, 0.0] and shares[-1] == pytest.approx(0.8)
     assert shares == sorted(shares) and 0 < shares[4] < 0.8
+
+
+def test_three_seconds_at_ten_milliseconds_are_301_frames_to_learn_from_and_to_test(
+    tones: Tones, tmp_path: Path
+):
+    words = ("data.window_s=3.0", "features.0.hop_samples=80", "training.batch_size=4", *SMALL_CNN)
+    setting = Setting(tones(*words), tmp_path / "run", quick=False, say=lambda _: None)
+    for part in ("train", "val", "test"):
+        batches = setting.train_loader() if part == "train" else setting.loader_of(part)
+        rows, _ = setting.frontend(next(iter(batches)).samples)
+        assert tuple(rows.shape) == (4, 301, 24), part
+
+
+def test_normalisation_comes_after_augmentation(
+    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Sounds 20 dB louder: the network gets rows 20 dB higher, and takes its statistics of plain ones from them."""
+    from sonoscope.networks.build import Network
+
+    seen: list[tuple[bool, float, float]] = []
+    original = Network.maps
+
+    def spied(self, rows):
+        found = original(self, rows)
+        seen.append((self.training, float((rows - self.mean).mean()), float(found[:, 0].mean())))
+        return found
+
+    monkeypatch.setattr(Network, "maps", spied)
+    words = (
+        "augment=[{name: gain, gain_db: 20, share: 1.0}]",
+        "training.epochs=1",
+        "training.epoch_batches=3",
+    )
+    fit(tones(*words), tmp_path / "run", say=lambda _: None, conclude=False)
+    louder, plain = ([each for each in seen if each[0] is learning] for learning in (True, False))
+    assert all(abs(above - 20) < 4 and level > 0.5 for _, above, level in louder) and louder
+    assert all(above < 8 for _, above, _ in plain) and plain
+
+
+def test_a_part_of_validation_and_five_clips_are_enough_to_try(tones: Tones, tmp_path: Path):
+    """``limit_val_batches`` and ``--quick`` of other systems' quick experiments: it runs, and ends with a bundle."""
+    words = (
+        "training.validate_share=0.5",
+        "training.batch_size=1",
+        "training.epoch_batches=2",
+        "training.epochs=1",
+    )
+    setting = Setting(tones(*words), tmp_path / "half", quick=False, say=lambda _: None)
+    whole, half = (len(list(batches)) for batches in (setting.loader_of("val"), setting.validation_loader()))
+    assert half == -(-whole // 2) and whole > 2
+    done = fit(tones(*words), tmp_path / "run", quick=True, say=lambda _: None)
+    parts = [line.split(",") for line in (done.folder / "manifest.csv").read_text().splitlines()]
+    column = parts[0].index("split")
+    assert [row[column] for row in parts[1:]].count("train") == 5
+    assert (done.folder / "bundle" / "model.onnx").is_file()
+
+
+def test_from_one_label_a_clip_to_several(sounds: Path, tones: Tones, tmp_path: Path):
+    """Trained on single labels by cross-entropy, tested on clips with two, then trained on with two."""
+    lines = (sounds / "manifest.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    for number, row in enumerate(rows):
+        row.append("test" if row[2] == "recordist0" else "val" if row[2] == "recordist1" else "train")
+        if row[3] == "test" and number % 4 == 0:
+            row[1] += ";high" if row[1] != "high" else ";low"
+    text = "\n".join(",".join(row) for row in [["path", "labels", "group", "split"], *rows])
+    (sounds / "several.csv").write_text(text + "\n")
+    (sounds / "all-several.csv").write_text(text.replace(",low,", ",low;high,") + "\n")
+    short = ("training.epochs=2", "training.epoch_batches=6")
+    single = fit(
+        tones(f"data.train={sounds / 'several.csv'}", "data.task=multiclass", "losses=cross_entropy", *short),
+        tmp_path / "single", say=lambda _: None,
+    )  # fmt: skip
+    answers = rundir.read_answers(single.folder / "test.npz")
+    assert answers.truth.sum(axis=1).max() == 2 and 0 < single.metrics["fitted"]["map"] <= 1
+    said: list[str] = []
+    words = (f"data.train={sounds / 'all-several.csv'}", f"network.init_from={single.folder}", *short)
+    fit(tones(*words), tmp_path / "several", say=said.append, conclude=False)
+    told = "\n".join(said)
+    assert "tensors loaded" in told and "begins anew" not in told and "missing" not in told

@@ -22,6 +22,9 @@ CHANNELS = 2
 #: How rows become the backbone's channels: see :class:`Network`.
 NORMALISATIONS = ("level+shape", "level", "none")
 
+#: What is known beside the sound: values (batch, size) of each input of a head, and which rows (batch,) know them.
+Beside = Mapping[str, tuple[torch.Tensor, torch.Tensor]]
+
 
 class Network(nn.Module):
     """Rows of features, or samples, to frame logits, attention scores and embeddings.
@@ -138,15 +141,22 @@ class Network(nn.Module):
         return stacked.image(level, self.parts).transpose(2, 3)
 
     def forward(
-        self, rows: torch.Tensor, lengths: torch.Tensor | None = None
+        self, rows: torch.Tensor, lengths: torch.Tensor | None = None, beside: Beside | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Rows to frame logits and attention (batch, t, c) and embeddings (batch, t, dim).
 
         ``rows`` are (batch, time, n_bins), or samples (batch, n); ``lengths`` (batch,) count those that are real. A
-        head that pools by itself gives one frame of logits.
+        head that pools by itself gives one frame of logits. ``beside`` is what else is known, for a head that takes it:
+        values (batch, size) of each input, and which rows (batch,) know them.
         """
         embedding = self.backbone.forward_features(self.maps(rows), lengths)
-        logits, attention = self.head(embedding, self._mask(embedding, lengths))
+        more: dict[str, Any] = {}
+        if beside:
+            more = {
+                "values": {k: v for k, (v, _) in beside.items()},
+                "known": {k: v for k, (_, v) in beside.items()},
+            }
+        logits, attention = self.head(embedding, self._mask(embedding, lengths), **more)
         return logits, attention, embedding
 
     def window_logits(self, rows: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
@@ -154,10 +164,10 @@ class Network(nn.Module):
         return self.answers(rows, lengths)[0]
 
     def answers(
-        self, rows: torch.Tensor, lengths: torch.Tensor | None = None
+        self, rows: torch.Tensor, lengths: torch.Tensor | None = None, beside: Beside | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (batch, c) and mean embeddings (batch, dim) of whole windows."""
-        logits, attention, embedding = self(rows, lengths)
+        logits, attention, embedding = self(rows, lengths, beside)
         mask = self._mask(embedding, lengths)
         clip = pool(logits, attention, mask if self.head.framewise else None)
         if mask is None:

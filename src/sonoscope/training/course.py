@@ -102,7 +102,6 @@ class Begun:
             enable_checkpointing=False,
             gradient_clip_val=training.gradient_clip,
             limit_train_batches=self.setting.steps_per_epoch(),
-            limit_val_batches=training.validate_share if training.validate_share < 1 else 1.0,
             num_sanity_val_steps=training.sanity_steps,
             use_distributed_sampler=False,
         )

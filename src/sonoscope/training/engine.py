@@ -91,6 +91,7 @@ def task_of(setting: Setting) -> Task:
         groups=tuple(row.group or row.path for row in rows),
         names=tuple(f"{row.path}@{row.start_s:g}" for row in rows),
         augment=on_samples, augment_rows=on_rows, class_weights=setting.class_weights(),
+        genres=setting.genres(), known=setting.known(),
     )  # fmt: skip
 
 

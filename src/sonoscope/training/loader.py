@@ -6,6 +6,7 @@ of machines change nothing: process ``r`` of ``w`` takes every ``w``-th batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,16 +46,22 @@ class Drawn(IterableDataset):
 
 
 class All(IterableDataset):
-    """All windows of all rows, in order; of several processes, each has every ``world``-th batch of them."""
+    """All windows of all rows, in order; of several processes, each has every ``world``-th batch of them.
 
-    def __init__(self, feed: Feed, hop: int | None = None, rank: int = 0, world: int = 1) -> None:
-        self.feed, self.hop, self.rank, self.world = feed, hop, rank, world
+    Of a ``share``, batches are taken evenly from first to last.
+    """
+
+    def __init__(
+        self, feed: Feed, hop: int | None = None, rank: int = 0, world: int = 1, share: float = 1.0
+    ) -> None:
+        self.feed, self.hop, self.rank, self.world, self.share = feed, hop, rank, world, share
 
     def __iter__(self) -> Iterator[Batch]:
         first, every = _worker()
         start, step = first * self.world + self.rank, every * self.world
-        for batch in self.feed.every_window(self.hop, start, step):
-            yield _tensors(batch, self.feed.window)
+        for turn, batch in enumerate(self.feed.every_window(self.hop, start, step)):
+            if _is_kept(start + turn * step, self.share):
+                yield _tensors(batch, self.feed.window)
 
 
 class Whole(IterableDataset):
@@ -71,6 +78,8 @@ class Whole(IterableDataset):
         Order of the batches; None: as they come.
     longest : int, optional
         Samples after which a clip is cut off; in training a random part of that length is taken.
+    share : float
+        Of the batches, taken evenly.
     """
 
     def __init__(
@@ -84,8 +93,9 @@ class Whole(IterableDataset):
         longest: int | None = None,
         rank: int = 0,
         world: int = 1,
+        share: float = 1.0,
     ) -> None:
-        self.shards, self.seed, self.longest = shards, seed, longest
+        self.shards, self.seed, self.longest, self.share = shards, seed, longest, share
         self.rank, self.world, self.epoch = rank, world, 0
         rows = np.array([i for i, row in enumerate(shards.rows) if row.split == split], dtype=np.int64)
         by_length = rows[np.argsort(shards.lengths[rows], kind="stable")]
@@ -106,6 +116,8 @@ class Whole(IterableDataset):
             # Processes that train together need as many batches each: some clips come twice in that epoch.
             order = np.resize(order, self.steps * self.world)
         for place in order[first * self.world + self.rank :: every * self.world]:
+            if not _is_kept(int(place), self.share):
+                continue
             yield self._padded(self.batches[place], np.random.default_rng([_ORDER, self.epoch, int(place)]))
 
     def _padded(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
@@ -136,6 +148,11 @@ def loader(dataset: IterableDataset, workers: int = 0) -> DataLoader:
     """A loader of whole batches; of a data set that knows epochs, one that counts them."""
     kind = EpochLoader if hasattr(dataset, "epoch") else DataLoader
     return kind(dataset, batch_size=None, num_workers=workers)
+
+
+def _is_kept(number: int, share: float) -> bool:
+    """Whether batch ``number`` is among the share of them that is taken."""
+    return math.ceil((number + 1) * share - 1e-9) > math.ceil(number * share - 1e-9)
 
 
 def _worker() -> tuple[int, int]:

@@ -17,7 +17,7 @@ from sonoscope.errors import UsageError
 from sonoscope.features import Feature
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
-from sonoscope.training import prepare, ranks
+from sonoscope.training import beside, prepare, ranks
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
@@ -118,9 +118,9 @@ class Setting:
 
     def validation_loader(self) -> DataLoader:
         """Those of the validation that fall to this process."""
-        return self._in_order(VALIDATION, self.rank, self.world)
+        return self._in_order(VALIDATION, self.rank, self.world, self.config.training.validate_share)
 
-    def _in_order(self, part: str, rank: int, world: int) -> DataLoader:
+    def _in_order(self, part: str, rank: int, world: int, share: float = 1.0) -> DataLoader:
         data = self.config.data
         if self.window is None:
             clips = Whole(
@@ -131,10 +131,11 @@ class Setting:
                 longest=self.longest(),
                 rank=rank,
                 world=world,
+                share=share,
             )
             return loader(clips)
         hop = None if data.hop_s is None else round(data.hop_s * self.rate)
-        return loader(All(self.feed(part), hop, rank, world))
+        return loader(All(self.feed(part), hop, rank, world, share))
 
     def longest(self) -> int | None:
         """Samples that the backbone takes at most of a whole clip."""
@@ -170,6 +171,17 @@ class Setting:
         mean = cast(torch.Tensor, total) / count
         std = (cast(torch.Tensor, squares) / count - mean.square()).clamp(min=LEAST_STD**2).sqrt()
         self.network.set_normalisation(mean.numpy(), std.numpy())
+
+    def genres(self) -> torch.Tensor | None:
+        """The genre of every row as a number, by its column ``genre``; -1 where it is empty, None where all are."""
+        named = [row.extra.get("genre", "") for row in self.data.shards.rows]
+        known = sorted({genre for genre in named if genre})
+        return torch.tensor([known.index(genre) if genre else -1 for genre in named]) if known else None
+
+    def known(self) -> beside.Known:
+        """What the head is told of every row beside its sound; empty where it is told nothing."""
+        inputs = getattr(self.network.head, "inputs", {})
+        return beside.of_rows(self.data.shards.rows, inputs)
 
     def class_weights(self) -> torch.Tensor | None:
         """Inverse to how many training rows have a label, with a mean of 1."""

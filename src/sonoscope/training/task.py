@@ -14,9 +14,10 @@ from torch.optim.swa_utils import AveragedModel
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.build import Network
-from sonoscope.training import phases
+from sonoscope.training import beside, phases
 from sonoscope.training.augment import Chain
 from sonoscope.training.batch import Batch, Rows
+from sonoscope.training.beside import Known
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.losses.objective import Objective
@@ -46,6 +47,10 @@ class Task(lightning.LightningModule):
     augment, augment_rows : Chain, optional
         Of the samples of a batch, and of the rows computed from them; training only.
     class_weights : Tensor of shape (classes,), optional
+    genres : Tensor of shape (clips,), optional
+        Of all clips by number, negative where unknown: for losses whose margin grows with the genre.
+    known : dict, optional
+        Of all clips by number, what the head is told beside the sound.
     """
 
     def __init__(
@@ -62,14 +67,19 @@ class Task(lightning.LightningModule):
         augment: Chain | None = None,
         augment_rows: Chain | None = None,
         class_weights: torch.Tensor | None = None,
+        genres: torch.Tensor | None = None,
+        known: Known | None = None,
     ) -> None:
         super().__init__()
+        self.known = known or {}
         self.network, self.frontend, self.objective = network, frontend, objective
         self.config, self.labels = config, labels
         self.plan = phases.Plan(config.training, steps_per_epoch)
         self.augment, self.augment_rows = augment, augment_rows
         self.weights: torch.Tensor | None
         self.register_buffer("weights", class_weights, persistent=False)
+        self.genres: torch.Tensor | None
+        self.register_buffer("genres", genres, persistent=False)
         decay = config.training.average
         self.averaged = (
             None
@@ -116,12 +126,17 @@ class Task(lightning.LightningModule):
         return hash(numbers) & (1 << 62) - 1
 
     def training_step(self, batch: Rows, _: int) -> torch.Tensor:
-        logits, embeddings = self.network.answers(batch.rows, batch.lengths)
-        loss = self.objective(
-            logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights
-        )
+        told = beside.drawn(self.known, batch.clips, self._chance(3)) if self.known else None
+        logits, embeddings = self.network.answers(batch.rows, batch.lengths, told)
+        loss = self._loss(batch, logits, embeddings)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.rows), sync_dist=True)
         return loss
+
+    def _loss(self, batch: Rows, logits: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
+        genres = None if self.genres is None else self.genres[batch.clips]
+        return self.objective(
+            logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights, genres=genres
+        )
 
     def on_train_epoch_start(self) -> None:
         for chain in (self.augment, self.augment_rows):
@@ -146,9 +161,7 @@ class Task(lightning.LightningModule):
 
     def validation_step(self, batch: Rows, _: int) -> None:
         logits, embeddings = self.best.answers(batch.rows, batch.lengths)
-        loss = self.objective(
-            logits, batch.targets, batch.judged, embeddings=embeddings, weights=self.weights
-        )
+        loss = self._loss(batch, logits, embeddings)
         self.log("val_loss", loss, batch_size=len(batch.rows), sync_dist=True)
         kept = (batch.clips, logits.float(), batch.targets, batch.judged)
         self._said.append(tuple(part.cpu().numpy() for part in kept))
