@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from sonoscope.data import spectrogram
 from sonoscope.errors import UsageError
 from sonoscope.features.logmel import hz_to_mel
 from sonoscope.field import clipfolder, making, verdicts
-from sonoscope.field.reviewing import page, spectrogram
+from sonoscope.field.reviewing import page
 from sonoscope.field.reviewing.server import Desk
 from sonoscope.field.season import Season
 

@@ -14,9 +14,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sonoscope.data import spectrogram
 from sonoscope.errors import UsageError
 from sonoscope.field.clipfolder import Clip, ClipFolder
-from sonoscope.field.reviewing import spectrogram
 
 _HERE = Path(__file__).parent
 _KINDS = {".flac": "audio/flac", ".wav": "audio/wav"}

@@ -13,9 +13,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from sonoscope.data import spectrogram
 from sonoscope.errors import SonoscopeError, UsageError
 from sonoscope.field.clipfolder import Clip, ClipFolder
-from sonoscope.field.reviewing import page, spectrogram
+from sonoscope.field.reviewing import page
 from sonoscope.field.verdicts import Notebook
 
 ADDRESS = "127.0.0.1"
