@@ -42,7 +42,7 @@ VERBS: dict[str, Verb] = {
     "clips": Verb("sonoscope.cli.clips", "clips_command", "Cut clips to judge out of a season's recordings."),
     "review": Verb("sonoscope.cli.review", "review_command", "Judge clips in the browser, one key each."),
     "rates": Verb("sonoscope.cli.rates", "rates_command", "Events per hour, by time, site and class, with intervals."),
-    "models": Verb("sonoscope.cli.models", "models_app", "List, show and check models."),
+    "models": Verb("sonoscope.cli.models", "models_app", "List, fetch, import, export, check and measure models."),
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),
 }
