@@ -289,7 +289,9 @@ def test_a_model_of_notes_hears(tmp_path):
     found = figures(tmp_path, "notes", folder, "--protocol", "notes")
     assert 0.0 <= found["onset_f1"] <= 1.0
     assert main(["notes", str(folder), "-o", str(tmp_path / "out")]) == 0
-    assert figures(tmp_path, tmp_path / "out", folder, "--protocol", "notes") == found
+    # Kept scores are rounded to four decimals, which moves an onset between frames by microseconds.
+    kept = figures(tmp_path, tmp_path / "out", folder, "--protocol", "notes")
+    assert kept == pytest.approx(found, abs=1e-4)
     pitch = [figures(tmp_path, w, folder, "--protocol", "musicnet", "--set", "as_in=weiss")["ap_pooled"]
              for w in ("notes", tmp_path / "out")]  # fmt: skip
     assert pitch[0] == pytest.approx(pitch[1], abs=1e-3)
