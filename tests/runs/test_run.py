@@ -436,6 +436,10 @@ def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeyp
     folder = make("a.wav", "b.wav")
     soundfile.write(folder / "silent.wav", np.zeros(44_100), 22_050)
     assert run(folder, threshold="0").remarks == ()
+    # As if one model alone came with the package.
+    shipped = tmp_path / "shipped" / "instruments"
+    shutil.copytree(models.load("instruments").path, shipped)
+    monkeypatch.setattr(models, "SHIPPED", shipped.parent)
     (said,) = run(folder, threshold="1").remarks
     assert said.startswith("2 recordings are mostly unknown to the model instruments; no other model comes")
     other = shutil.copytree(models.load("instruments").path, tmp_path / "models" / "bees")
