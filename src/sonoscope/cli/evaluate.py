@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,7 +110,7 @@ Out = Annotated[
         "--out",
         metavar="FOLDER|FILE",
         show_default=False,
-        help="A folder for everything, or a file: .json, .md, .csv (figures), .txt.",
+        help="A folder for everything, or a file: .html, .json, .md, .csv (figures), .txt.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
@@ -138,6 +141,7 @@ def evaluate(
     from sonoscope.data import badrows, sources
     from sonoscope.evaluation import protocols, reports
     from sonoscope.evaluation import truth as truths
+    from sonoscope.evaluation.page import mistakes
 
     if list_protocols:
         _list(protocols.PROTOCOLS)
@@ -173,8 +177,11 @@ def evaluate(
         problem=problems.append,
     )
     result = found.judge(request)
+    result = replace(result, provenance={**result.provenance, "command": shlex.join(sys.argv)})
     print(result.text(), end="")
     if target is not None:
+        if reports.plays(target):
+            result = replace(result, excerpts=mistakes.excerpts(result, manifest))
         written = reports.write(result, target)
         if problems and target.is_dir():
             badrows.write(problems, target / "bad_rows.csv")

@@ -17,6 +17,7 @@ import numpy as np
 
 from sonoscope.data.table import put
 from sonoscope.errors import UsageError
+from sonoscope.evaluation import page
 from sonoscope.evaluation.result import Result, Table, plain
 
 #: Tables whose file has another name.
@@ -32,6 +33,11 @@ def as_json(result: Result) -> bytes:
 def as_markdown(result: Result) -> bytes:
     """A page to read."""
     return result.markdown().encode()
+
+
+def as_html(result: Result) -> bytes:
+    """A page to look at and to hear."""
+    return page.html(result).encode()
 
 
 def as_text(result: Result) -> bytes:
@@ -61,10 +67,17 @@ def as_arrays(result: Result) -> bytes | None:
 
 Writer = Callable[[Result], bytes | None]
 
-FILES: Mapping[str, Writer] = {".json": as_json, ".md": as_markdown, ".csv": as_csv, ".txt": as_text}
+FILES: Mapping[str, Writer] = {
+    ".html": as_html,
+    ".json": as_json,
+    ".md": as_markdown,
+    ".csv": as_csv,
+    ".txt": as_text,
+}
 IN_FOLDER: dict[str, Writer] = {
     "metrics.json": as_json,
     "figures.csv": as_csv,
+    "report.html": as_html,
     "report.md": as_markdown,
     ARRAYS: as_arrays,
 }
@@ -85,6 +98,11 @@ def check(out: str | Path, *, overwrite: bool = False) -> Path:
     if there and not overwrite:
         raise UsageError(f"{out} exists already: name another place with -o, or replace it with --overwrite")
     return path
+
+
+def plays(out: Path) -> bool:
+    """Whether what is written there has sound in it."""
+    return out.suffix.lower() not in FILES or out.suffix.lower() == ".html" or out.is_dir()
 
 
 def write(result: Result, out: Path) -> list[Path]:

@@ -183,6 +183,18 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """What a page plays and shows of a clip: a WAV of ``seconds`` from ``begins_s`` of the clip, and its spectrogram on
+    the mel scale from 0 to ``top_hz`` as a PNG."""
+
+    wav: bytes
+    png: bytes
+    begins_s: float
+    seconds: float
+    top_hz: float
+
+
+@dataclass(frozen=True)
 class Result:
     """All that a protocol says of one set of predictions.
 
@@ -200,6 +212,8 @@ class Result:
         What must be said beside the figures: what was dropped and why, over what a mean was taken.
     provenance : mapping
         Models, data, options, library versions: whatever JSON holds.
+    excerpts : mapping of str to Excerpt
+        By clip, for pages: the sound of the loudest mistakes. Not in the JSON.
     """
 
     protocol: str
@@ -211,6 +225,7 @@ class Result:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+    excerpts: Mapping[str, Excerpt] = field(default_factory=dict)
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ``KeyError`` with those there are."""

@@ -18,7 +18,7 @@ must be asked for, since every name begins with something.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -99,15 +99,19 @@ def of(manifest: Manifest, labels: Iterable[str] | None = None) -> Truth:
         lookup(dict.fromkeys(manifest.labels()), label, "label of the data")
     sounds, known = manifest.targets(columns)
     rows = manifest.rows
-    paths = [row.path for row in rows]
-    several = len(set(paths)) < len(paths)
     filled = {name: tuple(getattr(row, name) for row in rows) for name in PARTS}
     return Truth(
         manifest, columns, sounds, known,
-        names=tuple(f"{row.path}@{row.start_s:g}" if several else row.path for row in rows),
+        names=names_of(rows),
         groups=tuple(row.group or row.path for row in rows),
         parts={name: values for name, values in filled.items() if any(values)},
     )  # fmt: skip
+
+
+def names_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What clips are called: their paths, with the start in seconds where a file has several."""
+    several = len({row.path for row in rows}) < len(rows)
+    return tuple(f"{row.path}@{row.start_s:g}" if several else row.path for row in rows)
 
 
 def load(data: str, *, rule: str = AUTO, split: str = "") -> tuple[Manifest, str]:

@@ -49,12 +49,12 @@ def write(
     return found
 
 
-def excerpt(samples: np.ndarray) -> tuple[np.ndarray, int]:
-    """At most ``LONGEST_S`` from where the sound begins, at an even peak, and the sample at which it begins."""
+def excerpt(samples: np.ndarray, longest_s: float = LONGEST_S) -> tuple[np.ndarray, int]:
+    """At most ``longest_s`` from where the sound begins, at an even peak, and the sample at which it begins."""
     peak = float(np.abs(samples).max(initial=0.0))
     if not peak:
-        return samples[: round(LONGEST_S * SAMPLE_RATE)], 0
+        return samples[: round(longest_s * SAMPLE_RATE)], 0
     first = int(np.argmax(np.abs(samples) >= _BEGINS * peak))
     begins = max(first - round(_BEFORE_S * SAMPLE_RATE), 0)
-    part = samples[begins : begins + round(LONGEST_S * SAMPLE_RATE)]
+    part = samples[begins : begins + round(longest_s * SAMPLE_RATE)]
     return part * (_PEAK / peak), begins

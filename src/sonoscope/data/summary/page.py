@@ -24,12 +24,19 @@ def html(summary: Summary, title: str) -> str:
         f"{escape(part.title)}</h2>{part.content}</section>"
         for part in parts
     )
+    return document(
+        title,
+        f'{_lead(summary)}{_tiles(summary)}<nav aria-label="Sections">{links}</nav>{_findings(summary)}{body}',
+    )
+
+
+def document(title: str, content: str, style: str = "") -> str:
+    """A page of a title and content that is HTML already, with this page's style and more of it."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head>\n"
-        f"<body><main><h1>{escape(title)}</h1>{_lead(summary)}{_tiles(summary)}"
-        f'<nav aria-label="Sections">{links}</nav>{_findings(summary)}{body}</main></body></html>\n'
+        f"<title>{escape(title)}</title><style>{_STYLE.read_text(encoding='utf-8')}{style}</style></head>\n"
+        f"<body><main><h1>{escape(title)}</h1>{content}</main></body></html>\n"
     )
 
 
