@@ -134,6 +134,23 @@ def test_every_preset_makes_its_parts(name: str):
     assert network.config["n_classes"] == 3
 
 
+@pytest.mark.train
+@pytest.mark.parametrize("frames", [3, 5])
+def test_short_kernels_with_layers_behind_them(frames: int):
+    """The kernels along time are as short as one likes, the width multiplies channels, the rest is in the layers."""
+    pytest.importorskip("torch")
+    from sonoscope.training.setting import feature_of, network_of
+
+    stages = f"network.backbone.stages=[[32, [{frames}, 5], [1, 2]], [64, [{frames}, 3], [1, 2]]]"
+    words = [stages, "network.head.layers=[64, 32]", "network.backbone.width=0.5"]
+    config = compose(presets.load("cnn-logfreq"), words)
+    network = network_of(config, feature_of(config), 3)
+    assert network.poolable and network.backbone.receptive_frames == 1 + 2 * (frames - 1)
+    convolutions = [p.shape for p in network.backbone.parameters() if p.ndim == 4]
+    assert [shape[0] for shape in convolutions] == [16, 32]
+    assert [p.shape[0] for p in network.head.parameters() if p.ndim == 2] == [64, 32, 3]
+
+
 def test_the_presets_are_listed_in_the_document():
     text = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
     for name, about in presets.names().items():
