@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -49,6 +50,20 @@ def test_it_learns_and_leaves_all_that_was_promised(run: Path, tones: Tones):
     for name in ("manifest.csv", "split.json", "best.ckpt", "last.ckpt", "bundle/README.md"):
         assert (run / name).is_file(), name
     assert json.loads((run / "metrics.json").read_text())["interval_95"]["map"][0] <= metrics["fitted"]["map"]
+
+
+def test_tensorboard_has_what_the_history_has(run: Path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) - {"epoch"} <= set(events.Tags()["scalars"])
+    for name in ("learning_rate", "loss", "val_map"):
+        logged = [event.value for event in events.Scalars(name)]
+        assert logged == pytest.approx([float(row[name]) for row in rows], abs=1e-5), name
 
 
 def test_the_parts_share_no_recordist(run: Path):

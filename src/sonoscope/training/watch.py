@@ -46,6 +46,9 @@ class Watch(Callback):
             **{name: round(value, 6) for name, value in sorted(found.items())},
         }
         self._write(row, trainer.current_epoch)
+        if trainer.logger is not None:
+            own = {name: row[name] for name in ("learning_rate", "cpu_s")}
+            trainer.logger.log_metrics(own, step=trainer.global_step)
         shown = "  ".join(
             f"{name} {found[name]:.3f}"
             for name in ("loss", "val_loss", "val_map", "val_micro_f1")
