@@ -82,7 +82,7 @@ def test_folders_of_models_are_searched_before_the_shipped_ones(
     (first / "no bundle").mkdir()
     monkeypatch.setenv("SONOSCOPE_MODELS", f"{first}:{tmp_path / 'absent'}:{second}")
     names = models.names()
-    assert set(names) == {"birds", "instruments"}
+    assert set(names) == {"birds", "field", "instruments", "notes"}
     assert names["birds"] == first / "birds"
     assert models.load("instruments").path == second / "instruments"
 

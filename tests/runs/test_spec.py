@@ -36,7 +36,7 @@ def test_every_field_is_in_the_json_and_those_left_out_are_defaults():
         ({"max_gap_s": float("inf")}, "max-gap=inf must be"),
         ({"tail": "cut"}, "unknown tail 'cut'.*keep, drop"),
         ({"scores": "cvs"}, "unknown scores 'cvs'. Did you mean 'csv'?"),
-        ({"on": "cuda"}, "cuda"),
+        ({"on": "tpu"}, "tpu"),
         ({"workers": 0}, "workers=0 must be at least 1"),
         ({"shard": (0, 4)}, "shard=0/4: the part must lie in 1..4"),
         ({"shard": (5, 4)}, "shard=5/4"),

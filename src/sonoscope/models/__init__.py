@@ -7,6 +7,7 @@ before. Whatever imports onnxruntime imports this package first.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,12 +25,21 @@ def names() -> dict[str, Path]:
     """Every bundle that has a name: in the folders of ``$SONOSCOPE_MODELS``, shipped ones, then fetched ones."""
     folders = [Path(entry) for entry in os.environ.get("SONOSCOPE_MODELS", "").split(os.pathsep) if entry]
     found: dict[str, Path] = {}
-    for folder in (*folders, SHIPPED, cache.bundles()):
+    for folder in (*folders, SHIPPED):
         if folder.is_dir():
-            for entry in sorted(folder.iterdir()):
-                if (entry / "bundle.json").is_file():
-                    found.setdefault(entry.name, entry)
+            _gather(folder, found)
+    # A cache of somebody else's, which may not be read, holds nothing for this user.
+    with contextlib.suppress(PermissionError):
+        if cache.bundles().is_dir():
+            _gather(cache.bundles(), found)
     return found
+
+
+def _gather(folder: Path, found: dict[str, Path]) -> None:
+    """Add the bundles in a folder whose names are not taken yet."""
+    for entry in sorted(folder.iterdir()):
+        if (entry / "bundle.json").is_file():
+            found.setdefault(entry.name, entry)
 
 
 def load(name_or_folder: str | Path) -> Bundle:
