@@ -372,5 +372,5 @@ def test_a_damaged_graph_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_device_is_refused_with_the_nearest(runtimes) -> None:
-    with pytest.raises(UnknownName, match="unknown device 'cud'. Did you mean 'cuda'?"):
+    with pytest.raises(UnknownName, match=r"unknown device 'cud'\. Did you mean 'cuda'\?"):
         Runtime(runtimes["plain"].bundle, on="cud")
