@@ -1,8 +1,8 @@
 """The decoder's rules, fitted where nobody trained and nobody reports: freepats, and new pieces of the trained fonts.
 
 One rule after another is set to the value with the best mean of the F1 of onsets plus half of the F1 with offsets,
-until nothing moves; dense music counts as much as all that instruments play alone. Then beginnings and ends are shifted by
-what the network is late by in the median.
+until nothing moves; dense music counts as much as all that instruments play alone. Then beginnings and ends are shifted
+by what the network is late by in the median.
 """
 
 from __future__ import annotations

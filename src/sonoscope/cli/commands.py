@@ -30,19 +30,29 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "analyze": Verb("sonoscope.cli.analyze", "analyze", "What sounds in recordings, and when: the main job."),
-    "notes": Verb("sonoscope.cli.notes", "notes", "Turn recordings into notes: MIDI, tables, sound, pictures."),
-    "live": Verb("sonoscope.cli.live", "live", "What sounds now: a microphone, stdin, or a file as it plays."),
+    "notes": Verb(
+        "sonoscope.cli.notes", "notes", "Turn recordings into notes: MIDI, tables, sound, pictures."
+    ),
+    "live": Verb(
+        "sonoscope.cli.live", "live", "What sounds now: a microphone, stdin, or a file as it plays."
+    ),
     "convert": Verb("sonoscope.cli.convert", "convert_command", "Turn one annotation format into another."),
     "data": Verb("sonoscope.cli.data", "data_app", "From recordings to a training set."),
     "train": Verb("sonoscope.cli.train", "train", "Train a model on sounds of your own."),
     "runs": Verb("sonoscope.cli.train", "runs_app", "Compare what came of trainings."),
-    "evaluate": Verb("sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."),
+    "evaluate": Verb(
+        "sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."
+    ),
     "thresholds": Verb("sonoscope.cli.thresholds", "thresholds_app", "Thresholds from what is wished."),
     "check": Verb("sonoscope.cli.check", "check", "Check a feature, network, loss … of your own."),
     "clips": Verb("sonoscope.cli.clips", "clips_command", "Cut clips to judge out of a season's recordings."),
     "review": Verb("sonoscope.cli.review", "review_command", "Judge clips in the browser, one key each."),
-    "rates": Verb("sonoscope.cli.rates", "rates_command", "Events per hour, by time, site and class, with intervals."),
-    "models": Verb("sonoscope.cli.models", "models_app", "List, fetch, import, export, check and measure models."),
+    "rates": Verb(
+        "sonoscope.cli.rates", "rates_command", "Events per hour, by time, site and class, with intervals."
+    ),
+    "models": Verb(
+        "sonoscope.cli.models", "models_app", "List, fetch, import, export, check and measure models."
+    ),
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),
 }

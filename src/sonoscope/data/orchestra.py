@@ -185,7 +185,9 @@ _OTHER: tuple[Instrument, ...] = (
 #: For notes alone: programs that no label fits (see above), where only the pitch is asked for.
 SECTIONS: tuple[Instrument, ...] = (
     Instrument("string_ensemble", "other", "bowed", _several({48: 1.5, 49: 1.5, 50: 0.7, 51: 0.5}, 30, 96)),
-    Instrument("electric_piano", "other", "keys", _several({4: 1, 5: 1}, 28, 100), sustains=False, pedal=True),
+    Instrument(
+        "electric_piano", "other", "keys", _several({4: 1, 5: 1}, 28, 100), sustains=False, pedal=True
+    ),
     Instrument("clavinet", "other", "keys", _several({7: 1}, 36, 89), sustains=False),
     Instrument("fiddle", "other", "bowed", _several({110: 1}, 55, 96)),
 )
