@@ -160,6 +160,14 @@ def test_what_cannot_be_one_graph_is_refused_with_the_reason(bundle: Bundle) -> 
     with pytest.raises(UsageError, match=r"hop_samples=0 must lie in 1\.\.3200"):
         fused.Plan(bundle, 0)
     hpss = SimpleNamespace(feature=features.Hpss(), name="h", spec={"input": {}}, task="tagging")
+    stacked = features.Channels((features.LogMel(22_050, hop_samples=256, f_max_hz=11_025.0), features.Cqt()))
+    for feature, reason in (
+        (features.Morlet(), "as long as the sound"),
+        (stacked, "every octave halves a length"),
+    ):
+        made = SimpleNamespace(feature=feature, name="x", spec={"input": {}}, task="tagging")
+        with pytest.raises(UsageError, match=f"cannot be part of a graph: .*{reason}"):
+            fused.Plan(made, 10)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="'hpss' computes on NumPy arrays only"):
         fused.Plan(hpss, 10)  # type: ignore[arg-type]
 
@@ -182,6 +190,7 @@ def test_a_graph_that_differs_is_refused_and_leaves_nothing(
     [
         features.Stft(sample_rate=RATE, n_fft=256, hop_samples=80),
         features.Multiband(sample_rate=RATE, hop_samples=64, bands=((0, 1000, 256), (1000, 4000, 128))),
+        features.Fbank(sample_rate=RATE),
     ],
     ids=lambda feature: feature.name,
 )

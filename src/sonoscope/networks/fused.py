@@ -40,6 +40,12 @@ from sonoscope.networks.writer import Writer, opset_in
 INPUT = "samples"
 SCORES, LOGITS, EMBEDDING = "scores", "logits", "embedding"
 NOTE_OUTPUTS = ("onset", "sustain", "velocity")
+#: Features that torch's exporter does not come to an end with, or not with any length, and why.
+UNWRITABLE = {
+    "cqt": "every octave halves a length that is not known yet",
+    "hcqt": "every octave halves a length that is not known yet",
+    "morlet": "its transforms are as long as the sound",
+}
 #: Where a file's metadata says what it is.
 METADATA = "sonoscope"
 #: The same for graphs in 8 bits, where a difference in the last bit of a feature can become a step.
@@ -117,6 +123,11 @@ class Plan:
                 f"{bundle.name}: its feature {feature.name!r} computes on NumPy arrays only, so it cannot be part of "
                 "a graph"
             )
+        for part in (feature, *getattr(feature, "features", ())):
+            if part is not None and part.name in UNWRITABLE:
+                raise UsageError(
+                    f"{bundle.name}: its feature {part.name!r} cannot be part of a graph: {UNWRITABLE[part.name]}"
+                )
         self.notes = bundle.task == NOTES
         self.hop = 0 if hop is None else hop
         self.left = feature.left_context if feature is not None and feature.streamable else 0

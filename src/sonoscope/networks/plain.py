@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +20,24 @@ from torch.overrides import TorchFunctionMode
 from sonoscope.errors import UsageError
 
 
-class Spectrum(NamedTuple):
-    """Real and imaginary part of a spectrum, (..., n // 2 + 1) each: what a complex tensor has."""
+class Spectrum:
+    """Real and imaginary part of a spectrum, (..., n // 2 + 1) each: what is asked of a complex tensor."""
 
-    real: torch.Tensor
-    imag: torch.Tensor
+    def __init__(self, real: torch.Tensor, imag: torch.Tensor) -> None:
+        self.real, self.imag = real, imag
+
+    def __getitem__(self, place: Any) -> Spectrum:
+        return Spectrum(self.real[place], self.imag[place])
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (torch.real, torch.imag):
+            return args[0].real if func is torch.real else args[0].imag
+        if func is torch.abs:
+            return torch.sqrt(args[0].real.square() + args[0].imag.square())
+        raise UsageError(f"torch.{func.__name__} of a spectrum has no form in real numbers here")
 
 
 class Plain(TorchFunctionMode):
