@@ -3,8 +3,9 @@
     python recipes/experiments/run.py train --data collection:FOLDER --work FOLDER [--only A,B] [--seeds N]
     python recipes/experiments/run.py report --work FOLDER
 
-Trainings that are finished are left alone, so that an interrupted run goes on. A seed of all trainings comes before
-the next seed of any, so that there is an answer early and a better one later.
+``--plan tiny.yaml`` asks what is too large for a processor, in tiny; ``--pretrained RUN`` is what some of it begins
+with. Trainings that are finished are left alone, so that an interrupted run goes on. A seed of all trainings comes
+before the next seed of any, so that there is an answer early and a better one later.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from sonoscope.training.config import compose
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "experiments.md"
-RESULTS = HERE / "results.json"
 FIGURES = ("map", "macro_f1", "macro_top1")
+#: Of a plan's settings: what ``--pretrained`` names.
+PRETRAINED = "PRETRAINED"
 
 
 def main() -> None:
@@ -36,36 +38,50 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", help="these trainings")
     parser.add_argument("--seeds", type=int)
+    parser.add_argument("--plan", default="plan.yaml", help="beside this file (default: plan.yaml)")
+    parser.add_argument("--pretrained", type=Path, help="a pre-training, for trainings that begin with one")
     arguments = parser.parse_args()
-    plan = yaml.safe_load((HERE / "plan.yaml").read_text(encoding="utf-8"))
+    plan = yaml.safe_load((HERE / arguments.plan).read_text(encoding="utf-8"))
     if arguments.step == "report":
         report(plan, arguments.work)
         return
     if arguments.data is None:
         parser.error("train needs --data")
-    names = arguments.only.split(",") if arguments.only else plan["trainings"]
+    asked = [each if isinstance(each, dict) else {"name": each} for each in plan["trainings"]]
+    wanted = arguments.only.split(",") if arguments.only else [each["name"] for each in asked]
     for seed in range(arguments.seeds or plan["seeds"]):
-        for name in names:
-            train(plan, name, seed, arguments.data, arguments.work)
+        for each in asked:
+            if each["name"] in wanted:
+                train(plan, each, seed, arguments)
 
 
-def train(plan: dict, name: str, seed: int, data: str, work: Path) -> None:
-    """One training in a process of its own, unless it is finished."""
+def train(plan: dict, asked: dict, seed: int, arguments: argparse.Namespace) -> None:
+    """One training in a process of its own, unless it is finished; ``asked`` has a name, a preset and settings."""
+    name, work, data = asked["name"], arguments.work, arguments.data
     folder = work / name / f"seed-{seed}"
     if (folder / rundir.METRICS).is_file():
         return
-    settings = [f"{key}={'null' if value is None else value}" for key, value in plan["common"].items()]
-    config = compose(presets.load(name), settings)
+    own = dict(asked.get("settings", {}))
+    if own.get("network.init_from") == PRETRAINED:
+        if arguments.pretrained is None:
+            print(f"{name} begins with a pre-training: --pretrained RUN", flush=True)
+            return
+        own["network.init_from"] = arguments.pretrained
+    preset = asked.get("preset", name)
+    settings = [
+        f"{key}={'null' if value is None else value}" for key, value in {**plan["common"], **own}.items()
+    ]
+    config = compose(presets.load(preset), settings)
     first = config.features[0]
-    rate = first.get("sample_rate", 22050 if first["name"] != "logmel" else 24000)
-    settings += [f"training.seed={seed}", f"data.folder={work / f'prepared-{rate}'}"]
+    rate = first.get("sample_rate", {"logmel": 24000, "samples": 16000}.get(first["name"], 22050))
+    settings += [f"name={name}", f"training.seed={seed}", f"data.folder={work / f'prepared-{rate}'}"]
     print(f"{name} seed {seed}", flush=True)
     command = [
         sys.executable,
         "-m",
         "sonoscope",
         "train",
-        name,
+        preset,
         data,
         *settings,
         "-o",
@@ -97,7 +113,7 @@ def report(plan: dict, work: Path) -> None:
                         f"({low:+.3f} to {high:+.3f}) | {seeds} |"
                     )
     tables += ["| question | difference | figure | value (95 %) | seeds |", "|---|---|---|---|---|", *answers]
-    RESULTS.write_text(
+    (HERE / plan.get("results", "results.json")).write_text(
         json.dumps(
             {name: {run.folder.name: run.metrics for run in each} for name, each in found.items()}, indent=1
         )
@@ -105,7 +121,8 @@ def report(plan: dict, work: Path) -> None:
     )
     text = DOCUMENT.read_text(encoding="utf-8")
     block = "\n".join(tables)
-    marked = re.compile(r"(<!-- tables -->\n).*?(<!-- /tables -->)", re.DOTALL)
+    marker = plan.get("marker", "tables")
+    marked = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
     DOCUMENT.write_text(marked.sub(lambda m: f"{m[1]}\n{block}\n\n{m[2]}", text), encoding="utf-8")
     print(block)
 
