@@ -114,6 +114,20 @@ def test_where_labels_are_known_the_figure_is_map(bundle, made) -> None:
     assert verdict.loss == pytest.approx(verdict.before - verdict.after)
 
 
+def test_notes_agree_in_what_one_or_the_other_hears(tmp_path: Path) -> None:
+    from sklearn.metrics import f1_score
+
+    original = models.load("notes")
+    clips = int8.generated(original).clips[:4]
+    made, verdict = int8.quantise(original, tmp_path / "notes", int8.Sound(clips), max_loss=1.0)
+    limits = np.repeat([original.rules.onset, original.rules.sustain], 88)
+    heard = [
+        np.concatenate([int8.probabilities(Runtime(each), clip) >= limits for clip in clips[1::2]]).ravel()
+        for each in (original, made)
+    ]
+    assert verdict.after == pytest.approx(f1_score(*heard)) and 0.9 < verdict.after < 1.0
+
+
 @pytest.fixture(scope="module")
 def recordings(bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each of two labels, four clips in each."""
