@@ -76,6 +76,7 @@ def train(plan: dict, asked: dict, seed: int, arguments: argparse.Namespace) -> 
     rate = first.get("sample_rate", {"logmel": 24000, "samples": 16000}.get(first["name"], 22050))
     settings += [f"name={name}", f"training.seed={seed}", f"data.folder={work / f'prepared-{rate}'}"]
     print(f"{name} seed {seed}", flush=True)
+    work.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable,
         "-m",
