@@ -103,7 +103,7 @@ class TorchGraph:
         values = dict(self._values)
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             for name, array in feeds.items():
-                values[name] = self._placed(torch.from_numpy(np.ascontiguousarray(array)))
+                values[name] = self._placed(torch.from_numpy(np.require(array, requirements=("C", "W"))))
             for step in self._steps:
                 given = [values[name] if name else None for name in step.inputs]
                 found = step.operator(step.attributes, *given)
