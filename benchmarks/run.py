@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options, checked."""
-    listed = "\n".join(f"  {name:<12}{what}" for name, what in BENCHMARKS.items())
+    listed = "\n".join(f"  {name:<15}{what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         description="Measure sonoscope.", epilog=listed, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -189,7 +189,7 @@ def test_a_clip_that_cannot_be_heard_is_named_and_ends_with_1(root, tmp_path, ca
         (["instruments", "ROOT", "--labels", "pianos"], "Did you mean 'piano'"),
         (["instruments", "ROOT", "--set", "stride"], "must be KEY=VALUE"),
         (["instruments", "ROOT", "--set", "stride=3"], "unknown option 'stride'"),
-        (["instruments", "ROOT", "-o", "r.html5"], ".html5 is none of .json"),
+        (["instruments", "ROOT", "-o", "r.html5"], ".html5 is none of .html, .json"),
         (["instruments@last", "ROOT"], "no model and no predictions"),
     ],
 )
