@@ -40,6 +40,7 @@ BENCHMARKS = {
     "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
     "durations": "a recording at every length, from a tenth of a second to an hour (writes 500 MB)",
     "listing": "a hundred thousand files, the first against the last",
+    "search": "the nearest of a million embeddings (writes 1 GB)",
     "trunk": "the network once, against window by window",
     "startup": "--help and the first window",
     "workers": "two workers against one, on all processors",

@@ -33,10 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": ENGINE,
     "evaluation": ENGINE | {"data", "runs"},
     "field": ENGINE | {"runs", "data", "evaluation"},
+    "embeddings": ENGINE | {"runs"},
+    "hear": ENGINE | {"embeddings"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
     "cli": ENGINE
-    | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"},
+    | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"}
+    | {"embeddings"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.

@@ -43,6 +43,8 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb(
         "sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."
     ),
+    "embed": Verb("sonoscope.cli.embed", "embed", "A vector for each window: to npz or Parquet."),
+    "search": Verb("sonoscope.cli.search", "search", "The sounds of an index nearest to a recording."),
     "thresholds": Verb("sonoscope.cli.thresholds", "thresholds_app", "Thresholds from what is wished."),
     "check": Verb("sonoscope.cli.check", "check", "Check a feature, network, loss … of your own."),
     "clips": Verb("sonoscope.cli.clips", "clips_command", "Cut clips to judge out of a season's recordings."),
