@@ -1,21 +1,50 @@
-"""Notes from scores: how long it takes, whether that grows with the length alone?
+"""Notes: how long they take to make from scores, and how good they are beside basic-pitch's.
 
-The scores are those of dense music, twenty notes a second on 88 pitches over a floor of noise, 86 frames a second.
-Times are of the decoder, of the decoder in blocks of a second as they come live, and of both files (scores kept in 16
+    python benchmarks/run.py --only notes
+    python benchmarks/notes.py --bundle NAME_OR_FOLDER --data DATA --peer PYTHON [--docs docs/notes.md]
+
+The first measures the decoder on the scores of dense music, twenty notes a second on 88 pitches over a floor of noise,
+86 frames a second: the decoder, the decoder in blocks of a second as they come live, and both files (scores kept in 16
 bits, and notes written as MIDI).
+
+The second transcribes the same recordings with a model of ours and with basic-pitch, scores both alike, and writes
+``results-notes.json`` and, between the markers of a document, its table (``transcription/`` says what is compared and
+how). DATA is the folder of labelled recordings with ``manifest.csv`` and ``nc_maps``; PYTHON is that of an environment
+that has basic-pitch:
+
+    python -m venv PEER
+    PEER/bin/pip install --no-deps basic-pitch==0.4.0
+    PEER/bin/pip install onnxruntime librosa "resampy<0.4.3" scipy scikit-learn pretty_midi mir_eval "setuptools<81"
+
+FluidSynth and TimGM6mb are needed too (`apt install libfluidsynth3 timgm6mb-soundfont`, the ``render`` extra).
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import importlib.metadata
 import io
+import json
+import os
+import platform
 import statistics
+import subprocess
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from measure import Figure, Settings, interleaved
+from measure import HERE, ONE_THREAD, Figure, Settings, interleaved
 
 HOP_S = 256 / 22_050
 NOTES_PER_S = 20
+RESULTS = HERE / "results-notes.json"
+#: Between these lines of a document the table is written.
+MARKERS = ("<!-- notes compared: begin -->", "<!-- notes compared: end -->")
+PEER = "basic-pitch"
 
 
 def run(settings: Settings) -> list[Figure]:
@@ -85,3 +114,130 @@ def as_midi(notes: list, duration_s: float) -> None:
 
     result = FileResult("a.wav", "a.wav", "notes", (Label("note"),), duration_s, 22_050, 1, tuple(notes))
     WRITERS["midi"].write(result, io.BytesIO())
+
+
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Transcribe and score everything; measure speed unless told not to."""
+    from transcription import figures, ours, recordings, speed
+
+    folder = options.folder
+    musical = [*recordings.rendered(folder / recordings.FONT, options.each, options.mixtures)]
+    quiet: list[recordings.Recording] = []
+    if options.data is not None:
+        musical = [*recordings.pianos(options.data), *musical]
+        musical += recordings.phrases(options.data, folder / "phrases", options.phrases)
+        quiet += recordings.unmusical(options.data, folder / "unmusical")
+    model = ours.load(options.bundle, options.rules)
+    name = f"sonoscope ({model.name})"
+    everything = [*musical, *quiet]
+    estimates = {name: [model.notes(recording.path) for recording in everything]}
+    if options.peer is not None:
+        for variant, notes in peer_notes(options.peer, folder, [r.path for r in everything]).items():
+            estimates[PEER if variant == "default" else f"{PEER}, {variant}"] = [
+                figures.notes_of(n) for n in notes
+            ]
+    twice = recordings.again(musical)
+    asked = [*musical, *(recording for _, recording in twice)]
+    rows = [*range(len(musical)), *(number for number, _ in twice)]
+    result: dict[str, Any] = {
+        "ours": name,
+        "systems": list(estimates),
+        "rules": asdict(model.rules),
+        "groups": figures.compared(
+            asked, {s: [notes[k] for k in rows] for s, notes in estimates.items()}, name
+        ),
+        "false": figures.false_notes(
+            quiet,
+            {s: notes[len(musical) :] for s, notes in estimates.items()},
+            [seconds_of(r.path) for r in quiet],
+        ),
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            **{library: importlib.metadata.version(library) for library in ("numpy", "onnxruntime")},
+        },
+    }
+    if options.peer is not None and options.minutes:
+        lengths = [options.minutes, *([options.long] if options.long else [])]
+        long = {minutes: recordings.long_mixture(folder, minutes) for minutes in lengths}
+        result["speed"] = speed.table(
+            options.bundle, options.rules, options.peer, long, folder, options.repeats
+        )
+    return result
+
+
+def peer_notes(python: str, folder: Path, files: list[Path]) -> dict[str, list[list[list[float]]]]:
+    """basic-pitch's notes of the files, by variant; what it said before about the same sound is kept in ``folder``."""
+    kept = folder / "peer.json"
+    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    keys = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    asked = {key: str(file.resolve()) for key, file in zip(keys, files, strict=True) if key not in known}
+    if asked:
+        listed, said = folder / "files.json", folder / "said.json"
+        listed.write_text(json.dumps(list(asked.values())))
+        script = HERE / "transcription" / "peer.py"
+        subprocess.run(
+            [python, script, "transcribe", listed, said], check=True, stderr=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+        )  # fmt: skip
+        known.update(zip(asked, json.loads(said.read_text()), strict=True))
+        kept.write_text(json.dumps(known))
+    return {variant: [known[key][variant] for key in keys] for variant in known[keys[0]]}
+
+
+def seconds_of(path: Path) -> float:
+    """How long a recording is."""
+    import soundfile
+
+    return float(soundfile.info(str(path)).duration)
+
+
+def write_table(document: Path, table: str) -> None:
+    """Put the table between the document's markers. Raises ``SystemExit`` if they are not there."""
+    text = document.read_text(encoding="utf-8")
+    if any(text.count(marker) != 1 for marker in MARKERS):
+        raise SystemExit(f"{document} has no lines {' and '.join(MARKERS)}: add them where the table belongs")
+    head, rest = text.split(MARKERS[0])
+    _, tail = rest.split(MARKERS[1])
+    document.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{tail}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bundle", default="notes", help="a bundle's name or folder, or what training left")
+    parser.add_argument("--rules", type=Path, metavar="JSON", help="rules instead of the model's own")
+    parser.add_argument("--data", type=Path, help="labelled recordings: nc_maps, single notes, speech")
+    parser.add_argument("--peer", metavar="PYTHON", help="of an environment with basic-pitch")
+    parser.add_argument("--folder", type=Path, help="keep what is rendered, for the next time")
+    parser.add_argument("--each", type=int, default=10, help="pieces of each instrument of the sound font")
+    parser.add_argument("--mixtures", type=int, default=40, help="mixtures of three")
+    parser.add_argument("--phrases", type=int, default=6, help="phrases of each instrument of real notes")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the recording for speed; 0: no speed")
+    parser.add_argument("--long", type=float, default=60.0, help="minutes of a longer one, once; 0: none")
+    parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
+    parser.add_argument(
+        "--json", type=Path, default=RESULTS, help=f"default: {RESULTS.name} beside this file"
+    )
+    parser.add_argument("--docs", type=Path, help="a document with the markers, to write the table into")
+    parser.add_argument("--show", action="store_true", help="measure nothing: the table of what --json holds")
+    options = parser.parse_args()
+    from transcription import figures
+
+    if options.show:
+        result = json.loads(options.json.read_text())
+    else:
+        with tempfile.TemporaryDirectory(prefix="sonoscope-notes-") as scratch:
+            options.folder = options.folder or Path(scratch)
+            options.folder.mkdir(parents=True, exist_ok=True)
+            result = compare(options)
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    table = figures.markdown(result)
+    print(table)
+    if options.docs is not None:
+        write_table(options.docs, table)
+
+
+if __name__ == "__main__":
+    main()

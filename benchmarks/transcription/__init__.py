@@ -1,0 +1,1 @@
+"""Notes of sonoscope and of basic-pitch, on the same recordings, by the same scorer."""
