@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.parameters import pair
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
@@ -157,7 +158,7 @@ def evaluate(
     given = {name: value for name, value in given.items() if value is not None}
     if fixed is not None:
         given["threshold"] = fixed
-    given |= dict(_pair(text) for text in more or ())
+    given |= dict(map(pair, more or ()))
     other, other_name = _validation(validation, data, truth)
     problems: list[Problem] = []
     request = protocols.Request(
@@ -202,13 +203,6 @@ def _number(text: str | None) -> float | None:
         return None if text is None else float(text)
     except ValueError:
         return None
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign or not key.strip():
-        raise UsageError(f"--set {text!r} must be KEY=VALUE")
-    return key.strip(), value.strip()
 
 
 def _validation(text: str | None, data: str, rule: str) -> tuple[Manifest | None, str]:

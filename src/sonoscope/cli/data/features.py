@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonoscope.cli.data.options import Labels, Root
+from sonoscope.cli.parameters import Set, of_feature
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UnknownName, UsageError, nearest
 
@@ -50,15 +50,6 @@ As = Annotated[
         metavar="audio|FEATURE",
         show_default=False,
         help="audio (default): samples. Or frames of a feature: logmel, stft, multiband, mfcc, ...",
-    ),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        show_default=False,
-        help="A parameter of the feature (n_mels=64); may be repeated.",
     ),
 ]
 Rate = Annotated[
@@ -149,7 +140,7 @@ def features_command(
     options: dict[str, Any] = {
         "digest": digest, "overwrite": overwrite, "workers": workers, "progress": told(_prepared),
     }  # fmt: skip
-    parameters = _parameters(sets)
+    parameters = of_feature(sets)
     if layout == "shards":
         from sonoscope.data import shards
 
@@ -167,20 +158,6 @@ def features_command(
 
 
 # ---- what is wanted ----------------------------------------------------------------------------------------
-
-
-def _parameters(sets: Sequence[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` as parameters; a value is read as JSON (64, 1e-10, true, null, [1, 2]), or else is text."""
-    found: dict[str, Any] = {}
-    for text in sets or ():
-        key, sign, value = text.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"--set {text!r} must be KEY=VALUE, such as n_mels=64")
-        try:
-            found[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            found[key.strip()] = value
-    return found
 
 
 def _content(

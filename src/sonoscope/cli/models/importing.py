@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sonoscope.cli.commands import number
+from sonoscope.cli.parameters import Set, of_feature
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,15 +76,6 @@ FeatureName = Annotated[
         "--feature", metavar="NAME", show_default=False, help="What its rows are; without it: samples go in."
     ),
 ]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        show_default=False,
-        help="A parameter of the feature (n_mels=64); may be repeated.",
-    ),
-]
 Name = Annotated[
     str, typer.Option(metavar="NAME", show_default=False, help="Name in tables (default: the file's).")
 ]
@@ -115,7 +106,7 @@ def import_command(
     from sonoscope.cli.telling import say
     from sonoscope.models.foreign import Wish, import_graph
 
-    given = _parameters(parameters or ())
+    given = of_feature(parameters)
     if given and not feature:
         raise UsageError("--set is about a feature: name it with --feature")
     made = None
@@ -134,20 +125,6 @@ def import_command(
     print(out)
     say(f"{len(bundle.labels)} labels. Try it: sonoscope analyze RECORDINGS -m {out}")
     return 0
-
-
-def _parameters(texts: Sequence[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` as parameters; a value is read as JSON, or else is text."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, sign, value = text.partition("=")
-        if not sign or not key.strip():
-            raise UsageError(f"--set {text!r} must be KEY=VALUE, such as n_mels=64")
-        try:
-            found[key.strip()] = json.loads(value)
-        except ValueError:
-            found[key.strip()] = value
-    return found
 
 
 def read_labels(wish: str) -> tuple[Label, ...]:
