@@ -35,11 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "field": ENGINE | {"runs", "data", "evaluation"},
     "embeddings": ENGINE | {"runs"},
     "hear": ENGINE | {"embeddings"},
+    "service": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "embeddings", "explain"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
     "cli": ENGINE
     | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"}
-    | {"embeddings"},
+    | {"embeddings", "service"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
@@ -57,6 +58,8 @@ EXTRAS = {
     "fluidsynth",
     "jams",
 }
+#: What the extra ``serve`` brings: for one room only.
+SERVING = {"fastapi", "starlette", "uvicorn", "python_multipart"}
 #: What the core install promises (pyproject.toml), by import name.
 CORE = {
     "numpy",
@@ -156,8 +159,15 @@ def test_packages_of_extras_are_imported_where_they_are_used() -> None:
 
 
 def test_only_declared_packages_are_imported() -> None:
-    known = set(sys.stdlib_module_names) | CORE | TORCH | EXTRAS | {"sonoscope"}
+    known = set(sys.stdlib_module_names) | CORE | TORCH | EXTRAS | SERVING | {"sonoscope"}
     wrong = [str(found) for found in ALL if found.target.partition(".")[0] not in known]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_serves_stays_in_its_room() -> None:
+    wrong = [
+        str(found) for found in ALL if found.target.partition(".")[0] in SERVING and found.room != "service"
+    ]
     assert not wrong, "\n".join(wrong)
 
 

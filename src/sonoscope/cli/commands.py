@@ -55,12 +55,13 @@ VERBS: dict[str, Verb] = {
     "models": Verb(
         "sonoscope.cli.models", "models_app", "List, fetch, import, export, check and measure models."
     ),
+    "serve": Verb("sonoscope.cli.serve", "serve", "The service over HTTP, and a page for the browser."),
     "doctor": Verb("sonoscope.cli.doctor", "doctor", "What this machine has, and a self-test."),
     "demo": Verb("sonoscope.cli.demo", "demo", "Make a few seconds of sound and analyse them."),
 }
 
 #: Verbs whose work is shared out to processes, or is small: no library gets threads of its own in them.
-ONE_THREAD = {"live", "analyze", "notes", "demo", "doctor"}
+ONE_THREAD = {"live", "analyze", "notes", "serve", "demo", "doctor"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 THREE_USERS = """\

@@ -1,0 +1,56 @@
+"""The application: routes, the page, and what runs beside them from start to end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import Scope
+
+import sonoscope
+from sonoscope.service import faults
+from sonoscope.service.guard import PAGE, Guard
+from sonoscope.service.house import House
+from sonoscope.service.routes import facts
+from sonoscope.service.settings import Settings
+
+
+class Page(StaticFiles):
+    """The files of the page, asked for again each time (and mostly not sent again: nothing changed)."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; its workers run from its start to its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.house = House(settings)
+        yield
+
+    app = FastAPI(
+        title="sonoscope",
+        version=sonoscope.__version__,
+        description="Says what sounds in a recording, and when.",
+        lifespan=lifespan,
+        # Their pages would load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    faults.install(app)
+    app.include_router(facts.router)
+    app.mount("/", Page(directory=PAGE, html=True, check_dir=False), name="page")
+    app.add_middleware(Guard, settings=settings)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    return app
