@@ -128,7 +128,7 @@ DECISIONS = ["accept", "unknown", "keep", "remove", "accept", None, "edit"]
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node to run the page's script")
 def test_what_the_page_exports_can_be_read(tmp_path: Path) -> None:
-    script = tmp_path / "page.js"
+    script = tmp_path / "page.cjs"
     script.write_text(
         files("sonoscope.data.audit").joinpath("page", "page.js").read_text(encoding="utf-8"),
         encoding="utf-8",
