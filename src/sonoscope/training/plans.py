@@ -78,6 +78,11 @@ def asked(words: Sequence[str]) -> Asked:
     return Asked(values, tuple(settings), (*remarks, *told))
 
 
+def is_named(word: str) -> bool:
+    """Whether a word says how to train (a preset, a YAML file, a setting), and not what on."""
+    return _is_setting(word) or word in presets.names() or Path(word).suffix.lower() in YAML
+
+
 def _is_setting(word: str) -> bool:
     key, sign, _ = word.partition("=")
     return bool(sign) and key.replace(".", "").replace("_", "").isalnum() and not Path(word).exists()

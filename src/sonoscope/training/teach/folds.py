@@ -1,0 +1,101 @@
+"""Which sounds are left out together: sites, so that a figure is about places that were not taught.
+
+- Each site is a fold, or, of more than :data:`MOST`, folds are made of several.
+- A class from one site only cannot be judged elsewhere: its sounds are left out in :data:`BY_FILE` parts instead, and
+  its figures say so. With one site in all, that holds for every class.
+- Built-in backgrounds are left out by their number, unlabelled recordings whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sonoscope.evaluation.metrics import average_precision
+from sonoscope.training.classical.linear import Linear
+from sonoscope.training.teach import head
+from sonoscope.training.teach.examples import Examples
+from sonoscope.training.teach.head import Fitting
+
+#: Most folds.
+MOST = 10
+#: Parts into which the sounds of a single site are cut.
+BY_FILE = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The fold of every sound, shape (s,), how many there are, and the classes that are left out by file."""
+
+    of: np.ndarray
+    count: int
+    by_file: tuple[str, ...]
+    sites: int
+
+
+def deal(examples: Examples) -> Folds:
+    """The folds of all sounds."""
+    taught = examples.taught
+    sites = sorted(set(examples.groups[taught]))
+    count = max(min(len(sites), MOST), BY_FILE if len(sites) < 2 else 2)
+    by_file = tuple(
+        label for label in examples.labels if len(set(examples.groups[examples.positives(label)])) < 2
+    )
+    if by_file:
+        count = max(count, BY_FILE)
+    of = np.zeros(len(examples), dtype=np.int64)
+    load = np.zeros(count)
+    size = {site: int((examples.groups[taught] == site).sum()) for site in sites}
+    for site in sorted(sites, key=lambda site: -size[site]):
+        fold = int(np.argmin(load))
+        load[fold] += size[site]
+        of[taught & (examples.groups == site)] = fold
+    for label in by_file:
+        mine = np.flatnonzero(examples.positives(label))
+        # Stretches of one file stay together.
+        files = {name: place for place, name in enumerate(dict.fromkeys(examples.names[i] for i in mine))}
+        of[mine] = [files[examples.names[i]] % count for i in mine]
+    if len(sites) < 2:
+        rest = np.flatnonzero(taught & ~np.any([examples.positives(label) for label in by_file], axis=0))
+        of[rest] = np.arange(len(rest)) % count
+    numbers: dict[str, int] = {}
+    for i in np.flatnonzero(~taught):
+        of[i] = numbers.setdefault(examples.names[i], len(numbers)) % count
+    return Folds(of, count, by_file, len(sites))
+
+
+def left_out(examples: Examples, folds: Folds, how: Fitting) -> np.ndarray:
+    """Logits of every window by a head that did not learn its fold, (n, c); nan where it did not know a class."""
+    logits = np.full((len(examples.vectors), len(examples.labels)), np.nan)
+    for fold in range(folds.count):
+        out = folds.of == fold
+        windows = out[examples.owner] & ~examples.copy
+        if windows.any() and not out.all():
+            learned: Linear = head.fit(examples, ~out, how)
+            logits[windows] = learned.logits(examples.vectors[windows])
+    return logits
+
+
+def best(examples: Examples, folds: Folds, how: Fitting) -> tuple[np.ndarray, Fitting]:
+    """The logits of :func:`left_out` of the best of a few ``l2`` (:data:`head.L2`), and that way of fitting.
+
+    The best has the highest average precision of left-out sounds, mean over classes. Chosen among three, figures of
+    the same sounds are hardly better for it.
+    """
+    tried = []
+    for l2 in head.L2:
+        logits = left_out(examples, folds, replace(how, l2=l2))
+        tried.append((_mean_precision(examples, logits), logits, replace(how, l2=l2)))
+    _, logits, chosen = max(tried, key=lambda each: each[0])
+    return logits, chosen
+
+
+def _mean_precision(examples: Examples, logits: np.ndarray) -> float:
+    """Mean average precision over classes, of sounds; 0 where none can be judged."""
+    scores, found = examples.best(logits), []
+    for k in range(len(examples.labels)):
+        judged = examples.known[:, k] & ~np.isnan(scores[:, k])
+        found.append(average_precision(examples.truth[judged, k].astype(float), scores[judged, k]))
+    finite = [value for value in found if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else 0.0
