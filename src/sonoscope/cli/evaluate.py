@@ -103,6 +103,13 @@ Set = Annotated[
         help="A further option of the protocol; may be repeated.",
     ),
 ]
+Embeddings = Annotated[
+    bool,
+    typer.Option(
+        "--embeddings",
+        help="Maps of the clips in the report, and in a folder files for TensorBoard's projector.",
+    ),
+]
 List = Annotated[bool, typer.Option("--list", help="List the protocols and stop.")]
 Out = Annotated[
     str | None,
@@ -131,6 +138,7 @@ def evaluate(
     seeds: Seeds = False,
     draws: Draws = None,
     more: Set = None,
+    embeddings: Embeddings = False,
     list_protocols: List = False,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -140,7 +148,7 @@ def evaluate(
     Prints figures with intervals, three rows of thresholds with what constant answers come to, and tables by label.
     """
     from sonoscope.data import badrows, sources
-    from sonoscope.evaluation import protocols, reports
+    from sonoscope.evaluation import projector, protocols, reports
     from sonoscope.evaluation import truth as truths
     from sonoscope.evaluation.page import mistakes
 
@@ -174,6 +182,7 @@ def evaluate(
             "threshold": threshold if fixed is None else None,
             "seeds": seeds,
             "export": _export,
+            "embeddings": embeddings,
         },
         problem=problems.append,
     )
@@ -184,6 +193,8 @@ def evaluate(
         if reports.plays(target):
             result = replace(result, excerpts=mistakes.excerpts(result, manifest))
         written = reports.write(result, target)
+        if embeddings and target.is_dir():
+            written += projector.write(target / projector.FOLDER, result, manifest)
         if problems and target.is_dir():
             badrows.write(problems, target / "bad_rows.csv")
         say(f"written: {target} ({len(written)} files)" if target.is_dir() else f"written: {target}")

@@ -21,11 +21,13 @@ from sonoscope.evaluation.decisions import Decisions, accepted
 from sonoscope.evaluation.floors import Floor
 from sonoscope.evaluation.pooling import AGGREGATIONS, ALIASES, PROBABILITIES
 from sonoscope.evaluation.ranking import Ranking
-from sonoscope.evaluation.result import Figure
+from sonoscope.evaluation.result import Draws, Figure
 from sonoscope.evaluation.tagging import Answers, top1
 
 #: Figures of each row of thresholds that are quoted.
 QUOTED = ("micro_f1", "macro_f1", "samples_f1", "hamming", "exact_match")
+#: Beginnings of the names of figures by which models are compared, draw by draw.
+COMPARED = ("lrap", "macro_ap", "micro_f1", "macro_f1")
 #: Weights of decisions that a bootstrap holds at a time.
 _AT_ONCE = 2_000_000
 #: Why a threshold-free figure is undefined.
@@ -210,8 +212,8 @@ class Judged:
         return found
 
     @cached_property
-    def drawn(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of ``values``, and of each label's average precision as ``ap/LABEL``; empty without draws."""
+    def samples(self) -> dict[str, np.ndarray]:
+        """``values`` in each draw, (d,), and each label's average precision as ``ap/LABEL``; empty without draws."""
         samples: dict[str, list[np.ndarray]] = defaultdict(list)
         if not self.options.draws or len(set(self.answers.groups)) < 2:
             return {}
@@ -225,11 +227,19 @@ class Judged:
                 figures = decisions.drawn(stacked)
                 for name in QUOTED:
                     samples[f"{name}_{row}"].append(figures[name])
-        return {name: bootstrap.interval(np.concatenate(values)) for name, values in samples.items()}
+        return {name: np.concatenate(values) for name, values in samples.items()}
+
+    @cached_property
+    def drawn(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of what is in ``samples``."""
+        return {name: bootstrap.interval(values) for name, values in self.samples.items()}
 
     def figure(self, name: str) -> Figure:
-        """A figure of ``values`` with its interval."""
-        return Figure.of(self.values[name], NO_POSITIVES, self.drawn.get(name))
+        """A figure of ``values`` with its interval; those of :data:`COMPARED` keep their draws."""
+        draws = None
+        if name in self.samples and name.startswith(COMPARED) and not name.endswith("_oracle"):
+            draws = Draws(self.samples[name], self.answers.groups)
+        return Figure.of(self.values[name], NO_POSITIVES, self.drawn.get(name), draws)
 
     def figures(self) -> dict[str, Figure]:
         """All that is quoted, with intervals; accuracy where clips have one label each."""

@@ -11,7 +11,7 @@ from sonoscope.evaluation.clipfigures import Judged
 from sonoscope.evaluation.decisions import AVERAGES, MEASURES, Decisions, accepted
 from sonoscope.evaluation.metrics import confusion
 from sonoscope.evaluation.ranking import Ranking
-from sonoscope.evaluation.result import Curve, Figure, Table
+from sonoscope.evaluation.result import POOLED, Curve, Figure, Table
 from sonoscope.evaluation.tagging import Answers
 
 #: Points of a curve at most.
@@ -328,10 +328,13 @@ def clips(judged: Judged) -> Table:
 
 
 def curves(judged: Judged) -> tuple[Curve, ...]:
-    """ROC and precision over recall of each label, the sweep of one threshold, and the reliability."""
+    """ROC and precision over recall of each label and of all, the sweep of one threshold, and the reliability."""
     roc, pr = {}, {}
-    for k, label in enumerate(judged.answers.labels):
-        true, false = judged.ranking.column(k).counts()
+    columns = {label: judged.ranking.column(k) for k, label in enumerate(judged.answers.labels)}
+    if len(columns) > 1:
+        columns = {POOLED: judged.ranking.pooled, **columns}
+    for label, column in columns.items():
+        true, false = column.counts()
         if not true.size or not true[-1]:
             continue
         recall = np.r_[0.0, true / true[-1]]

@@ -7,7 +7,7 @@ models hear, running figures are told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sonoscope.data import manifest as manifests
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
-from sonoscope.evaluation import disjoint, predictions, sidebyside, truth
+from sonoscope.evaluation import disjoint, history, predictions, sidebyside, truth
 from sonoscope.evaluation.clipfigures import ClipOptions
 from sonoscope.evaluation.predictions import Asked, Source, matching
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
@@ -27,7 +27,7 @@ from sonoscope.evaluation.truth import Truth
 from sonoscope.models import thresholds
 
 #: Keys of ``Request.settings`` that clips understand.
-LABELS, THRESHOLD, SEEDS, EXPORT = "labels", "threshold", "seeds", "export"
+LABELS, THRESHOLD, SEEDS, EXPORT, EMBEDDINGS = "labels", "threshold", "seeds", "export", "embeddings"
 
 
 @dataclass
@@ -76,6 +76,14 @@ class _Heard:
 
     scores: np.ndarray
     problems: list[Problem] = field(default_factory=list)
+    #: By place; empty where they were not asked for, or the source has none.
+    embeddings: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def mapped(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The embeddings of some clips as an array of a result, if each has one."""
+        if not self.embeddings or not all(row in self.embeddings for row in rows.tolist()):
+            return {}
+        return {EMBEDDINGS: np.stack([self.embeddings[row] for row in rows.tolist()]).astype(np.float32)}
 
 
 def clips(request: Request, protocol: Protocol) -> Result:
@@ -97,8 +105,10 @@ def clips(request: Request, protocol: Protocol) -> Result:
         )
     for source in sources:  # what does not match is refused before anything is heard
         _columns(source, reported)
+    embed = _embed(sources, request)
     heard = {
-        source.name: _hear(source, reported, options, request.tell, request.problem) for source in sources
+        source.name: _hear(source, reported, options, request.tell, request.problem, embed=embed)
+        for source in sources
     }
     usable = np.logical_and.reduce([np.isfinite(each.scores).all(axis=1) for each in heard.values()])
     if not usable.any():
@@ -108,7 +118,7 @@ def clips(request: Request, protocol: Protocol) -> Result:
     for source in sources:
         own, own_title = _own(source, kept, request)
         answers = _answers(kept, heard[source.name].scores[usable])
-        results[source.name] = protocol.measure(
+        measured = protocol.measure(
             answers,
             options,
             own=own,
@@ -123,6 +133,8 @@ def clips(request: Request, protocol: Protocol) -> Result:
                 *_groups(apart),
             ],
         )
+        arrays = {**measured.arrays, **heard[source.name].mapped(np.flatnonzero(usable))}
+        results[source.name] = history.added(replace(measured, arrays=arrays), source)
     if request.settings.get(SEEDS):
         return sidebyside.over_seeds(results)
     return sidebyside.together(results)
@@ -192,18 +204,33 @@ def _hear(
     options: ClipOptions,
     tell: Callable[[str], None],
     report: Callable[[Problem], None] = lambda _: None,
+    *,
+    embed: bool = False,
 ) -> _Heard:
     problems: list[Problem] = []
+    embeddings: dict[int, np.ndarray] = {}
 
     def both(problem: Problem) -> None:
         problems.append(problem)
         report(problem)
 
     running = Running(clips_of, np.full(len(clips_of.labels), options.threshold), source.name, tell)
-    found = predictions.clip_scores(
-        source, clips_of.manifest, Asked(options, both), _columns(source, clips_of), running
-    )
-    return _Heard(found, problems)
+    asked = Asked(options, both, embeddings.__setitem__ if embed else None)
+    found = predictions.clip_scores(source, clips_of.manifest, asked, _columns(source, clips_of), running)
+    return _Heard(found, problems, embeddings)
+
+
+def _embed(sources: Sequence[Source], request: Request) -> bool:
+    """Whether embeddings are kept; refused if nothing that is judged has any."""
+    if not request.settings.get(EMBEDDINGS):
+        return False
+    if not any(getattr(source, "embeds", False) for source in sources):
+        names = ", ".join(source.name for source in sources)
+        raise UsageError(
+            f"no embeddings: {names} gives scores only. Judge a bundle of a network (its bundle.json names an output "
+            "'embedding'), or leave --embeddings out"
+        )
+    return True
 
 
 def _validated(source: Source, validation: Truth, options: ClipOptions, request: Request) -> Answers:

@@ -126,6 +126,11 @@ class Ranking:
         truth, scores = self._answers.truth[rows, columns] > 0, self._answers.scores[rows, columns]
         return Sorted.of(truth, scores), rows
 
+    @property
+    def pooled(self) -> Sorted:
+        """The sorted decisions of all labels together."""
+        return self._pooled[0]
+
     def column(self, label: int) -> Sorted:
         """The sorted decisions of a label."""
         return self._columns[label]

@@ -2,7 +2,7 @@
 
 ``FILES`` are what ``-o NAME.ending`` can be; ``IN_FOLDER`` what a folder gets, each from the whole result (None: this
 result has none of it). Tables have a file each, ``NAME.csv``; that of the clips is ``predictions.csv``, which
-``evaluate`` reads again.
+``evaluate`` reads again. What can be drawn is in ``plots/``, as SVG.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 
 from sonoscope.data.table import put
 from sonoscope.errors import UsageError
-from sonoscope.evaluation import page
+from sonoscope.evaluation import page, plots
 from sonoscope.evaluation.result import Result, Table, plain
 
 #: Tables whose file has another name.
 CALLED = {"clips": "predictions"}
-ARRAYS = "arrays.npz"
+ARRAYS, PLOTS = "arrays.npz", "plots"
 
 
 def as_json(result: Result) -> bytes:
@@ -115,9 +115,11 @@ def write(result: Result, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     contents = {name: writer(result) for name, writer in IN_FOLDER.items()}
     contents |= {f"{CALLED.get(table.name, table.name)}.csv": _rows(table) for table in result.tables}
+    contents |= {f"{PLOTS}/{name}.svg": drawing.svg() for name, drawing in plots.drawn(result).items()}
     written = []
     for name, content in contents.items():
         if content is not None:
+            (out / name).parent.mkdir(exist_ok=True)
             put(out / name, content)
             written.append(out / name)
     return written

@@ -24,6 +24,23 @@ SIDE_BY_SIDE = "side_by_side"
 PAGE_ROWS = 50
 #: What stands where there is no value.
 ABSENT = "–"
+#: The line of a curve that stands for a whole model, among those of its labels.
+POOLED = "all labels together"
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """What a figure came to in each draw of a bootstrap: ``values`` (d,), and the groups that were drawn from.
+
+    Two figures with the same groups were drawn alike, so that their differences are paired.
+    """
+
+    values: np.ndarray
+    groups: tuple[str, ...]
+
+    def pairs_with(self, other: Draws | None) -> bool:
+        """Whether each draw of the one took the same groups as that of the other."""
+        return other is not None and self.groups == other.groups and self.values.shape == other.values.shape
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,8 @@ class Figure:
         Why there is no value; or what must be known to read it.
     sd : float, optional
         Standard deviation (n - 1) over several models, of which ``value`` is the mean.
+    draws : Draws, optional
+        What the interval was made of, for differences of two models. Not written.
     """
 
     value: float | None
@@ -47,6 +66,7 @@ class Figure:
     high: float | None = None
     why: str = ""
     sd: float | None = None
+    draws: Draws | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high", "sd"):
@@ -57,12 +77,19 @@ class Figure:
                 )
 
     @classmethod
-    def of(cls, value: float, why: str = "", interval: tuple[float, float] | None = None) -> Figure:
+    def of(
+        cls,
+        value: float,
+        why: str = "",
+        interval: tuple[float, float] | None = None,
+        draws: Draws | None = None,
+    ) -> Figure:
         """From a number that is NaN where it is undefined for the reason ``why``."""
         if not math.isfinite(value):
             return cls(None, why=why or "undefined")
         low, high = interval if interval is not None and np.isfinite(interval).all() else (None, None)
-        return cls(float(value), None if low is None else float(low), None if high is None else float(high))
+        limits = (None if low is None else float(low), None if high is None else float(high))
+        return cls(float(value), *limits, draws=draws)
 
     def __str__(self) -> str:
         if self.value is None:
@@ -214,6 +241,8 @@ class Result:
         Models, data, options, library versions: whatever JSON holds.
     excerpts : mapping of str to Excerpt
         By clip, for pages: the sound of the loudest mistakes. Not in the JSON.
+    pictures : mapping of str to bytes
+        By what they show, for pages: PNGs that a training left (an SVM's borders). Not in the JSON.
     """
 
     protocol: str
@@ -226,6 +255,7 @@ class Result:
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
     excerpts: Mapping[str, Excerpt] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ``KeyError`` with those there are."""

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, Table, plain
+from sonoscope.evaluation import paired
+from sonoscope.evaluation.result import POOLED, SIDE_BY_SIDE, Curve, Figure, Result, Table, plain
 
 #: What the first column of a joined table is called, and what stands in it for rows that all models share.
 MODEL, ALL = "model", "(any)"
@@ -27,6 +28,7 @@ def together(results: Mapping[str, Result]) -> Result:
         return first
     names = tuple(dict.fromkeys(table.name for result in results.values() for table in result.tables))
     tables = [_joined(name, results) for name in names]
+    compared = paired.differences(results)
     notes = [dict.fromkeys(result.notes) for result in results.values()]
     common = [note for note in notes[0] if all(note in other for other in notes)]
     own = [
@@ -39,18 +41,45 @@ def together(results: Mapping[str, Result]) -> Result:
             for name, result in results.items()
             for key, figure in result.figures.items()
         },
-        tables=(_figures(results), *tables),
-        curves=tuple(
-            replace(curve, name=f"{curve.name}/{name}", title=f"{curve.title}: {name}")
-            for name, result in results.items()
-            for curve in result.curves
-        ),
+        tables=(_figures(results), *(() if compared is None else (compared,)), *tables),
+        curves=tuple(_curves(results)),
         arrays={
             f"{name}/{key}": array for name, result in results.items() for key, array in result.arrays.items()
         },
         notes=(*common, *own),
         provenance=_origins(results),
+        pictures={
+            f"{name}: {key}": png for name, result in results.items() for key, png in result.pictures.items()
+        },
     )
+
+
+def _curves(results: Mapping[str, Result]) -> list[Curve]:
+    """What stands for whole models over each other; after all of these, what differs by label, model by model."""
+    common, single = [], []
+    for name in dict.fromkeys(curve.name for result in results.values() for curve in result.curves):
+        held = {
+            model: curve for model, result in results.items() for curve in result.curves if curve.name == name
+        }
+        first = next(iter(held.values()))
+        whole = {model: line for model, curve in held.items() if (line := _whole(curve)) is not None}
+        if len(whole) > 1:
+            pooled = any(POOLED in curve.lines for curve in held.values())
+            title = f"{first.title}, {POOLED}" if pooled else first.title
+            common.append(replace(first, title=title, lines=whole))
+        single += [
+            replace(curve, name=f"{name}/{model}", title=f"{curve.title}: {model}")
+            for model, curve in held.items()
+            if len(curve.lines) > 1 or len(whole) < 2
+        ]
+    return [*common, *single]
+
+
+def _whole(curve: Curve) -> tuple[np.ndarray, np.ndarray] | None:
+    """The line that stands for the model: that of all labels, or the only one."""
+    if POOLED in curve.lines:
+        return curve.lines[POOLED]
+    return next(iter(curve.lines.values())) if len(curve.lines) == 1 else None
 
 
 def _figures(results: Mapping[str, Result]) -> Table:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sonoscope.data.summary.page import document
-from sonoscope.evaluation.page import clipcharts, lines, mistakes, tables
+from sonoscope.evaluation.history import TRAINING
+from sonoscope.evaluation.page import clipcharts, lines, maps, mistakes, pictures, tables
 from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, plain, shown
 
 _STYLE = Path(__file__).with_name("page.css")
@@ -48,11 +49,15 @@ def _sections(result: Result) -> Iterator[Section]:
     yield Section("figures", "Figures", _figures(result))
     plainly = [table for table in result.tables if table.name not in tables.APART]
     yield Section("tables", "Tables", "".join(map(tables.drawn, plainly)))
-    yield Section("curves", "Curves", lines.drawn(result.curves))
+    trained = [curve for curve in result.curves if curve.name.startswith(TRAINING)]
+    yield Section("curves", "Curves", lines.drawn([c for c in result.curves if c not in trained]))
     yield Section("scores", "Scores of what sounds and of what does not", clipcharts.scores(result))
-    yield Section("confusion", "Confusion", "".join(tables.coloured(t) for t in result.tables))
+    yield Section("confusion", "Confusion", tables.matrices(result.tables))
     yield Section("labels", "Labels of the clips", clipcharts.labels(result))
     yield Section("mistakes", "The loudest mistakes", mistakes.drawn(result))
+    yield Section("map", "Maps of the clips", maps.drawn(result))
+    yield Section("training", "Training", lines.drawn(trained))
+    yield Section("decisions", "How machines decide", pictures.drawn(result))
     folded = [table for table in result.tables if table.name in tables.APART]
     yield Section("further", "Tables of what is shown above", "".join(map(tables.drawn, folded)))
     origin = {name: shown(plain(value)) for name, value in result.provenance.items()}
@@ -84,13 +89,17 @@ def _models(about: object) -> list[str]:
 
 
 def _thresholds(stated: object) -> Iterator[tuple[str, str]]:
+    """Of one model a line for each row of thresholds; of several one for each model that differs."""
     for name, value in stated.items() if isinstance(stated, dict) else ():
-        yield (
-            str(name),
-            "; ".join(f"{k}: {shown(plain(v))}" for k, v in value.items())
-            if isinstance(value, dict)
-            else str(value),
-        )
+        if isinstance(value, dict):
+            yield str(name), "; ".join(_origin(str(k), shown(plain(v))) for k, v in value.items())
+        else:
+            yield str(name), str(value)
+
+
+def _origin(row: str, told: str) -> str:
+    """``the model's own (0.2)`` speaks for itself; ``no validation`` needs the row's name."""
+    return told if "(" in told else f"{row}: {told}"
 
 
 def _tiles(result: Result) -> str:

@@ -16,7 +16,7 @@ _WIDE, _TALL, _FOOT = 200, 110, 18
 _NEEDED = ("truth", "known", "scores", "labels")
 
 
-def _models(result: Result) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def models_of(result: Result) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Arrays of each model, under its name; of one, under none. Nothing where arrays are not those of clips."""
     for key in result.arrays:
         model, slash, name = key.rpartition("/")
@@ -28,8 +28,8 @@ def _models(result: Result) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 
 def scores(result: Result) -> str:
     """A histogram for each label and model: clips in which it sounds above clips in which it does not."""
-    parts = []
-    for model, arrays in _models(result):
+    parts: list[str] = []
+    for model, arrays in models_of(result):
         names = [str(label) for label in arrays["labels"]]
         values = arrays["scores"]
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
@@ -39,7 +39,10 @@ def scores(result: Result) -> str:
         if pictures[SHOWN:]:
             rest = f'<div class="many scores">{"".join(pictures[SHOWN:])}</div>'
             many += f"<details><summary>{len(pictures) - SHOWN:,} more labels</summary>{rest}</details>"
-        parts.append((f"<h3>{escape(model)}</h3>" if model else "") + many)
+        if model:
+            seen = "" if parts else " open"
+            many = f"<details{seen}><summary>{escape(model)}</summary>{many}</details>"
+        parts.append(many)
     if not parts:
         return ""
     key = charts.keys((("c1", "sounds"), ("c0", "does not sound")))
@@ -78,7 +81,7 @@ def _histogram(arrays: dict[str, np.ndarray], k: int, name: str, edges: np.ndarr
 
 def labels(result: Result) -> str:
     """In how many clips each label sounds, and how many labels clips have; models share their clips."""
-    for _, arrays in _models(result):
+    for _, arrays in models_of(result):
         known = arrays["known"].astype(bool)
         there = (arrays["truth"] > 0) & known
         sounds, judged = there.sum(axis=0), known.sum(axis=0)
@@ -103,5 +106,5 @@ def labels(result: Result) -> str:
             unit="labels that sound",
         )
         counted = f"<figure><h3>How many labels clips have</h3>{pillars}</figure>"
-        return f'<div class="two"><div>{listed}</div>{counted}</div>'
+        return f"{listed}{counted}"
     return ""

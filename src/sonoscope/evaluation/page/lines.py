@@ -8,21 +8,27 @@ from html import escape
 import numpy as np
 
 from sonoscope.data.summary import charts
-from sonoscope.evaluation.result import Curve
+from sonoscope.evaluation.plots import axes
+from sonoscope.evaluation.result import POOLED, Curve
 
 #: Ways to draw a line, which tell those of one colour apart.
 DASHES = ("", "7 4", "2 3")
-#: Curves on which a line from corner to corner is what chance, or a perfect calibration, comes to.
-DIAGONAL = ("roc", "reliability")
 _LEFT, _RIGHT, _TOP, _BOTTOM, _TALL = 46, 12, 10, 36, 320
 #: Lines of which the ends say something by themselves are marked at their points.
 _FEW = 30
 
 
 def drawn(curves: Sequence[Curve]) -> str:
-    """All curves, those of several models side by side."""
-    charts_of = [_figure(curve) for curve in curves if any(len(x) for x, _ in curve.lines.values())]
-    return f'<div class="two">{"".join(charts_of)}</div>' if charts_of else ""
+    """All curves side by side; where models lie over each other, those of single models are folded."""
+    filled = [curve for curve in curves if any(len(x) for x, _ in curve.lines.values())]
+    common = [_figure(curve) for curve in filled if "/" not in curve.name]
+    single = [_figure(curve) for curve in filled if "/" in curve.name]
+    rest = f'<div class="two">{"".join(single)}</div>' if single else ""
+    if common and rest:
+        rest = (
+            f"<details><summary>Model by model <small>{len(single)} charts</small></summary>{rest}</details>"
+        )
+    return (f'<div class="two">{"".join(common)}</div>' if common else "") + rest
 
 
 def _figure(curve: Curve) -> str:
@@ -33,10 +39,8 @@ def _figure(curve: Curve) -> str:
 
 def chart(curve: Curve) -> str:
     """A line for each of the curve's; an axis of shares goes from 0 to 1."""
-    points = [(name, *_finite(x, y)) for name, (x, y) in curve.lines.items()]
-    across, up = (
-        _range(np.concatenate([each[1 + k] for each in points]) if points else np.zeros(0)) for k in (0, 1)
-    )
+    points = [(name, *axes.finite(x, y)) for name, (x, y) in curve.lines.items()]
+    across, up = axes.ranges(curve)
     width, inner, tall = charts.HALF, charts.HALF - _LEFT - _RIGHT, _TALL - _TOP - _BOTTOM
 
     def at_x(value: np.ndarray) -> np.ndarray:
@@ -46,14 +50,15 @@ def chart(curve: Curve) -> str:
         return _TOP + (1 - (value - up[0]) / (up[1] - up[0])) * tall
 
     parts = _axes(curve, across, up, at_x, at_y)
-    if curve.name.partition("/")[0] in DIAGONAL and (across, up) == ((0.0, 1.0), (0.0, 1.0)):
+    if axes.kind(curve) in axes.DIAGONAL:
         parts.append(
             f'<line class="even" x1="{_LEFT}" y1="{_TOP + tall}" x2="{width - _RIGHT}" y2="{_TOP}"/>'
         )
-    for place, (name, x, y) in enumerate(points):
+    looks = _looks(list(curve.lines))
+    for name, x, y in points:
         if not len(x):
             continue
-        look, dash = _look(place)
+        look, dash = looks[name]
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(at_x(x).tolist(), at_y(y).tolist(), strict=True))
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         parts.append(f'<path class="line {look}"{dashed} d="M{path}"><title>{escape(name)}</title></path>')
@@ -99,28 +104,19 @@ def _axes(
     return parts
 
 
-def _finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    kept = np.isfinite(x) & np.isfinite(y)
-    return x[kept], y[kept]
-
-
-def _range(values: np.ndarray) -> tuple[float, float]:
-    """From 0 to 1 where all is within; else from 0, or the lowest below it, to the highest."""
-    low, high = min(float(values.min(initial=0.0)), 0.0), float(values.max(initial=0.0))
-    if low == 0 and 0.2 < high <= 1:
-        return 0.0, 1.0
-    return low, high if high > low else low + 1.0
-
-
-def _look(place: int) -> tuple[str, str]:
-    return f"c{place % charts.COLOURS}", DASHES[place // charts.COLOURS % len(DASHES)]
+def _looks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and dashes of each line; what stands for all labels has the colour of the text."""
+    labels = [name for name in names if name != POOLED]
+    found = {
+        name: (f"c{place % charts.COLOURS}", DASHES[place // charts.COLOURS % len(DASHES)])
+        for place, name in enumerate(labels)
+    }
+    return {name: found.get(name, ("pooled", "")) for name in names}
 
 
 def _legend(names: Sequence[str]) -> str:
     items = []
-    for place, name in enumerate(names):
-        look, dash = _look(place)
+    for name, (look, dash) in _looks(names).items():
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         items.append(
             f'<li><svg class="stroke" viewBox="0 0 24 10" aria-hidden="true"><line class="line {look}"{dashed} x1="1" '

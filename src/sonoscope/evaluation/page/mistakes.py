@@ -92,7 +92,11 @@ def _card(name: str, rows: Sequence[dict[str, object]], excerpt: Excerpt | None)
         for row in rows
     )
     sounds = escape(str(rows[0]["sounds"]).replace(";", ", ")) or "no label"
-    return f"<article><h3>{escape(name)}</h3>{_media(name, excerpt)}<ul>{items}</ul><p>Sounds: {sounds}</p></article>"
+    folder, slash, file = name.rpartition("/")
+    title = f"<small>{escape(folder + slash)}</small>{escape(file)}" if slash else escape(file)
+    return (
+        f"<article><h3>{title}</h3>{_media(name, excerpt)}<ul>{items}</ul><p>Sounds: {sounds}</p></article>"
+    )
 
 
 def _media(name: str, excerpt: Excerpt | None) -> str:

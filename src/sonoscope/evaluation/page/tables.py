@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -14,12 +14,15 @@ from sonoscope.evaluation.sidebyside import ALL, MODEL
 #: Rows beyond which a table is folded, and beyond which the page holds the first of them only.
 FOLDED, MOST = 30, 500
 #: Matrices, which are coloured, and tables of which pictures stand above.
-MATRICES = ("confusion", "confusion_shares", "confusion_pairs")
+SHARES = "confusion_shares"
+MATRICES = ("confusion", SHARES, "confusion_pairs")
 APART = (*MATRICES, SIDE_BY_SIDE, "reliability", "label_counts", "mistakes", "clips")
 #: Labels beyond which a coloured matrix is not drawn.
 WIDEST = 60
 #: Size of the picture of an interval.
 _WIDE, _TALL = 170, 16
+#: From the line of one model to the next one's.
+_NEXT = 9
 
 
 def drawn(table: Table) -> str:
@@ -45,59 +48,86 @@ def pairs(values: Mapping[str, str]) -> str:
 
 
 def of_figures(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[object]]]) -> str:
-    """A row for each figure; each model has a colour, and figures from 0 to 1 a picture."""
+    """A row for each figure: its value for each model, and one picture with a dot for each, on a scale from 0 to 1."""
     if not rows:
         return ""
     cells = [
-        [f"<code>{escape(name)}</code>", *(part for k, each in enumerate(values) for part in _cells(each, k))]
+        [f"<code>{escape(name)}</code>", *map(_cell, values), intervals([_figure(value) for value in values])]
         for name, values in rows
     ]
-    head = ["figure", *(part for name in heads for part in (name, "0 to 1"))]
+    head = ["figure", *heads, "0 to 1"]
     caption = "The line is the 95 % interval where one is given, the dot the value, on a scale from 0 to 1."
-    return charts.table(head, cells, caption=caption, left=[0, *range(2, len(head), 2)])
+    key = charts.keys([(_colour(k), name) for k, name in enumerate(heads)]) if len(heads) > 1 else ""
+    return key + charts.table(head, cells, caption=caption, left=[0, len(head) - 1])
 
 
-def _cells(cell: object, place: int) -> tuple[str, str]:
-    figure = cell if isinstance(cell, Figure) else Figure(None)
-    if figure.value is None:
-        return f'<span class="absent">{escape(str(figure))}</span>', ""
-    return escape(str(figure)), interval(figure, f"c{place % charts.COLOURS}")
+def _colour(place: int) -> str:
+    return f"c{place % charts.COLOURS}"
 
 
-def interval(figure: Figure, look: str) -> str:
-    """A dot at the value and a line over the interval; nothing for figures that go beyond 0 and 1."""
-    if figure.value is None:
+def _figure(cell: object) -> Figure:
+    return cell if isinstance(cell, Figure) else Figure(None)
+
+
+def _cell(cell: object) -> str:
+    figure = _figure(cell)
+    told = escape(str(figure))
+    return told if figure.value is not None else f'<span class="absent">{told}</span>'
+
+
+def intervals(figures: Sequence[Figure]) -> str:
+    """A dot at the value and a line over the interval of each model, below each other; empty beyond 0 and 1."""
+    tall = _TALL + _NEXT * (len(figures) - 1)
+    parts = []
+    for place, figure in enumerate(figures):
+        if figure.value is None or not 0 <= figure.value <= 1:
+            continue
+        spread = figure.sd or 0.0
+        low = figure.value - spread if figure.low is None else figure.low
+        high = figure.value + spread if figure.high is None else figure.high
+        x, a, b = (5 + (_WIDE - 10) * min(max(value, 0.0), 1.0) for value in (figure.value, low, high))
+        y = _TALL / 2 + _NEXT * place
+        parts.append(
+            f'<line class="rule" x1="5" x2="{_WIDE - 5}" y1="{y}" y2="{y}"/>'
+            f'<line class="line {_colour(place)}" x1="{a:.1f}" x2="{b:.1f}" y1="{y}" y2="{y}"/>'
+            f'<circle class="{_colour(place)}" cx="{x:.1f}" cy="{y}" r="3.5"/>'
+        )
+    if not parts:
         return ""
-    spread = figure.sd or 0.0
-    low = figure.value - spread if figure.low is None else figure.low
-    high = figure.value + spread if figure.high is None else figure.high
-    if not 0 <= figure.value <= 1:
-        return ""
-    x, a, b = (5 + (_WIDE - 10) * min(max(value, 0.0), 1.0) for value in (figure.value, low, high))
-    middle = _TALL / 2
-    return (
-        f'<svg class="interval" viewBox="0 0 {_WIDE} {_TALL}" aria-hidden="true">'
-        f'<line class="rule" x1="5" x2="{_WIDE - 5}" y1="{middle}" y2="{middle}"/>'
-        f'<line class="line {look}" x1="{a:.1f}" x2="{b:.1f}" y1="{middle}" y2="{middle}"/>'
-        f'<circle class="{look}" cx="{x:.1f}" cy="{middle}" r="4"/></svg>'
+    view = f'viewBox="0 0 {_WIDE} {tall}"'
+    return f'<svg class="interval" {view} aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def matrices(found: Sequence[Table]) -> str:
+    """Matrices in colour; of several models folded, but for the first."""
+    of_models: dict[str, list[str]] = {}
+    for table in found:
+        for model, picture in _coloured(table):
+            of_models.setdefault(model, []).append(picture)
+    common = "".join(of_models.pop("", []))
+    folded = "".join(
+        f"<details{'' if place else ' open'}><summary>{escape(model)}</summary>{''.join(pictures)}</details>"
+        for place, (model, pictures) in enumerate(of_models.items())
     )
+    return common + folded
 
 
-def coloured(table: Table) -> str:
-    """Matrices in colour, one for each model; nothing for other tables."""
+def _coloured(table: Table) -> Iterator[tuple[str, str]]:
+    """The picture of each model, whose name is empty for what is about none or all; nothing for other tables."""
     if table.name not in MATRICES or not table.rows:
-        return ""
+        return
     several = table.columns[0] == MODEL
-    models = dict.fromkeys(str(row[0]) for row in table.rows) if several else {"": None}
     names = table.columns[2:] if several else table.columns[1:]
     if len(names) > WIDEST:
-        return f"<p>{escape(table.title)}: {len(names)} labels are too many for a picture; the table is below.</p>"
-    parts = []
-    for model in models:
+        told = f"{table.title}: {len(names)} labels are too many for a picture; the table is below."
+        yield "", f"<p>{escape(told)}</p>"
+        return
+    for model in dict.fromkeys(str(row[0]) for row in table.rows) if several else [""]:
         rows = [row[1:] for row in table.rows if str(row[0]) == model] if several else table.rows
-        title = f"{model}: {table.title}" if model and model != ALL else table.title
-        parts.append(_matrix(title, table.columns[1 if several else 0], names, rows, table.caption))
-    return "".join(parts)
+        picture = _matrix(table.title, table.columns[1 if several else 0], names, rows, table.caption)
+        if table.name == SHARES:
+            picture = f"<details><summary>{escape(table.title)}</summary>{picture}</details>"
+        yield "" if model == ALL else model, picture
 
 
 def _matrix(
@@ -118,7 +148,8 @@ def _matrix(
             cells.append(f'<td style="{look}" title="{escape(tip)}">{"" if not value else text}</td>')
         body.append(f'<tr><th scope="row">{escape(str(row[0]))}</th>{"".join(cells)}</tr>')
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    told = f"Rows: what sounds; columns: {corner.rpartition(' ')[2] or 'what is said'}. Green: right, red: wrong."
+    across = corner.partition("\\")[2].strip() or "what is said"
+    told = f"Rows: what sounds; columns: {across}. Green: right, red: wrong."
     told = f"{told} {caption[:1].upper()}{caption[1:]}." if caption else told
     return (
         f'<figure><h3>{escape(title)}</h3><div class="wide"><table class="pair"><caption>{escape(told)}</caption>'

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class EnsembleSource:
         What is relative to the strongest label is made so again afterwards, by the same aggregation.
         """
         found = []
+        asked = replace(asked, embedding=None)  # those of members have nothing in common
         for member in self.members:
             places = matching.columns(
                 [label.id for label in self.labels], member.labels, partial=False, what=member.name

@@ -59,6 +59,11 @@ class BundleSource:
             "onnxruntime": version("onnxruntime"),
         }
 
+    @property
+    def embeds(self) -> bool:
+        """Whether the model gives embeddings besides scores."""
+        return "embedding" in self.bundle.spec["outputs"]
+
     def remarks(self) -> list[str]:
         """What was done with windows that the model could not be given."""
         return self._said
@@ -69,14 +74,17 @@ class BundleSource:
         runtime = Runtime(bundle)
         hop = self._hop(bundle, asked.options)
         grid = Grid(bundle.window_samples, hop)
+        keep = asked.embedding if self.embeds else None
         for clip in clips.each(manifest, bundle.sample_rate, report=asked.report):
             n = clip.samples.size
             if not n:
                 continue
-            scorer = runtime.scorer(hop)
-            parts = [scorer.push(clip.samples[first : first + BLOCK])[0] for first in range(0, n, BLOCK)]
-            logits = np.concatenate([*parts, scorer.close()[0]])
+            scorer = runtime.scorer(hop, embeddings=keep is not None)
+            parts = [scorer.push(clip.samples[first : first + BLOCK]) for first in range(0, n, BLOCK)]
+            logits, vectors = (np.concatenate(part) for part in zip(*parts, scorer.close(), strict=True))
             weights = (grid.ends(n) - grid.starts(n)) / grid.window
+            if keep is not None:
+                keep(clip.index, np.average(vectors, axis=0, weights=weights))
             yield clip.index, Windows(probabilities(logits, bundle.calibration), weights)
 
     def _windowed(self, options: ClipOptions) -> Bundle:

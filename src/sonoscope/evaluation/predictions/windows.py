@@ -30,6 +30,8 @@ class Asked:
     options: ClipOptions
     #: Takes a clip that cannot be heard.
     report: Callable[[Problem], None]
+    #: Takes the place of a clip and the mean embedding of its windows, from sources that have them.
+    embedding: Told | None = None
 
 
 class Source(Protocol):

@@ -19,7 +19,7 @@ from sonoscope.evaluation.eventtables import Frames
 from sonoscope.evaluation.heard import Heard
 from sonoscope.evaluation.notes import Counts
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
-from sonoscope.evaluation.result import Curve, Figure, Result, Table
+from sonoscope.evaluation.result import Curve, Draws, Figure, Result, Table
 from sonoscope.evaluation.soundevents import Errors
 
 VERSION = "1"
@@ -209,7 +209,12 @@ def _overall(kind: str, errors: Sequence[Errors], groups: Sequence[str]) -> dict
     drawn = np.array([figures(rows) for rows in bootstrap.draws_of(groups)])
     names = (f"{kind}_f1", f"{kind}_precision", f"{kind}_recall", f"{kind}_error_rate")
     return {
-        name: Figure.of(value, "no event of any label", bootstrap.interval(of_draws))
+        name: Figure.of(
+            value,
+            "no event of any label",
+            bootstrap.interval(of_draws),
+            Draws(of_draws, tuple(groups)) if name.endswith("_f1") else None,
+        )
         for name, value, of_draws in zip(names, values, drawn.T, strict=True)
     }
 

@@ -21,7 +21,7 @@ from sonoscope.evaluation.metrics import average_precision, precision_recall
 from sonoscope.evaluation.notes import Notes
 from sonoscope.evaluation.pitch import FrameGrid, Roll
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
-from sonoscope.evaluation.result import Curve, Figure, Result, Table
+from sonoscope.evaluation.result import Curve, Draws, Figure, Result, Table
 from sonoscope.labels import pitch_name
 
 VERSION = "1"
@@ -237,12 +237,14 @@ def measure(
     figures = {
         "ap_pooled": Figure.of(average_precision(true.ravel(), scores.ravel()), "no note sounds in any frame")
     }
-    figures["ap_mean"] = _over_files(np.array(per_file), groups, "no note sounds in any frame")
+    figures["ap_mean"] = _over_files(np.array(per_file), groups, "no note sounds in any frame", compared=True)
     errors = [each.errors(options.threshold, options.low) for each in frames]
     sounding = np.array([each.true_errors.any() for each in frames])
     for name in (*pitch.MIREX, "f1", *(f"chroma_{n}" for n in pitch.MIREX)):
         values = np.where(sounding, [found[name] for found in errors], np.nan)
-        figures[name] = _over_files(values, groups, "no note sounds in any frame")
+        figures[name] = _over_files(
+            values, groups, "no note sounds in any frame", compared=name in ("accuracy", "f1")
+        )
     off = np.concatenate([each.off_s for each in frames])
     figures["time_error_max_s"] = Figure.of(float(off.max()), "nothing was predicted")
     tables = (
@@ -256,17 +258,19 @@ def measure(
     )  # fmt: skip
 
 
-def _over_files(values: np.ndarray, groups: Sequence[str], why: str) -> Figure:
-    """Mean over the files that have a value, with an interval."""
+def _over_files(values: np.ndarray, groups: Sequence[str], why: str, *, compared: bool = False) -> Figure:
+    """Mean over the files that have a value, with an interval; models are compared by some of them."""
     have = np.flatnonzero(np.isfinite(values))
     if not have.size:
         return Figure(None, why=why)
-    drawn = [values[have][rows].mean() for rows in bootstrap.draws_of([groups[k] for k in have.tolist()])]
+    held = tuple(groups[k] for k in have.tolist())
+    drawn = np.array([values[have][rows].mean() for rows in bootstrap.draws_of(held)])
     left = len(values) - have.size
     return Figure(
         float(values[have].mean()),
         *bootstrap.interval(drawn),
         f"{left} of {len(values)} files: {why}" if left else "",
+        draws=Draws(drawn, held) if compared else None,
     )
 
 

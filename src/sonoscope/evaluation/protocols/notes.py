@@ -27,7 +27,7 @@ from sonoscope.evaluation import bootstrap, noteextras
 from sonoscope.evaluation import notes as noted
 from sonoscope.evaluation.notes import Counts, Notes, Tolerance
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
-from sonoscope.evaluation.result import Curve, Figure, Result, Table
+from sonoscope.evaluation.result import Curve, Draws, Figure, Result, Table
 
 VERSION = "1"
 TITLE = "Notes"
@@ -207,10 +207,14 @@ def _row(
             [values[rows].mean(axis=0) for rows in bootstrap.draws_of([group for _, group in have])]
         )
         why = f"{missing} of {len(kept)} files lack it" if missing else ""
+        drawn_from = tuple(group for _, group in have)
         cells = [
-            Figure(float(mean), *bootstrap.interval(of_draws), why)
-            for mean, of_draws in zip(values.mean(axis=0), drawn.T, strict=True)
-        ]
+            Figure(
+                float(mean), *bootstrap.interval(of_draws), why,
+                draws=None if place else Draws(of_draws, drawn_from),
+            )
+            for place, (mean, of_draws) in enumerate(zip(values.mean(axis=0), drawn.T, strict=True))
+        ]  # fmt: skip
     why = "" if pooled.reference else "no notes in the reference"
     return (*cells, Figure(None if why else pooled.f1, why=why), len(have))
 

@@ -18,7 +18,7 @@ from sonoscope.data.datasets import musicnet as dataset
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import Problem
 from sonoscope.errors import UnreadableAudio, UsageError
-from sonoscope.evaluation import disjoint, sidebyside
+from sonoscope.evaluation import disjoint, history, sidebyside
 from sonoscope.evaluation.heard import Heard
 from sonoscope.evaluation.notes import notes_of
 from sonoscope.evaluation.predictions import matching
@@ -162,7 +162,7 @@ def _everything(
 def _together(
     request: Request, sources: Mapping[str, Source], kept: Sequence[Part], measured: Callable[[str], Result]
 ) -> Result:
-    results = {name: measured(name) for name in sources}
+    results = {name: history.added(measured(name), source) for name, source in sources.items()}
     if request.settings.get("seeds"):
         return sidebyside.over_seeds(results)
     return sidebyside.together(results)
