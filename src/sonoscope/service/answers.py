@@ -66,7 +66,7 @@ def chosen(accept: str | None, format: str | None) -> Form:
         return Form(outputs.format_named(format).name)
     if not accept:
         return Form(JSON)
-    wishes = []
+    wishes: list[tuple[float, str]] = []
     for part in accept.split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
@@ -75,8 +75,8 @@ def chosen(accept: str | None, format: str | None) -> Form:
         except ValueError:
             continue
     # Of equal weight, the first that is named and the most precise goes first.
-    for weight, kind in sorted(wishes, key=lambda wish: (-wish[0], "*" in wish[1])):
-        if weight > 0 and kind in ACCEPTED:
+    for share, kind in sorted(wishes, key=lambda wish: (-wish[0], "*" in wish[1])):
+        if share > 0 and kind in ACCEPTED:
             return Form(ACCEPTED[kind])
     raise Fault(
         "not_acceptable",

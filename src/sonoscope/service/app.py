@@ -15,7 +15,7 @@ import sonoscope
 from sonoscope.service import faults
 from sonoscope.service.guard import PAGE, Guard
 from sonoscope.service.house import House
-from sonoscope.service.routes import facts
+from sonoscope.service.routes import analysis, facts, jobs
 from sonoscope.service.settings import Settings
 
 
@@ -33,8 +33,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.house = House(settings)
-        yield
+        house = app.state.house = House.opened(settings)
+        await house.start()
+        try:
+            yield
+        finally:
+            await house.stop()
 
     app = FastAPI(
         title="sonoscope",
@@ -46,7 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     faults.install(app)
-    app.include_router(facts.router)
+    for routes in (facts, analysis, jobs):
+        app.include_router(routes.router)
     app.mount("/", Page(directory=PAGE, html=True, check_dir=False), name="page")
     app.add_middleware(Guard, settings=settings)
     if settings.origins:

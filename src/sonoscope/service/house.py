@@ -2,20 +2,87 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from sonoscope.service.faults import busy
+from sonoscope.service.office import Office
 from sonoscope.service.settings import Settings
+
+#: How often what is old is removed.
+SWEEP_S = 60.0
 
 
 @dataclass
 class House:
-    """Everything that lasts as long as the service."""
+    """Everything that lasts as long as the service.
+
+    Attributes
+    ----------
+    disk_used : int
+        Bytes under ``settings.state``, counted at each sweep; uploads since then are added.
+    """
 
     settings: Settings
+    office: Office
+    disk_used: int = 0
+    _sweeper: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @classmethod
+    def opened(cls, settings: Settings) -> House:
+        """A house whose office knows the jobs of its last life."""
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        office = Office(settings)
+        house = cls(settings, office)
+        office.recall()
+        return house
+
+    async def start(self) -> None:
+        """Let everything work."""
+        await self.office.start()
+        self._sweeper = asyncio.create_task(self._sweep_on())
+
+    async def stop(self) -> None:
+        """End everything that runs."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self.office.stop()
+
+    def check_disk(self, request: Request) -> None:
+        """Refuse an upload for which there is no room. Raises ``Fault``."""
+        stated = request.headers.get("content-length", "")
+        wanted = int(stated) if stated.isdigit() else 0
+        if self.disk_used + wanted > self.settings.store_bytes:
+            raise busy("the disk of this service is full of other recordings", int(SWEEP_S))
+
+    async def sweep(self) -> None:
+        """Remove what is old, and what has been unused longest while there is too much."""
+        self.office.forget_before(time.time() - self.settings.store_age_s)
+        self.disk_used = await asyncio.to_thread(_size, self.settings.state)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await self.sweep()
+            await asyncio.sleep(SWEEP_S)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += Path(path, name).stat().st_size
+            except OSError:
+                continue
+    return total
 
 
 def house_of(connection: HTTPConnection) -> House:
