@@ -28,23 +28,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": ENGINE,
     "speed": ENGINE | {"live"},
     "runs": ENGINE,
-    "api": ENGINE | {"live", "noteapi"},
+    "api": ENGINE | {"live", "noteapi", "explain"},
     "noteapi": ENGINE | {"api", "live"},
     "data": ENGINE,
     "evaluation": ENGINE | {"data", "runs"},
     "field": ENGINE | {"runs", "data", "evaluation"},
     "embeddings": ENGINE | {"runs"},
     "hear": ENGINE | {"embeddings"},
+    "explain": ENGINE | {"api", "networks"},
     "service": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "embeddings", "explain"},
     "networks": ENGINE | {"data", "evaluation"},
     "training": ENGINE | {"data", "evaluation", "networks"},
     "cli": ENGINE
     | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"}
-    | {"embeddings", "service"},
+    | {"embeddings", "explain", "service"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
-TORCH_ROOMS = {"networks", "training"}
+TORCH_ROOMS = {"networks", "training", "explain"}
 TORCH = {"torch", "lightning", "onnx", "onnxscript", "safetensors"}
 #: Packages of extras: imported inside the function that needs them, if at all.
 EXTRAS = {
@@ -59,7 +60,7 @@ EXTRAS = {
     "jams",
 }
 #: What the extra ``serve`` brings: for one room only.
-SERVING = {"fastapi", "starlette", "uvicorn", "python_multipart"}
+SERVING = {"fastapi", "starlette", "pydantic", "uvicorn", "python_multipart"}
 #: What the core install promises (pyproject.toml), by import name.
 CORE = {
     "numpy",

@@ -14,7 +14,9 @@ from starlette.requests import HTTPConnection
 
 from sonoscope.service.faults import busy
 from sonoscope.service.office import Office
+from sonoscope.service.recordings import Recordings
 from sonoscope.service.settings import Settings
+from sonoscope.service.tiles import Kept
 
 #: How often what is old is removed.
 SWEEP_S = 60.0
@@ -32,6 +34,8 @@ class House:
 
     settings: Settings
     office: Office
+    recordings: Recordings
+    pictures: Kept = field(default_factory=Kept)
     disk_used: int = 0
     _sweeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -40,9 +44,10 @@ class House:
         """A house whose office knows the jobs of its last life."""
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         office = Office(settings)
-        house = cls(settings, office)
-        office.recall()
-        return house
+        recordings = Recordings(settings.state / "recordings", settings.store_age_s)
+        recordings.recall(office.recall())
+        office.on_end.append(recordings.prepared)
+        return cls(settings, office, recordings)
 
     async def start(self) -> None:
         """Let everything work."""
@@ -65,7 +70,11 @@ class House:
     async def sweep(self) -> None:
         """Remove what is old, and what has been unused longest while there is too much."""
         self.office.forget_before(time.time() - self.settings.store_age_s)
+        self.recordings.forget_old()
         self.disk_used = await asyncio.to_thread(_size, self.settings.state)
+        while self.disk_used > self.settings.store_bytes and (sound := self.recordings.oldest()) is not None:
+            self.recordings.drop(sound)
+            self.disk_used = await asyncio.to_thread(_size, self.settings.state)
 
     async def _sweep_on(self) -> None:
         while True:

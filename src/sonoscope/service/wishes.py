@@ -7,7 +7,7 @@ files (thresholds in a file, a model's folder) do not reach this machine's files
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -80,6 +80,10 @@ class Wishes:
         for bundle in found:
             _check(spec, bundle)
         return spec
+
+    def with_model(self, name: str) -> Wishes:
+        """The same for another model."""
+        return replace(self, model=name)
 
     def _notes(self) -> NoteWishes:
         return NoteWishes(

@@ -18,8 +18,6 @@ from sonoscope.service.places import attachment
 
 #: How often it is looked whether a client that waits is still there.
 LOOK_S = 1.0
-#: How a client says that it has gone; it does not read this any more.
-GONE = 499
 
 
 def prefers(request: Request, what: str) -> bool:
@@ -40,18 +38,28 @@ async def respond(house: House, job: Job, request: Request, form: Form, *, later
     await office.submit(job, keep=False)
     if form.name == LINES:
         return StreamingResponse(_lines(office, job), media_type=form.media_type)
-    while not job.is_over:
-        if job.is_long:
-            office.keep(job)
-            return accepted(office, job)
+    await waited(office, job, request)
+    if not job.is_over:
+        office.keep(job)
+        return accepted(office, job)
+    return answer_of(job, BackgroundTask(office.drop, job))
+
+
+async def waited(office: Office, job: Job, request: Request) -> None:
+    """Wait until a job is done, or found to be long.
+
+    Raises
+    ------
+    Fault
+        The job's own, or ``cancelled`` where the client does not wait any more; the job is then gone.
+    """
+    while not (job.is_over or job.is_long):
         await job.change(LOOK_S)
         if not job.is_over and await request.is_disconnected():
             await office.drop(job)
-            return Response(status_code=GONE)
     if job.error is not None:
         await office.drop(job)
         raise job.error
-    return answer_of(job, BackgroundTask(office.drop, job))
 
 
 def answer_of(job: Job, background: BackgroundTask | None = None) -> FileResponse:
