@@ -37,6 +37,7 @@ from sonoscope.values import Event, FileResult, Recording, Scores
 if TYPE_CHECKING:
     import pandas
 
+    from sonoscope.explain import Explanation
     from sonoscope.models.bundle import Bundle
     from sonoscope.noteapi import NoteModel
 
@@ -210,6 +211,12 @@ class Model:
         decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
         listener = Listener(self.bundle, self._runtime, decision, hop_s=hop)
         return listener.follow(blocks, sample_rate)
+
+    def explain(self, recording: str | os.PathLike[str] | np.ndarray, **wishes: Any) -> Explanation:
+        """Which seconds and which band spoke for a label: ``wishes`` are those of :func:`sonoscope.explain.explain`."""
+        from sonoscope.explain import explain
+
+        return explain(recording, self.bundle, runtime=self._runtime, **wishes)
 
     def decision(
         self, threshold: Threshold = None, *, min_duration: float | None = None, max_gap: float | None = None

@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb(
         "sonoscope.cli.evaluate", "evaluate", "How right models are, as published protocols count."
     ),
+    "explain": Verb("sonoscope.cli.explain", "explain", "Which seconds and which band spoke for a label."),
     "embed": Verb("sonoscope.cli.embed", "embed", "A vector for each window: to npz or Parquet."),
     "search": Verb("sonoscope.cli.search", "search", "The sounds of an index nearest to a recording."),
     "thresholds": Verb("sonoscope.cli.thresholds", "thresholds_app", "Thresholds from what is wished."),

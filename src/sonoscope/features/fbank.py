@@ -149,6 +149,12 @@ class Fbank(Framewise):
         return self.n_mels
 
     @property
+    def frequencies_hz(self) -> np.ndarray:
+        """Centre of each filter, (n_mels,)."""
+        low, high = hz_to_kaldi_mel(self.f_min_hz), hz_to_kaldi_mel(self.top_hz)
+        return 700.0 * np.expm1(np.linspace(low, high, self.n_mels + 2)[1:-1] / 1127.0)
+
+    @property
     def silence(self) -> float:
         """What every value is in digital silence."""
         return float(np.log(np.float32(self.floor)))

@@ -191,6 +191,12 @@ class LogMel:
         return (self.n_mels,)
 
     @property
+    def frequencies_hz(self) -> np.ndarray:
+        """Centre of each filter, (n_mels,)."""
+        edges = np.linspace(hz_to_mel(self.f_min_hz), hz_to_mel(self.f_max_hz), self.n_mels + 2)
+        return mel_to_hz(edges[1:-1])
+
+    @property
     def silence(self) -> float:
         """What every value is in digital silence, in dB."""
         return float(10.0 * np.log10(np.float32(self.floor)))

@@ -21,7 +21,7 @@ from torch import nn
 from sonoscope.errors import optional
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import by_length
-from sonoscope.networks.backbones.protocol import Backbone, Wants, numbered, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, Wants, numbered, parameters_of
 from sonoscope.networks.checkpoints import LoadReport
 from sonoscope.networks.hub import from_pretrained
 
@@ -84,6 +84,7 @@ class AST(Backbone):
         self.dim, self.clip = sizes.hidden_size, clip
         self.field = Field.of([Step(sizes.patch_size, sizes.time_stride)])
         self.rows = (n_bins - sizes.patch_size) // sizes.frequency_stride + 1
+        self.token_grid = TokenGrid(self.rows, LEADING, bins_first=True, answers_leading=clip)
         self.wants = Wants(
             sample_rate=16000, channels=1, bins=n_bins, longest=sizes.max_length, feature=PUBLISHED_FEATURE
         )

@@ -32,7 +32,7 @@ from torch.nn import functional
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import frame_mask
-from sonoscope.networks.backbones.protocol import Backbone, Wants, numbered, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, Wants, numbered, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights, read_checkpoint
 
 FBANK_MEAN, FBANK_STD = 15.41663, 6.55582
@@ -268,6 +268,7 @@ class BEATs(Backbone):
         self.predictor = nn.Linear(self.dim, classes) if classes else None
         self.field = Field.of([Step(patch, patch)])
         self.wants = Wants(sample_rate=16000, channels=1, bins=128, feature=PUBLISHED_FEATURE)
+        self.token_grid = TokenGrid(self.rows)
         self.report: LoadReport | None = None
         if content is not None:
             left_out = () if classes else ("predictor.*",)

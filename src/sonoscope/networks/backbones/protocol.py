@@ -18,6 +18,7 @@ function) and has
 ``wants``                what goes in (:class:`Wants`)
 ``groups()``, ``layers`` parameters by depth, input side first; the names of these groups
 ``exportable``           whether it can be written as an ONNX graph
+``token_grid``           of a transformer: how its tokens lie (:class:`TokenGrid`)
 =======================  =====================================================================================
 
 Lengths may lie on any device; on the CPU, reading them does not wait for a GPU.
@@ -33,7 +34,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -70,6 +71,19 @@ class Wants:
     feature: dict[str, Any] = field(default_factory=dict)
 
 
+class TokenGrid(NamedTuple):
+    """How a transformer's tokens lie in time and frequency, for whoever asks what it attends to.
+
+    ``rows`` patches lie above each other in each column; with ``bins_first`` they are counted row by row, else column by
+    column. ``leading`` tokens come before them, which the output is made of if ``answers_leading``.
+    """
+
+    rows: int
+    leading: int = 0
+    bins_first: bool = False
+    answers_leading: bool = False
+
+
 class Backbone(nn.Module, ABC):
     """The contract, and what follows from ``field``, ``dim`` and ``groups()``.
 
@@ -91,6 +105,8 @@ class Backbone(nn.Module, ABC):
     clip: bool = False
     exportable: bool = True
     wants: Wants = Wants()
+    #: Of a transformer: how its tokens lie; None: it has none, or one for each frame.
+    token_grid: TokenGrid | None = None
 
     @property
     def stride_frames(self) -> int:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import by_length
-from sonoscope.networks.backbones.protocol import Backbone, numbered, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, numbered, parameters_of
 from sonoscope.networks.patches import filled, grid_of, positions
 
 
@@ -100,6 +100,7 @@ class ViT(Backbone):
         self.project = nn.Conv2d(channels, dim, self.patch, self.patch)
         self.blocks = nn.ModuleList(Block(dim, heads, round(widening * dim), dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
+        self.token_grid = TokenGrid(self.high)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
