@@ -28,7 +28,7 @@ class App {
 
   async begin() {
     this.drawArt();
-    const health = await this.service.json("health");
+    const health = await this.service.json("health").catch(() => ({}));
     if (health.auth && !health.authorised) await this.enter();
     const [{ models }, { formats }] = await Promise.all([this.service.json("models"), this.service.json("formats")]);
     Object.assign(this, { models, formats, limits: health.limits ?? {} });

@@ -18,7 +18,7 @@ export function rounded(x, decimals) {
 
 /** Seconds as every file of ours has them: 3 to 6 decimals. */
 export function written(seconds) {
-  let text = seconds.toFixed(6);
+  let text = rounded(seconds, 6).toFixed(6);
   while (text.endsWith("0") && text.at(-4) !== ".") text = text.slice(0, -1);
   return text;
 }

@@ -249,28 +249,31 @@ const BLACK = new Set([1, 3, 6, 8, 10]);
 /** The keys of a piano at their frequencies; `sounding` are the MIDI numbers that are lit. */
 export function drawKeys(canvas, axis, sounding) {
   const { context, width, height } = fitted(canvas);
-  const dark = theme() === "dark";
-  const [ivory, ebony, line] = dark ? ["#d9d4c6", "#11181b", "#8d897d"] : ["#fffefa", "#2a3135", "#c9c2b2"];
-  const edge = (midi, by) => axis.at(440 * 2 ** ((midi + by - 69) / 12)) * height;
+  const dark = theme() === "dark", short = width * 0.6;
+  const [ivory, ebony, line] = dark ? ["#cfcabc", "#11181b", "#77746a"] : ["#fffefa", "#2a3135", "#bdb6a5"];
+  const edge = (midi) => axis.at(440 * 2 ** ((midi - 69) / 12)) * height;
+  const first = edge(108.5), last = edge(20.5);
+  context.fillStyle = ivory;
+  context.fillRect(0, first, width, last - first);
+  context.font = "9px system-ui, sans-serif";
+  context.textAlign = "right";
+  context.textBaseline = "middle";
   for (let midi = 21; midi <= 108; midi++) {
-    const top = edge(midi, 0.5), bottom = edge(midi, -0.5), black = BLACK.has(midi % 12);
+    const top = edge(midi + 0.5), bottom = edge(midi - 0.5), black = BLACK.has(midi % 12), lit = sounding.has(midi);
     if (bottom < 0 || top > height) continue;
-    const lit = sounding.has(midi);
-    // Neighbours share what a black key between them leaves of its width.
-    context.fillStyle = ivory;
-    context.fillRect(0, top, width, bottom - top);
     if (lit || black) {
       context.fillStyle = lit ? css("--coral") : ebony;
-      context.fillRect(0, top, black ? width * 0.62 : width, bottom - top);
+      context.fillRect(0, top, black ? short : width, bottom - top);
     }
+    // White keys meet behind the middle of a black one, and directly between B and C, E and F.
     context.fillStyle = line;
-    if (midi % 12 === 0 || midi % 12 === 5) context.fillRect(0, bottom - 0.5, width, 1);
-    if (black) context.fillRect(width * 0.62, (top + bottom) / 2, width * 0.38, 0.7);
+    if (black) context.fillRect(short, (top + bottom) / 2 - 0.3, width - short, 0.6);
+    if (midi % 12 === 0 || midi % 12 === 5) context.fillRect(0, bottom - 0.3, width, 0.6);
     if (midi % 12 === 0 && bottom - top > 3) {
       context.fillStyle = "#5b6468";
-      context.font = "9px system-ui, sans-serif";
-      context.textAlign = "right";
-      context.fillText(`C${midi / 12 - 1}`, width - 2, bottom - 1);
+      context.fillText(`C${midi / 12 - 1}`, width - 2, (top + bottom) / 2);
     }
   }
+  context.strokeStyle = line;
+  context.strokeRect(0.5, first + 0.5, width - 1, last - first - 1);
 }

@@ -1,7 +1,7 @@
 // One recording on the desk: where it stands, what models said of it, how that is decided, what was cut from it.
 
+import { scoresOf } from "./columns.js";
 import { find, soundingSeconds } from "./decide.js";
-import { scoresOf } from "./lanes.js";
 import { Remote } from "./sources.js";
 
 const NOTES = "notes";
