@@ -166,7 +166,9 @@ class Explanation:
         elif kind == ".csv":
             content.write(self._table().encode())
         elif kind == ".json":
-            lines = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in self.summary().items()]
+            lines = [
+                f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in self.summary().items()
+            ]
             content.write(("{\n" + ",\n".join(lines) + "\n}\n").encode())
         else:
             import soundfile
