@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -233,7 +233,7 @@ class Model:
     ) -> Result:
         empty = Result(
             recording.name, recording.path, self.bundle, analysis.scores, (), decision, analysis.duration_s,
-            analysis.info.sample_rate, analysis.info.channels, channel, analysis.note,
+            analysis.info.sample_rate, analysis.info.channels, channel, analysis.note, analysis.info.told,
         )  # fmt: skip
         return empty._decided(decision)
 
@@ -260,6 +260,10 @@ class Result:
         The one channel that was heard, from 1; None: the mean of all.
     note : str
         In words, what is special: cut short, silent, clipped, shorter than a window; else empty.
+    told : mapping of str to str
+        What the recorder wrote into the file: ``start``, ``start_in``, ``recorder``, as far as it did.
+    start_datetime, site, recorder : str
+        When and where it was recorded, as tables have it; empty unless the command was told how to know.
     """
 
     file: str
@@ -273,6 +277,10 @@ class Result:
     channels: int
     channel: int | None
     note: str
+    told: Mapping[str, str] = field(default_factory=dict)
+    start_datetime: str = ""
+    site: str = ""
+    recorder: str = ""
 
     @property
     def embeddings(self) -> np.ndarray | None:
@@ -344,7 +352,7 @@ class Result:
         """What the output formats get."""
         return FileResult(
             self.file, self.path, self.bundle.name, self.bundle.labels, self.duration, self.source_rate,
-            self.channels, self.events, self.scores, note=self.note,
+            self.channels, self.events, self.scores, self.start_datetime, self.site, self.recorder, self.note,
         )  # fmt: skip
 
 

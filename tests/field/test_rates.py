@@ -19,6 +19,7 @@ from sonoscope.field import charts, clock, counting, intervals, rates
 from sonoscope.field.clock import Clock
 from sonoscope.field.counting import Found
 from sonoscope.outputs.tables import FilesRow
+from sonoscope.runs.zones import zone_named
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -81,7 +82,7 @@ def test_times_without_an_offset_are_not_guessed() -> None:
     with pytest.raises(
         UnknownName, match=r"unknown time zone 'Europe/Berlni'\. Did you mean 'Europe/Berlin'"
     ):
-        clock.zone_named("Europe/Berlni")
+        zone_named("Europe/Berlni")
 
 
 # ---- counting ----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +30,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from sonoscope.audio import archives, pcm
+from sonoscope.audio import archives, pcm, recorders
 from sonoscope.audio.contents import Content, recognise
 from sonoscope.audio.reader import AudioInfo, NotDecodable, Reader
 from sonoscope.audio.sndfile import SndfileReader
@@ -113,8 +114,10 @@ class Decoder:
     def __enter__(self) -> Decoder:
         self._file = self._opened()
         try:
+            # Before a reader is chosen: some hold on to a place in the file.
+            told = recorders.told(self._file)
             self._reader = self._choose()
-            self.info = self._reader.info
+            self.info = replace(self._reader.info, told=told)
             self._check_channel()
         except BaseException as error:
             self.__exit__()

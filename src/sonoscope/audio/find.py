@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from sonoscope.audio import archives
+from sonoscope.audio.away import Patience
 from sonoscope.audio.naming import Input, Unique, names, writable
 from sonoscope.audio.reader import NotDecodable
 from sonoscope.errors import UsageError, nearest
@@ -86,9 +87,10 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> Iterator[Recording | Unlis
 
 
 def _listed(given: list[Input], names: list[str]) -> Iterator[Recording | Unlisted]:
+    patience = Patience()
     for entry, name in zip(given, names, strict=True):
         if entry.kind == "folder":
-            yield from _in_folder(entry.path, name)
+            yield from _in_folder(entry.path, name, patience)
         elif entry.kind == "archive":
             yield from _in_archive(entry.path, name)
         else:
@@ -205,18 +207,20 @@ def _is_hidden(name: str) -> bool:
 # ---- what they hold ----------------------------------------------------------------------------------------
 
 
-def _in_folder(path: str, name: str, above: tuple[_Identity, ...] = ()) -> Iterator[Recording | Unlisted]:
+def _in_folder(
+    path: str, name: str, patience: Patience, above: tuple[_Identity, ...] = ()
+) -> Iterator[Recording | Unlisted]:
     """Recordings in a folder and the folders in it. Links are followed, unless to one that is ``above``."""
     try:
-        identity = _identity(path)
-        entries = [] if identity in above else _sorted_entries(path)
+        identity = patience.keep(path, lambda: _identity(path))
+        entries = [] if identity in above else patience.keep(path, lambda: _sorted_entries(path))
     except OSError as error:
         yield _unlisted(name or os.path.basename(os.path.abspath(path)), error)
         return
     for found, is_folder in entries:
         inner_path, inner_name = os.path.join(path, found), f"{name}/{found}" if name else found
         if is_folder:
-            yield from _in_folder(inner_path, inner_name, (*above, identity))
+            yield from _in_folder(inner_path, inner_name, patience, (*above, identity))
         else:
             yield _recording(inner_path, inner_name)
 

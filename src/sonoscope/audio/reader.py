@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,8 @@ class AudioInfo:
         Lower-case names (``pcm_24``, ``flac``, ``aac`` in ``wav``, ``flac``, ``mov``).
     duration_hint_s : float or None
         What the header says or lets one guess; the true length is counted while decoding.
+    told : mapping of str to str
+        What the recorder wrote into the file about itself (:mod:`~sonoscope.audio.recorders`).
     """
 
     sample_rate: int
@@ -29,6 +31,7 @@ class AudioInfo:
     codec: str
     container: str
     duration_hint_s: float | None
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 class NotDecodable(Exception):

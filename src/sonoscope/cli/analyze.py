@@ -26,6 +26,9 @@ NEEDS_FOLDER = {
     "--no-scores": "keep_scores",
     "--shard": "shard",
     "--workers": "workers",
+    "--max-memory": "max_memory",
+    "--watch": "watch",
+    "--then": "then",
 }
 NEEDS_OUT = {"--format": "formats", "--raw": "raw", "--overwrite": "overwrite", **NEEDS_FOLDER}
 
@@ -166,6 +169,43 @@ Shard = Annotated[
         "--shard", metavar="I/N", help="Only part I of N of the inputs, for job arrays; parts share a folder."
     ),
 ]
+StartTime = Annotated[
+    str | None,
+    _option(
+        "--start-time",
+        metavar="TIME|PATTERN",
+        help="When a recording began (2025-06-01T06:00:00+02:00), or how names say it (%Y-%m-%d_%H-%M-%S). Default: "
+        "what recorders write into files and names.",
+    ),
+]
+RecordedIn = Annotated[
+    str | None,
+    _option(
+        "--recorded-in",
+        metavar="ZONE",
+        help="The recorders' clock, where neither file nor name says: UTC, Europe/Berlin, +02:00.",
+    ),
+]
+SiteFrom = Annotated[
+    str | None,
+    _option(
+        "--site-from",
+        metavar="LEVEL|REGEX",
+        help="The site: a folder of the recording's name (1: the first, -1: the last), or a regular expression with "
+        "a group.",
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    _option("--max-memory", metavar="SIZE", help="What all processes may hold together, such as 2G."),
+]
+Watch = Annotated[
+    bool, _option("--watch", help="Go on with recordings that are added, until Ctrl-C; only complete ones.")
+]
+Then = Annotated[
+    str | None,
+    _option("--then", metavar="COMMAND", help="Run this when all is written; {out} becomes the folder."),
+]
 Overwrite = Annotated[bool, _option("--overwrite", help="Replace what an earlier run wrote.")]
 Strict = Annotated[bool, _option("--strict", help="Stop at the first input that fails.")]
 Config = Annotated[
@@ -195,6 +235,9 @@ def analyze(
     max_gap: MaxGap = None,
     tail: Tail = None,
     channel: Channel = None,
+    start_time: StartTime = None,
+    recorded_in: RecordedIn = None,
+    site_from: SiteFrom = None,
     scores: WindowScores = None,
     raw: Raw = False,
     no_scores: NoScores = False,
@@ -202,7 +245,10 @@ def analyze(
     aggregate: Aggregate = None,
     top_k: TopK = None,
     workers: Workers = None,
+    max_memory: MaxMemory = None,
     on: On = None,
+    watch: Watch = False,
+    then: Then = None,
     shard: Shard = None,
     overwrite: Overwrite = False,
     strict: Strict = False,
@@ -228,6 +274,8 @@ def analyze(
         threshold=threshold, hop_s=hop, min_duration_s=min_duration, max_gap_s=max_gap, tail=tail,
         scores=scores, raw=raw or None, keep_scores=False if no_scores else None, channel=channel,
         workers=workers, on=on, shard=shard_of(shard), overwrite=overwrite or None, strict=strict or None,
+        start_time=start_time, recorded_in=recorded_in, site_from=site_from, max_memory=size_of(max_memory),
+        watch=watch or None, then=then,
     )  # fmt: skip
     show = _checked_show(aggregate, top_k, to_files=bool(out or config or from_scores))
     verbosity = 0 if quiet else 2 if verbose else 1
@@ -330,6 +378,13 @@ def given_of(**options: Any) -> dict[str, Any]:
 def listed(text: str | None) -> tuple[str, ...] | None:
     """``"a, b"`` as ``("a", "b")``."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def size_of(text: str | None) -> int | None:
+    """``"2G"`` as bytes."""
+    from sonoscope.runs.memory import parse_size
+
+    return None if text is None else parse_size(text)
 
 
 def shard_of(text: str | None) -> tuple[int, int] | None:

@@ -102,6 +102,7 @@ def rates_command(
     sonoscope rates OUT --by site,class,hour-of-day -o rates.csv --plot rates.svg
     """
     from sonoscope.field import charts, clock, counting, intervals, rates
+    from sonoscope.runs.zones import zone_named
 
     if r_file:
         print(Path(rates.__file__).with_name("sonoscope.R"))
@@ -118,7 +119,7 @@ def rates_command(
         files,
         counting.events_of(source, several, chosen),
         names,
-        clock.Clock(length, clock.zone_named(zone) if zone else None),
+        clock.Clock(length, zone_named(zone) if zone else None),
     )
     if not counts.units:
         raise UsageError(f"{source} holds no recording that was analysed: there is nothing to rate")

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sonoscope.audio.find import Unlisted
     from sonoscope.noteapi import NoteModel, NoteResult
     from sonoscope.outputs.format import Format
+    from sonoscope.runs.origin import Origins
     from sonoscope.runs.spec import RunSpec
     from sonoscope.values import Recording
 
@@ -245,8 +246,10 @@ def _results(
     from sonoscope.cli import display
     from sonoscope.cli.progress import Place
     from sonoscope.runs import default_workers
+    from sonoscope.runs.origin import Origins
 
     calls = [_call(model, spec) for model in loaded]
+    origins = Origins.of_spec(spec)
     # Decoding may go ahead on a second core if this process has one.
     overlap = default_workers() > 1
     for entry in entries:
@@ -267,6 +270,7 @@ def _results(
             found = _by_instrument(found)
         for result in found:
             tally.add(result)
+            result = _placed(result, origins)
             if result.note and spec.out != "-" and not quiet:
                 print(f"{display.printable(result.file)}: {result.note}", file=sys.stderr)
             yield result
@@ -285,6 +289,17 @@ def _call(model: Model | NoteModel, spec: RunSpec) -> Callable[..., Result | Not
     return lambda recording, **options: model.analyze_recording(
         recording, events, hop_s=spec.hop_s, tail=spec.tail, channel=spec.channel, **options
     )
+
+
+def _placed(result: Any, origins: Origins) -> Any:
+    """The result with when and where it was recorded; notes have no place for that."""
+    from sonoscope.api import Result
+
+    if not isinstance(result, Result):
+        return result
+    origin = origins.of(result.file, result.told, result.path)
+    note = "; ".join(filter(None, (result.note, origin.note)))
+    return replace(result, start_datetime=origin.start, site=origin.site, recorder=origin.recorder, note=note)
 
 
 def _by_instrument(found: list[Any]) -> list[Any]:

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import UsageError
 
 #: Names of bins and their seconds. A day is as long as it is; ``season`` is all of it.
 BINS = {"minute": 60, "5min": 300, "15min": 900, "hour": 3600, "day": 86_400, "season": 0}
@@ -31,23 +30,6 @@ class Piece(NamedTuple):
     bin_start: float
     bin_end: float
     hour: int
-
-
-def zone_named(name: str) -> ZoneInfo:
-    """A time zone such as ``Europe/Berlin``.
-
-    Raises
-    ------
-    UnknownName
-        If there is none; the message names the nearest.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        known = available_timezones()
-        raise UnknownName(
-            f"unknown time zone {name!r}.{nearest(name, known)} Names look like Europe/Berlin or UTC."
-        ) from None
 
 
 def start_of(text: str, file: str) -> datetime | None:

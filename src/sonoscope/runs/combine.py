@@ -19,6 +19,8 @@ from sonoscope.runs import folder, report
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import DONE, FAILED, Journal
+from sonoscope.runs.neighbours import Neighbours
+from sonoscope.runs.origin import Origins
 
 RESULTS = ("events.csv", "files.csv", "errors.csv")
 
@@ -65,7 +67,7 @@ def write(place: Folder, journal: Journal, task: Task) -> None:
     """Write ``events.csv``, ``files.csv`` and ``errors.csv``."""
     writers: dict[str, Callable[[IO[str]], None]] = {
         "events.csv": lambda file: tables.concatenate(_events(place.out, journal, task), file),
-        "files.csv": lambda file: tables.write_files(_rows(journal), file),
+        "files.csv": lambda file: tables.write_files(_rows(journal, task), file),
         "errors.csv": lambda file: tables.write_errors(_errors(journal), file),
     }
     for name, writer in writers.items():
@@ -108,19 +110,27 @@ def _events(out: Path, journal: Journal, task: Task) -> Iterator[Path]:
             yield out / (folder.kept_events(name) if task.merges else folder.result(name, ".events.csv"))
 
 
-def _rows(journal: Journal) -> Iterator[tables.FilesRow]:
+def _rows(journal: Journal, task: Task) -> Iterator[tables.FilesRow]:
+    origins, neighbours = Origins.of_spec(task.spec), Neighbours(journal.records())
     for record in journal.records():
         if record.status == FAILED:
-            yield tables.FilesRow(record.name, FAILED, note=record.reason)
+            # Its name may say what its sound cannot.
+            origin = origins.of(record.name, record.told, record.path)
+            where = origin.start, origin.site, origin.recorder
+            yield tables.FilesRow(record.name, FAILED, *where, note=record.reason)
         else:
+            notes = filter(None, (record.remarks, neighbours.note(record)))
             yield tables.FilesRow(
                 record.name,
                 DONE,
+                record.start_datetime,
+                record.site,
+                record.recorder,
                 duration=record.duration_s,
                 analysed=record.analysed_s,
                 sample_rate=record.sample_rate,
                 events=record.events,
-                note=record.note,
+                note="; ".join(notes),
             )
 
 

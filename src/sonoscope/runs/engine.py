@@ -15,21 +15,24 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from sonoscope.errors import RunRefused, Stopped, UsageError
-from sonoscope.runs import folder
+from sonoscope.runs import afterwards, folder
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import Journal
 from sonoscope.runs.listing import Listing, entries
+from sonoscope.runs.origin import Origins
 from sonoscope.runs.progress import Reporter, Silent
 from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
 from sonoscope.runs.underway import Jobs, Run
+from sonoscope.runs.watching import Watch
 
 log = logging.getLogger("sonoscope")
 
@@ -54,20 +57,30 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
         goes on.
     """
     setup = prepare(replace(spec.checked(), out=folder.dated(spec.out)))
-    if next(entries(setup.spec.inputs, None), None) is None:
+    first = list(islice(entries(setup.spec.inputs, None), 2))
+    if len(first) > 1 and Origins.of_spec(setup.spec).is_fixed:
+        raise UsageError(
+            f"--start-time {setup.spec.start_time} is when one recording began, and there are more: give a pattern "
+            "such as %Y%m%d_%H%M%S, which finds the time in names"
+        )
+    if not first and not setup.spec.watch:
         raise UsageError(
             f"nothing to analyse in {', '.join(setup.spec.inputs)}: no recordings were found there"
         )
     place = Folder(setup.spec.out, setup.spec.shard)
+    stop = threading.Event()
 
     def from_inputs(running: Run) -> Jobs:
+        if setup.spec.watch:
+            yield from running.jobs_watched(Watch(setup.spec.inputs, stop))
+            return
         listing = Listing(entries(setup.spec.inputs, setup.spec.shard), place.tmp / "listing")
         try:
             yield from running.jobs_of(listing)
         finally:
             listing.close()
 
-    return _carry_out(setup, place, place.out, from_inputs, report or Silent())
+    return _carry_out(setup, place, place.out, from_inputs, report or Silent(), stop)
 
 
 def decide(
@@ -108,6 +121,7 @@ def decide(
             f"--audio {spec.notes.audio} plays the recordings too, and --from-scores does without them: "
             "--audio notes, or analyse again"
         )
+    spec = replace(spec, watch=False)
     same = Path(spec.out).resolve() == origin.out.resolve()
     setup = prepare(replace(spec, out=folder.dated(spec.out), overwrite=spec.overwrite and not same))
     changes = folder.differences(settings, setup.settings)
@@ -140,11 +154,33 @@ def _earlier(origin: Folder, settings: dict[str, Any]) -> RunSpec:
 
 
 def _carry_out(
-    setup: Setup, place: Folder, source: Path, jobs: Callable[[Run], Jobs], reporter: Reporter
+    setup: Setup,
+    place: Folder,
+    source: Path,
+    jobs: Callable[[Run], Jobs],
+    reporter: Reporter,
+    stop: threading.Event | None = None,
 ) -> RunSummary:
-    """Claim the folder, do the jobs, write the tables."""
+    """Claim the folder, do the jobs, write the tables, then what follows."""
     spec = setup.spec
-    with place.claimed(setup.settings, overwrite=spec.overwrite), _logged(place.log), _interruptible():
+    summary, complete = _done(setup, place, source, jobs, reporter, stop if spec.watch else None)
+    # The folder is free again: what follows may use it.
+    if spec.then and complete:
+        afterwards.follow(spec.then, summary)
+    return summary
+
+
+def _done(
+    setup: Setup,
+    place: Folder,
+    source: Path,
+    jobs: Callable[[Run], Jobs],
+    reporter: Reporter,
+    stop: threading.Event | None,
+) -> tuple[RunSummary, bool]:
+    """What came of the jobs, and whether all parts of the run are finished."""
+    spec = setup.spec
+    with place.claimed(setup.settings, overwrite=spec.overwrite), _logged(place.log), _interruptible(stop):
         task = Task(spec, setup.bundles, setup.decisions, setup.decision, source, place.tmp, place.log)
         running = None
         try:
@@ -153,7 +189,7 @@ def _carry_out(
                 with contextlib.closing(jobs(running)) as stream:
                     summary = running.do(stream)
             reporter.finish(summary)
-            return summary
+            return summary, running.complete
         except KeyboardInterrupt:
             if running:
                 running.stopped()
@@ -178,20 +214,28 @@ def _trouble(error: OSError, out: Path) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM, with which batch systems announce the end, interrupt as Ctrl-C does."""
+def _interruptible(stop: threading.Event | None) -> Iterator[None]:
+    """Let SIGTERM, with which batch systems announce the end, interrupt as Ctrl-C does.
+
+    With ``stop``, which a watch looks at, the first of either ends it in good order, and the second interrupts.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        if stop is None or stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        log.warning("the watch ends; what is under way is finished first (Ctrl-C again stops at once)")
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signals = (signal.SIGTERM,) if stop is None else (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _QuietHandler(logging.FileHandler):

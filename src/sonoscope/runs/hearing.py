@@ -131,7 +131,10 @@ def _blank_result(bundle: Bundle, recording: Recording, facts: Record) -> FileRe
         sample_rate=facts.sample_rate,
         channels=facts.channels,
         events=(),
-        note=facts.note,
+        start_datetime=facts.start_datetime,
+        site=facts.site,
+        recorder=facts.recorder,
+        note=facts.remarks,
     )
 
 

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import errno
+import functools
 import heapq
 import itertools
 import os
@@ -22,12 +23,14 @@ from typing import IO, TYPE_CHECKING, cast
 
 from sonoscope import outputs
 from sonoscope import scores as score_tables
+from sonoscope.audio import away
 from sonoscope.errors import BadBundle, SonoscopeError, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv
 from sonoscope.runs import extras, folder, hearing
 from sonoscope.runs.hearing import AnyDecision, Heard
 from sonoscope.runs.journal import DONE, FAILED, Record
+from sonoscope.runs.origin import Origins
 from sonoscope.runs.spec import RunSpec
 from sonoscope.runs.written import Written
 from sonoscope.values import FileResult, Recording
@@ -121,6 +124,8 @@ class Desk:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._origins = Origins.of_spec(task.spec)
+        self._patience = away.Patience()
         self._runtimes: dict[str, Runtime] = {}
         self._count = 0
 
@@ -152,7 +157,9 @@ class Desk:
         try:
             facts, heard, decided = self._scores(job, written, progress)
         except UnreadableAudio as error:
-            return failed(recording, error.reason, error.remedy)
+            cause = error.__context__
+            gone = isinstance(cause, OSError) and away.is_away(recording.path, cause)
+            return failed(recording, error.reason, away.REMEDY if gone else error.remedy)
         except BadBundle:
             raise
         except SonoscopeError as error:
@@ -165,7 +172,7 @@ class Desk:
         except Exception as error:
             return self._unexpected(recording, error)
         try:
-            record = self._write(job, facts, heard, written, keep=not decided)
+            record = self._write(job, self._placed(facts), heard, written, keep=not decided)
             written.tidy()
         except OSError as error:
             if is_about_the_name(error):
@@ -196,7 +203,8 @@ class Desk:
                         f"its kept scores cannot be read ({error})",
                         "Analyse the recording again.",
                     ) from None
-        return *self._heard(job, written, progress), False
+        read = functools.partial(self._heard, job, written, progress)
+        return *self._patience.keep(job.recording.path, read), False
 
     def _kept(self, name: str, bundle: Bundle) -> Heard:
         return hearing.recall(self._task.source / folder.kept_scores(name, self._task.model(bundle)), bundle)
@@ -222,8 +230,20 @@ class Desk:
             sample_rate=analysis.info.sample_rate,
             channels=analysis.info.channels,
             note="; ".join(notes),
+            told=dict(analysis.info.told),
         )
         return facts, found
+
+    def _placed(self, facts: Record) -> Record:
+        """The facts with when and where the recording was made."""
+        origin = self._origins.of(facts.name, facts.told, facts.path)
+        return replace(
+            facts,
+            start_datetime=origin.start,
+            site=origin.site,
+            recorder=origin.recorder,
+            origin_note=origin.note,
+        )
 
     def _runtime(self, bundle: Bundle) -> Runtime:
         if bundle.name not in self._runtimes:

@@ -56,6 +56,10 @@ class Record:
         The recording's own; 0 where unknown.
     unknown : bool
         No model knew most of it, and it was not silent.
+    told : dict of str to str
+        What the recorder wrote into the file about itself.
+    start_datetime, site, recorder, origin_note : str
+        When and where it was recorded, as decided, and what is odd about that.
     outputs : dict of str to int
         Every file that belongs to this input, relative to the folder of the run, with its size in bytes.
     at : float
@@ -79,6 +83,16 @@ class Record:
     remedy: str = ""
     outputs: dict[str, int] = field(default_factory=dict)
     at: float = 0.0
+    told: dict[str, str] = field(default_factory=dict)
+    start_datetime: str = ""
+    site: str = ""
+    recorder: str = ""
+    origin_note: str = ""
+
+    @property
+    def remarks(self) -> str:
+        """What is special about the recording, ``;``-joined: its sound, then its start."""
+        return "; ".join(filter(None, (self.note, self.origin_note)))
 
     def describes(self, recording: Recording) -> bool:
         """Whether this is about the recording as it is now."""

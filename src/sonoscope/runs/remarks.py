@@ -18,6 +18,9 @@ _DECISIONS = {
     "formats": ("format", ""),
     "scores": ("scores", "none"),
     "raw": ("raw", ""),
+    "start_time": ("start-time", "none"),
+    "recorded_in": ("recorded-in", "none"),
+    "site_from": ("site-from", "none"),
 }
 
 
@@ -89,6 +92,29 @@ def about_special(tally: Tally) -> list[str]:
     more = tally.n_remarked - len(tally.remarked)
     rest = [f"{plural(more, 'more recording')} with remarks: files.csv, column note"] if more else []
     return tally.remarked + rest
+
+
+def about_origins(tally: Tally, site_from: str | None) -> list[str]:
+    """That starts or sites are not known, and that recordings of one season differ in their rates."""
+    said = []
+    if tally.undated:
+        verb = "states its start" if tally.undated == 1 else "state their start"
+        said.append(
+            f"{plural(tally.undated, 'recording')} {verb} without an offset, so it is not known: --recorded-in "
+            "UTC (or Europe/Berlin, +02:00) says on which clock"
+        )
+    if tally.oddly_dated:
+        verb = "states a start" if tally.oddly_dated == 1 else "state a start"
+        said.append(
+            f"{plural(tally.oddly_dated, 'recording')} {verb} that is not used: files.csv, column note"
+        )
+    if site_from is not None and tally.without_site:
+        verb = "has" if tally.without_site == 1 else "have"
+        said.append(f"{plural(tally.without_site, 'recording')} {verb} no site by --site-from {site_from}")
+    if tally.dated and len(tally.rates) > 1:
+        rates = ", ".join(f"{rate} Hz ({count})" for rate, count in tally.rates.most_common())
+        said.append(f"recordings differ in sample rate: {rates}")
+    return said
 
 
 def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str]:

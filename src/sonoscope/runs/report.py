@@ -12,6 +12,7 @@ import platform
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from typing import Any
 from sonoscope import __version__
 from sonoscope.notes.decision import NoteDecision
 from sonoscope.runs.job import Outcome, peak_rss_bytes
+from sonoscope.runs.journal import Record
+from sonoscope.runs.origin import CLOCK_UNKNOWN
 from sonoscope.runs.setup import Setup
 
 LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "av", "onnxruntime")
@@ -34,7 +37,8 @@ class Tally:
     """What has come of a run so far; counts of inputs, seconds, bytes.
 
     ``remarked`` are the first of the recordings about which something is special, in words, and ``n_remarked`` counts
-    all of them.
+    all of them. ``dated`` have a start, ``undated`` state one on a clock that is not known, ``oddly_dated`` one that
+    cannot be, ``without_site`` have no site; ``rates`` counts recordings by sample rate in Hz.
     """
 
     done: int = 0
@@ -44,6 +48,11 @@ class Tally:
     unknown: int = 0
     n_remarked: int = 0
     remarked: list[str] = field(default_factory=list)
+    dated: int = 0
+    undated: int = 0
+    oddly_dated: int = 0
+    without_site: int = 0
+    rates: Counter[int] = field(default_factory=Counter)
     events: int = 0
     audio_s: float = 0.0
     worker_cpu_s: float = 0.0
@@ -57,6 +66,17 @@ class Tally:
         self.worker_peak_bytes = max(self.worker_peak_bytes, outcome.peak_rss_bytes)
         self.worker_cpu_s += outcome.cpu_s
 
+    def place(self, record: Record) -> None:
+        """Take note of where and when a recording was made."""
+        self.rates[record.sample_rate] += 1
+        self.without_site += not record.site
+        if record.start_datetime:
+            self.dated += 1
+        elif CLOCK_UNKNOWN in record.origin_note:
+            self.undated += 1
+        elif record.origin_note:
+            self.oddly_dated += 1
+
     def remark(self, name: str, note: str) -> None:
         """Take note of what is special about a recording, if anything is."""
         if note:
@@ -68,6 +88,11 @@ class Tally:
     def elapsed_s(self) -> float:
         """Seconds since the beginning."""
         return time.monotonic() - self.began
+
+
+def in_mib(count: int) -> float:
+    """Bytes as mebibytes."""
+    return round(count / _MIB, 1)
 
 
 def now() -> str:
@@ -101,8 +126,8 @@ def describe(setup: Setup, tally: Tally, *, status: str, workers: int, in_proces
         # Jobs done in this process are part of its own time.
         "cpu_s": round(own_cpu_s + (0.0 if in_process else tally.worker_cpu_s), 3),
         "peak_rss_mib": {
-            "main": round(peak_rss_bytes() / _MIB, 1),
-            "worker": None if in_process else round(tally.worker_peak_bytes / _MIB, 1),
+            "main": in_mib(peak_rss_bytes()),
+            "worker": None if in_process else in_mib(tally.worker_peak_bytes),
         },
         "workers": workers,
         "host": {
@@ -130,8 +155,8 @@ def combined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     whole["stopped"] = max(part["stopped"] or "" for part in parts) or None
     whole["elapsed_s"] = max(part["elapsed_s"] for part in parts)
     whole["peak_rss_mib"] = {
-        key: max((part["peak_rss_mib"][key] or 0.0 for part in parts), default=0.0)
-        for key in ("main", "worker")
+        key: max((part["peak_rss_mib"].get(key) or 0.0 for part in parts), default=0.0)
+        for key in parts[-1]["peak_rss_mib"]
     }
     own = (
         "part", "status", "command", "inputs", "events", "audio_s", "started", "stopped", "elapsed_s",

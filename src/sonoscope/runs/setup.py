@@ -18,8 +18,10 @@ from sonoscope.models import thresholds
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes.decision import NoteDecision
 from sonoscope.outputs import events_csv
+from sonoscope.runs import afterwards
 from sonoscope.runs.hearing import AnyDecision
 from sonoscope.runs.notewishes import NoteWishes
+from sonoscope.runs.origin import Origins
 from sonoscope.runs.spec import RunSpec, place
 from sonoscope.windows import in_samples
 
@@ -51,7 +53,7 @@ class Setup:
     def effective(self) -> RunSpec:
         """The spec with the model's own values filled in and files of thresholds read, to be repeated later.
 
-        ``overwrite`` and ``shard`` are left out: a repetition is of the whole run and harms nothing.
+        ``overwrite``, ``shard`` and its list are left out: a repetition is of the whole run and harms nothing.
         """
         spec = replace(self.spec, overwrite=False, shard=None)
         windows = [k for k, decision in enumerate(self.decisions) if isinstance(decision, Decision)]
@@ -83,7 +85,9 @@ def prepare(spec: RunSpec) -> Setup:
         If an option is out of range, a name is unknown, a package is missing, or a model is not usable.
     """
     spec = spec.checked().absolute()
-
+    Origins.of_spec(spec)
+    if spec.then is not None:
+        afterwards.words(spec.then)
     for name in spec.formats:
         lookup(outputs.WRITERS, name, "format")
     if "parquet" in (*spec.formats, spec.scores) and importlib.util.find_spec("pyarrow") is None:
@@ -178,7 +182,12 @@ def _fingerprint(spec: RunSpec, bundles: tuple[Bundle, ...], decisions: tuple[An
     """Equal for two runs exactly if they make the same files, with the same columns, from the same kept scores."""
     per_model = [_terms(b, d) for b, d in zip(bundles, decisions, strict=True)]
     held = [per_model, spec.tail, sorted(spec.formats), spec.scores, spec.raw, events_csv.HEADER]
-    return _hash(held + ([spec.notes.written()] if any(b.task == NOTES for b in bundles) else []))
+    origin = [spec.start_time, spec.recorded_in, spec.site_from]
+    return _hash(
+        held
+        + ([spec.notes.written()] if any(b.task == NOTES for b in bundles) else [])
+        + ([origin] if any(origin) else [])
+    )
 
 
 def _terms(bundle: Bundle, decision: AnyDecision) -> list[Any]:

@@ -5,8 +5,10 @@ may change between two runs into one folder:
 
 - *analysis* (inputs, models, hop, channel, tuning): the kept scores depend on them, so another value needs
   another folder;
-- *decision* (threshold, durations, tail, formats, scores, raw, notes): made again from kept scores, in seconds;
-- *manner* (workers, on, shard, strict, overwrite, keep_scores): never changes a result.
+- *decision* (threshold, durations, tail, formats, scores, raw, notes; when and where recordings were made): made
+  again from kept scores, in seconds;
+- *manner* (workers, on, max_memory, watch, then, shard, strict, overwrite, keep_scores): never
+  changes a result.
 
 ``run.json`` keeps a spec under ``settings``; :meth:`RunSpec.from_run_json` reads it back.
 """
@@ -63,6 +65,15 @@ class RunSpec:
         Begin anew in a folder that is in use; stop at the first input that fails.
     notes : NoteWishes
         What only models of notes know.
+    start_time, recorded_in, site_from : str, optional
+        Where the start of recordings, the clock of a start without an offset, and the site are read from
+        (:mod:`~sonoscope.runs.origin`).
+    max_memory : int, optional
+        Bytes that all processes of the run may hold together.
+    watch : bool
+        Go on and analyse what is added to the inputs, until interrupted.
+    then : str, optional
+        A command to be run when the tables are written (:mod:`~sonoscope.runs.afterwards`).
     """
 
     inputs: tuple[str, ...]
@@ -84,6 +95,12 @@ class RunSpec:
     overwrite: bool = False
     strict: bool = False
     notes: NoteWishes = field(default_factory=NoteWishes)
+    start_time: str | None = None
+    recorded_in: str | None = None
+    site_from: str | None = None
+    max_memory: int | None = None
+    watch: bool = False
+    then: str | None = None
 
     def checked(self) -> RunSpec:
         """The same spec, every value known to be in range.
@@ -123,6 +140,10 @@ class RunSpec:
         if self.shard and "{time}" in self.out:
             raise UsageError(
                 f"out={self.out} with a shard: the parts would not find each other; fix the name"
+            )
+        if self.shard and self.watch:
+            raise UsageError(
+                "--watch goes on until it is interrupted, and the parts of --shard wait for each other: give one"
             )
         self.notes.checked()
         return self

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
 from sonoscope import models
 from sonoscope.audio.find import Unlisted
+from sonoscope.errors import Stopped
 from sonoscope.models.bundle import NOTES
-from sonoscope.runs import combine, folder, remarks, report, workers
+from sonoscope.runs import afterwards, combine, folder, remarks, report, workers
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Outcome, Task, failed, is_about_the_name, unwritable
 from sonoscope.runs.journal import DONE, FAILED, GONE, Journal, Record
 from sonoscope.runs.listing import Listing, belongs_to
+from sonoscope.runs.memory import Budget
 from sonoscope.runs.progress import FileDone, Reporter
 from sonoscope.runs.setup import Setup
 from sonoscope.runs.spec import RunSummary
 from sonoscope.runs.standing import standing
+from sonoscope.runs.watching import Watch
 from sonoscope.values import Recording
 
 log = logging.getLogger("sonoscope")
@@ -29,6 +33,9 @@ log = logging.getLogger("sonoscope")
 MANY_DECISIONS = 64
 #: How long the run looks for a next input before it does something else, in seconds.
 PATIENCE_S = 0.05
+#: How long a watch must have had nothing to settle before it writes tables, in seconds, and how much rarer than long
+#: that may be.
+PAUSE_S, TABLES_SHARE = 3.0, 20.0
 
 Jobs = Generator[Job | None, None, None]
 
@@ -42,7 +49,11 @@ class Run:
         self._setup, self._place, self._task, self._reporter = setup, place, task, reporter
         self._workers = setup.spec.workers or default_workers()
         self._hears_notes = any(bundle.task == NOTES for bundle in setup.bundles)
+        #: Whether all parts of the run are finished, once it is over.
+        self.complete = False
+        self._settled_at = self._next_tables = 0.0
         self._in_process = True
+        self._budget = Budget(setup.spec.max_memory)
         self._changed = False
         self._listing: Listing | None = None
         # Inputs that had failed and are not found again are no inputs any more.
@@ -70,18 +81,40 @@ class Run:
         for name in self._lost:
             self._change()
             self.journal.add(Record(name, "", GONE))
-        self.journal.sync()
-        mine = self._report("done")
-        missing = combine.finish(self._place, self._task, self.journal, mine, changed=self._changed)
+        missing = self._write_tables("done")
+        self.complete = not missing
         changes = remarks.changes(earlier, self._setup.effective()) if earlier else []
         text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing)
         said = (
             *remarks.about_special(self.tally),
+            *remarks.about_origins(self.tally, self._setup.spec.site_from),
             *remarks.about_absent(self._absent()),
             *remarks.about_unknown(self.tally, self._models()),
         )
         log.info("finished: %s", "; ".join((text, *said)))
         return self._summary(text, 1 if self.tally.failed else 0, said)
+
+    def _write_tables(self, status: str) -> int:
+        """The tables of all inputs; how many parts are not finished."""
+        self.journal.sync()
+        mine = self._report(status)
+        missing = combine.finish(self._place, self._task, self.journal, mine, changed=self._changed)
+        self._changed = False
+        return missing
+
+    def _rest(self) -> None:
+        """In a pause of a watch: write the tables, if there is news, and do what follows."""
+        now = time.monotonic()
+        if not self._changed or now < max(self._settled_at + PAUSE_S, self._next_tables):
+            return
+        self._write_tables("running")
+        if self._setup.spec.then:
+            try:
+                afterwards.follow(self._setup.spec.then, self._summary("", 1 if self.tally.failed else 0))
+            except Stopped as error:
+                # The watch goes on; the next time may be better.
+                log.warning("%s", error)
+        self._next_tables = time.monotonic() + TABLES_SHARE * (time.monotonic() - now)
 
     def _absent(self) -> int:
         """How many recordings were analysed earlier and are not among the inputs any more."""
@@ -115,14 +148,29 @@ class Run:
                     return
                 yield None
                 continue
-            self._lost.discard(entry.name)
-            if isinstance(entry, Unlisted):
-                self._settle(failed(Recording(entry.name, entry.name), entry.reason, entry.remedy))
-            elif not folder.is_inside(entry.name):
-                reason = "its results would lie outside the folder"
-                self._settle(failed(entry, reason, "Rename the recording, then run again."))
+            yield from self._of_entry(entry)
+
+    def jobs_watched(self, watch: Watch) -> Jobs:
+        """A job for every recording as it becomes complete; the tables are written whenever there is a pause."""
+        for entry in watch.entries():
+            self._reporter.listed(watch.listed, 0, complete=False)
+            if entry is None:
+                self._rest()
+                yield None
             else:
-                yield from self._left(standing(entry, self._task, self.journal))
+                yield from self._of_entry(entry)
+        for unlisted in watch.unlisted.values():
+            yield from self._of_entry(unlisted)
+
+    def _of_entry(self, entry: Recording | Unlisted) -> Iterator[Job]:
+        self._lost.discard(entry.name)
+        if isinstance(entry, Unlisted):
+            self._settle(failed(Recording(entry.name, entry.name), entry.reason, entry.remedy))
+        elif not folder.is_inside(entry.name):
+            reason = "its results would lie outside the folder"
+            self._settle(failed(entry, reason, "Rename the recording, then run again."))
+        else:
+            yield from self._left(standing(entry, self._task, self.journal))
 
     def jobs_again(self, source: Journal) -> Jobs:
         """A job for every input of an earlier run that was analysed; those that failed stay failed."""
@@ -149,7 +197,7 @@ class Run:
         """Do the jobs here if that is enough, or in as many processes as there are workers."""
         first: list[Job] = []
         worth = False
-        while self._workers > 1 and not worth:
+        while self._workers > 1 and not worth and not self._setup.spec.watch:
             job = next(jobs, _END)
             if job is _END:
                 break
@@ -161,9 +209,11 @@ class Run:
             yield from first
             yield from jobs
 
+        # What is to be kept below a limit must be something that can be ended.
+        worth = worth or self._budget.limit is not None or (self._setup.spec.watch and self._workers > 1)
         self._in_process = not worth
         if worth:
-            return workers.pooled(all_jobs(), self._task, self._workers, working=self._working)
+            return workers.pooled(all_jobs(), self._task, self._workers, self._budget, working=self._working)
         return workers.here(all_jobs(), self._task, overlap=self._workers > 1, working=self._working)
 
     def _working(self, name: str, seconds: float) -> None:
@@ -185,6 +235,7 @@ class Run:
         if outcome.stop is not None:
             raise outcome.stop
         self._change()
+        self._settled_at = time.monotonic()
         record = self._placed(outcome)
         before = self.journal.get(record.name)
         if before is not None:
@@ -222,13 +273,14 @@ class Run:
             tally.audio_s += record.duration_s
             tally.decided += status == "decided"
             tally.unknown += record.unknown
+            tally.place(record)
             if self._hears_notes:
                 # Rates and tunings decide which notes there can be.
                 tally.remark(record.name, record.note)
         self._reporter.file_done(
             FileDone(
                 record.name, status, record.duration_s, record.size_bytes, record.events,
-                record.note, record.reason, record.remedy,
+                record.remarks, record.reason, record.remedy,
             )
         )  # fmt: skip
 
@@ -244,6 +296,9 @@ class Run:
         about = report.describe(
             self._setup, self.tally, status=status, workers=self._workers, in_process=self._in_process
         )
+        if self._budget.limit is not None:
+            about["max_memory_mib"] = report.in_mib(self._budget.limit)
+            about["peak_rss_mib"]["together"] = report.in_mib(self._budget.peak)
         return about | {"part": self._place.part}
 
     def _summary(self, message: str, exit_code: int, said: tuple[str, ...] = ()) -> RunSummary:

@@ -27,6 +27,7 @@ from typing import Any
 
 from sonoscope.errors import SonoscopeError
 from sonoscope.runs.job import Desk, Job, Outcome, Task, failed
+from sonoscope.runs.memory import Budget
 
 #: How long to wait for the listing, or for a worker, before looking around again, in seconds.
 PATIENCE_S = 0.2
@@ -55,15 +56,17 @@ def here(jobs: Jobs, task: Task, *, overlap: bool, working: Working) -> Generato
             yield desk.do(replace(job, overlap=overlap), tell)
 
 
-def pooled(jobs: Jobs, task: Task, count: int, *, working: Working) -> Generator[Outcome, None, None]:
-    """Do the jobs in at most ``count`` processes; outcomes come as they are ready.
+def pooled(
+    jobs: Jobs, task: Task, count: int, budget: Budget, *, working: Working
+) -> Generator[Outcome, None, None]:
+    """Do the jobs in at most ``count`` processes, as many as ``budget`` has room for; outcomes come as they are ready.
 
     Raises
     ------
     SonoscopeError
         If workers cannot start, or a model cannot be loaded in them.
     """
-    pool = _Pool(task, count)
+    pool = _Pool(task, count, budget)
     try:
         yield from pool.run(jobs, working)
     finally:
@@ -79,8 +82,8 @@ class _Worker:
 
 
 class _Pool:
-    def __init__(self, task: Task, count: int) -> None:
-        self._task, self._count = task, count
+    def __init__(self, task: Task, count: int, budget: Budget) -> None:
+        self._task, self._count, self._budget = task, count, budget
         self._context = _context()
         self._workers: list[_Worker] = []
         self._again: deque[Job] = deque()
@@ -102,6 +105,8 @@ class _Pool:
             for worker in busy:
                 if worker.pipe in ready or worker.process.sentinel in ready:
                     yield from self._hear(worker, working)
+            if self._budget.exceeded():
+                yield from self._give_way()
 
     def _hand_out(self, jobs: Jobs) -> None:
         """Give every idle worker a job, and start workers while there are more jobs.
@@ -109,6 +114,9 @@ class _Pool:
         Where there are fewer jobs left than processors, each decodes in a second thread.
         """
         free = self._count - sum(worker.job is not None for worker in self._workers)
+        if free and self._budget.limit is not None:
+            resting = sum(worker.job is None for worker in self._workers)
+            free = min(free, resting + self._budget.room_for(len(self._workers)))
         taken = [self._again.popleft() for _ in range(min(free, len(self._again)))]
         while self._jobs_left and len(taken) < free:
             try:
@@ -151,6 +159,7 @@ class _Pool:
             working(worker.job.recording.name, value)
         elif kind == "done":
             worker.job = None
+            self._budget.learn(value.peak_rss_bytes)
             yield value
         elif kind == "error":
             raise value
@@ -180,6 +189,30 @@ class _Pool:
         else:
             self._tried.add(job.recording.name)
             self._again.append(job)
+
+    def _give_way(self) -> Iterator[Outcome]:
+        """End a worker, for its memory: one without a job, or the youngest; the only one that is busy has failed."""
+        busy = [worker for worker in self._workers if worker.job is not None]
+        idle = [worker for worker in self._workers if worker.job is None]
+        if not (busy or idle):
+            return
+        worker = (idle or busy)[-1]
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
+        if worker.job is None:
+            return
+        if len(busy) > 1:
+            self._again.append(worker.job)
+            self._count = len(busy) - 1
+            return
+        assert self._budget.limit is not None
+        yield failed(
+            worker.job.recording,
+            f"needs more memory than --max-memory allows ({self._budget.limit >> 20} MiB for all processes)",
+            "Allow more with --max-memory, or leave it out; then run again.",
+        )
 
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()
