@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sonoscope import models
 from sonoscope.data.rows import Manifest, Row
-from sonoscope.errors import UnreadableAudio, UsageError, optional
+from sonoscope.errors import UsageError, optional
 from sonoscope.models.bundle import Bundle, open_bundle
-from sonoscope.training.teach import against, folds, head, hearing, judging, taught, words, writing
+from sonoscope.training.start import room
+from sonoscope.training.teach import against, folds, gathering, head, judging, taught, words, writing
 from sonoscope.training.teach.against import Piece
 from sonoscope.training.teach.examples import BUILT_IN, UNLABELLED, Examples, Gathering
 from sonoscope.training.teach.head import Fitting
@@ -23,13 +23,6 @@ from sonoscope.training.teach.judging import Class, Hits
 from sonoscope.training.teach.wish import Wish
 
 Say = Callable[[str], None]
-
-#: Seconds of unmarked sound that are heard as one.
-PIECE_S = 30.0
-#: Pieces of unmarked sound of one recording.
-MOST_PIECES = 20
-#: A sound must have a block above this level, dB re full scale.
-SILENT_DB = -100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +59,8 @@ def teach(
     folder : path
     overwrite : bool
         Replace a bundle that is there.
+    finetune : bool
+        Also train the base itself, beside it (:mod:`~sonoscope.training.teach.finetuning`).
     say : callable
         Takes lines for a person, as things come.
 
@@ -83,16 +78,19 @@ def teach(
         )
     optional("onnx", "train", "writing the model")
     listener = Listener(models.load(wish.base))
-    found = _read(wish, say)
-    examples, kept, failed = _heard(found, listener, wish, say)
+    if finetune:
+        tuning = room("sonoscope.training.teach.finetuning", "fine-tuning")
+        tuning.check(listener.base)
+    material = _heard(_read(wish, say), listener, wish, say)
+    examples, name = material.examples, folder.name
     judging.check_counts(examples, wish.precision)
     dealt = folds.deal(examples)
     say(_opening(examples, dealt, listener.base))
     logits, how = folds.best(examples, dealt, Fitting(wish.mixup, wish.smoothing, seed=wish.seed))
     classes = judging.judge(examples, logits, dealt, wish.precision)
     final = head.fit(examples, np.ones(len(examples), dtype=bool), how)
+    kept = material.kept
     hits = judging.hits(classes, kept, listener, [final.logits(piece.vectors) for piece in kept])
-    name = folder.name
     spec = writing.description(name, listener.base, classes, examples, dealt, wish, hits, final.settings)
     card = words.card(name, listener.base, classes, examples, dealt, hits)
     _replace(folder, overwrite)
@@ -101,7 +99,11 @@ def teach(
         folder, writing.table(examples, dealt, logits, classes), writing.figures(classes, hits)
     )
     lines = words.summary(str(folder), classes, dealt, hits, examples)
-    return Taught(open_bundle(folder), classes, hits, lines, failed)
+    if finetune:
+        lines += tuning.tune(
+            material.rows, material.kinds, examples, logits, listener, folder, seed=wish.seed, say=say
+        )
+    return Taught(open_bundle(folder), classes, hits, lines, material.failed)
 
 
 def _replace(folder: Path, overwrite: bool) -> None:
@@ -120,10 +122,19 @@ def _read(wish: Wish, say: Say) -> taught.Taught:
     return found
 
 
-def _heard(
-    found: taught.Taught, listener: Listener, wish: Wish, say: Say
-) -> tuple[Examples, list[Piece], int]:
-    """Everything as arrays, the unlabelled pieces that were kept, and how many files could not be used."""
+@dataclass(frozen=True, eq=False)
+class _Material:
+    """What there is to learn from: arrays, the rows and kinds that they are of, and what was kept for the end."""
+
+    examples: Examples
+    rows: list[tuple[Manifest, Row]]
+    kinds: list[str]
+    kept: list[Piece]
+    failed: int
+
+
+def _heard(found: taught.Taught, listener: Listener, wish: Wish, say: Say) -> _Material:
+    """Everything that was named, and what stands against it."""
     rng = np.random.default_rng([wish.seed, 3])
     learned, kept, sounds = list[Piece](), list[Piece](), list[np.ndarray]()
     if wish.unlabelled:
@@ -131,112 +142,22 @@ def _heard(
         learned, sounds = against.hear(first, listener, say)
         kept, _ = against.hear(second, listener, say, beds=0)
     bed = Bed(sounds) if sounds else against.bed(listener.sample_rate)
-    rows, failed = _rows(found, listener, wish, rng, say)
+    rows, failed = gathering.rows(found, listener, wish, rng, say)
     labels = tuple(sorted({label for _, row in rows for label in row.labels}))
     if not labels:
         raise UsageError("no class is taught: folders, or annotations, name none that sounds")
-    gathering = Gathering(labels)
-    failed += _gather(gathering, rows, listener, bed, wish, rng, say)
+    gathered = Gathering(labels)
+    failed += gathering.hear(gathered, rows, listener, bed, wish, rng, say)
     kinds, same = against.kinds_for(labels, wish.without)
     if same:
         say(f"built-in backgrounds left out, since a class is called like them: {', '.join(same)}")
     built_in = against.built_in(listener, kinds, say)
     for kind, number in dict.fromkeys(zip(built_in.kinds, built_in.sounds.tolist(), strict=True)):
         mine = (built_in.kinds == kind) & (built_in.sounds == number)
-        gathering.background(BUILT_IN, kind, built_in.vectors[mine])
+        gathered.background(BUILT_IN, kind, built_in.vectors[mine])
     for piece in learned:
-        gathering.background(UNLABELLED, piece.recording, piece.vectors, piece.start_s)
-    return gathering.examples(), kept, failed
-
-
-def _rows(
-    found: taught.Taught, listener: Listener, wish: Wish, rng: np.random.Generator, say: Say
-) -> tuple[list[tuple[Manifest, Row]], int]:
-    """Every stretch that is to be heard, those of annotated recordings cut out; and what could not be used."""
-    made, failed = list[tuple[Manifest, Row]](), 0
-    window_s = listener.window / listener.sample_rate
-    for manifest in found.manifests:
-        for row in manifest.rows:
-            if not row.annotation:
-                made.append((manifest, row))
-                continue
-            try:
-                length = hearing.length_s(manifest.recording_of(row))
-            except UnreadableAudio as error:
-                say(f"not used: {error}")
-                failed += 1
-                continue
-            cut = taught.stretches(
-                manifest, row, window_s=window_s, length_s=length, only_marked=wish.only_marked
-            )
-            unmarked = [
-                piece for each in cut if each.source == taught.UNMARKED for piece in _pieces(each, window_s)
-            ]
-            chosen = np.sort(rng.permutation(len(unmarked))[:MOST_PIECES])
-            made += [(manifest, each) for each in cut if each.source != taught.UNMARKED]
-            made += [(manifest, unmarked[k]) for k in chosen]
-    return made, failed
-
-
-def _pieces(row: Row, window_s: float) -> list[Row]:
-    """A stretch in pieces of at most :data:`PIECE_S`; what is left and shorter than a window is dropped."""
-    assert row.duration_s is not None
-    starts = np.arange(0.0, row.duration_s, PIECE_S)
-    lengths = np.minimum(PIECE_S, row.duration_s - starts)
-    return [
-        replace(row, start_s=row.start_s + float(start), duration_s=float(length))
-        for start, length in zip(starts, lengths, strict=True)
-        if length >= window_s
-    ]
-
-
-def _gather(
-    gathering: Gathering, rows: list[tuple[Manifest, Row]], listener: Listener, bed: Bed, wish: Wish,
-    rng: np.random.Generator, say: Say,
-) -> int:  # fmt: skip
-    """Hear every stretch; files that cannot be used are told and counted."""
-    failed = 0
-    for _, of_file in groupby(rows, key=lambda each: (id(each[0]), each[1].path)):
-        (manifest, first), *more = list(of_file)
-        stretches = [first, *(row for _, row in more)]
-        spans = [(row.start_s, row.end_s) for row in stretches]
-        try:
-            found = list(hearing.cuts(manifest.recording_of(first), listener.sample_rate, spans))
-        except UnreadableAudio as error:
-            say(f"not used: {error}")
-            failed += 1
-            continue
-        for row, whole in zip(stretches, found, strict=True):
-            samples = _middle(whole, row, listener)
-            if samples.size < hearing.LEAST_S * listener.sample_rate:
-                say(
-                    f"not used: {row.path}: {samples.size / listener.sample_rate:.3f} s of sound is too little"
-                )
-                failed += 1
-            elif hearing.loudness_db(samples, listener.sample_rate) < SILENT_DB:
-                say(f"not used: {row.path}: it is silent at {row.start_s:g} s")
-                failed += 1
-            elif row.labels or row.source == taught.VERDICT:
-                heard = listener.taught(samples, bed, rng, wish.copies)
-                gathering.row(_lasting(row, samples, listener), heard.vectors, heard.copies)
-            else:
-                vectors = listener.everywhere(samples, bed, rng)
-                gathering.row(_lasting(row, samples, listener), vectors)
-    return failed
-
-
-def _middle(samples: np.ndarray, row: Row, listener: Listener) -> np.ndarray:
-    """Of a judged clip the window about what was judged; of all else everything."""
-    if taught.MIDDLE not in row.extra:
-        return samples
-    first = round(float(row.extra[taught.MIDDLE]) * listener.sample_rate - listener.window / 2)
-    first = min(max(first, 0), max(samples.size - listener.window, 0))
-    return samples[first : first + listener.window]
-
-
-def _lasting(row: Row, samples: np.ndarray, listener: Listener) -> Row:
-    """The row with its length."""
-    return replace(row, duration_s=samples.size / listener.sample_rate)
+        gathered.background(UNLABELLED, piece.recording, piece.vectors, piece.start_s)
+    return _Material(gathered.examples(), rows, sorted(set(built_in.kinds)), kept, failed)
 
 
 def _opening(examples: Examples, dealt: folds.Folds, base: Bundle) -> str:

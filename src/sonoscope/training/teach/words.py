@@ -13,9 +13,11 @@ from sonoscope.training.teach.taught import VERDICT
 
 #: With fewer left-out sounds than this, more snippets are the next thing to get.
 FEW = 20
+#: Sites that a card lists; all are in the table beside it.
+MOST_SITES = 20
 #: What is said of sounds that were given.
 OTHERS = {
-    "taught": "taught sounds of other kinds",
+    "taught": "other taught sounds",
     BUILT_IN: "built-in backgrounds",
     UNLABELLED: "stretches of unlabelled sound",
 }
@@ -129,7 +131,7 @@ def card(
         "## How much is found", "",
         "Of sounds that were left out " + ("file by file, all from one site"
         if folds.sites < 2 else f"with their whole site ({len(sites)} sites, {folds.count} folds)") + ":", "",
-        "| class | found | 95 % | left out by | threshold | reported in taught sounds of other kinds | "
+        "| class | found | 95 % | left out by | threshold | reported in other taught sounds | "
         "in built-in backgrounds | in unlabelled stretches |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -142,8 +144,10 @@ def card(
         )
     lines += ["", "The interval takes sounds as independent of each other. Sites differ:", "",
               "| site | " + " | ".join(c.label for c in classes) + " |", "|---|" + "---|" * len(classes)]  # fmt: skip
-    for site in sites:
+    for site in sites[:MOST_SITES]:
         lines.append(f"| {site} | " + " | ".join(_cell(c.sites.get(site)) for c in classes) + " |")
+    if len(sites) > MOST_SITES:
+        lines.append(f"| and {len(sites) - MOST_SITES} more |" + " |" * len(classes))
     lines += [
         "",
         "A sound is found if one of its windows reaches the threshold. Built-in backgrounds are synthesised: they say",

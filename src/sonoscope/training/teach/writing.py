@@ -136,7 +136,7 @@ def write(
         kind: {**base.spec["outputs"][kind], "name": name}
         for kind, name in (("frame", FRAME), ("attention", ATTENTION), ("embedding", VECTOR))
     }
-    kept = {
+    kept: dict[str, Any] = {
         key: base.spec[key] for key in ("poolable", "pool", "look_ahead", "normalisation") if key in base.spec
     }
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
