@@ -28,7 +28,8 @@ def test_numbers_are_rounded_and_written_as_in_python(run: Any, rng: np.random.G
 
 def test_a_clock_reads_as_people_read_it(run: Any) -> None:
     body = """const { clock, hertz, pitchName } = await load("numbers.js");
-      return [clock(0), clock(59.9996, 3), clock(3723.4, 1), clock(59.96, 1), hertz(440), hertz(2500), hertz(27.5), pitchName(60), pitchName(70)];"""
+      return [clock(0), clock(59.9996, 3), clock(3723.4, 1), clock(59.96, 1), hertz(440), hertz(2500), hertz(27.5),
+        pitchName(60), pitchName(70)];"""
     assert run(body) == [
         "0:00",
         "1:00.000",
@@ -75,7 +76,8 @@ def test_moments_have_round_names(run: Any) -> None:
 def test_a_view_stays_in_its_recording_and_zooms_about_a_point(run: Any) -> None:
     body = """const { View } = await load("axes.js"), all = new View(60), told = (view) => [view.start, view.end];
       const near = all.zoom(0.1, 0.25);
-      return [told(near), near.time(0.25), told(near.pan(1000)), told(near.pan(-1000)), told(all.zoom(9)), told(all.zoom(0)), told(near.showing(50)), told(near.zoom(Infinity))];"""
+      return [told(near), near.time(0.25), told(near.pan(1000)), told(near.pan(-1000)), told(all.zoom(9)),
+        told(all.zoom(0)), told(near.showing(50)), told(near.zoom(Infinity))];"""
     near, fixed, right, left, whole, shortest, shown, fit = run(body)
     assert near == pytest.approx([13.5, 19.5]) and fixed == pytest.approx(15)
     assert right == [54, 60] and left == [0, 6] and whole == fit == [0, 60]
@@ -100,11 +102,13 @@ def test_decibels_are_those_of_a_sine_of_full_scale(run: Any, rng: np.random.Gen
 def test_tiles_show_a_tone_where_the_axis_says(run: Any) -> None:
     body = """
       const { Local, HIGH_DB, LOW_DB } = await load("sources.js"), { FrequencyAxis } = await load("axes.js");
-      const samples = Float32Array.from({ length: 24000 * 3 }, (_, n) => (n < 36000 ? 0.1 * Math.sin(2 * Math.PI * 1000 * n / 24000) : 0));
+      const samples = Float32Array.from({ length: 24000 * 3 }, (_, n) =>
+        (n < 36000 ? 0.1 * Math.sin(2 * Math.PI * 1000 * n / 24000) : 0));
       const source = new Local("tone", samples, 24000);
       return Promise.all(["linear", "log", "mel"].map(async (kind) => {
         const axis = new FrequencyAxis(kind, 30, 12000), tile = await source.tile(1, 0, axis, 256);
-        const column = (x) => Array.from({ length: 256 }, (_, row) => tile.levels[row * tile.width + x]);
+        const column = (x) => Array.from({ length: 256 }, (_, row) =>
+           tile.levels[row * tile.width + x]);
         const early = column(100), late = column(500), most = Math.max(...early);
         return [axis.hz((early.indexOf(most) + 0.5) / 256), LOW_DB + (HIGH_DB - LOW_DB) * most / 255, Math.max(...late)];
       }));"""
@@ -131,9 +135,11 @@ def test_files_made_in_the_browser_are_read_by_others(run: Any, tmp_path: Path) 
         {"start": 0.9, "end": 12.25, "pitch": 60, "velocity": 1},
         {"start": 0.7, "end": 1.0, "pitch": 108, "velocity": 127},
     ]
-    body = """const { csv, midi, wav } = await load("files.js"), bytes = async (blob) => [...new Uint8Array(await blob.arrayBuffer())];
+    body = """const { csv, midi, wav } = await load("files.js");
+      const bytes = async (blob) => [...new Uint8Array(await blob.arrayBuffer())];
       const table = await csv(["a", "b"], [['say "x"', 1], [null, "é,"]]).text();
-      return [await bytes(midi(data)), await bytes(wav([Float32Array.of(0, 0.5), Float32Array.of(-1, 2)], 8000)), table];"""
+      return [await bytes(midi(data)),
+        await bytes(wav([Float32Array.of(0, 0.5), Float32Array.of(-1, 2)], 8000)), table];"""
     song, sound, table = run(body, notes)
     (tmp_path / "a.mid").write_bytes(bytes(song))
     with open(tmp_path / "a.mid", "rb") as file:

@@ -57,7 +57,7 @@ export class FrequencyAxis {
       return found;
     }
     for (const digits of [[1], [5, 2], [3, 7], [1.5, 4, 6, 8]]) {
-      for (let decade = 10; decade <= 1e5; decade *= 10) for (const digit of digits) found.push(digit * decade);
+      for (let decade = this.kind === "mel" ? 100 : 10; decade <= 1e5; decade *= 10) for (const digit of digits) found.push(digit * decade);
     }
     return found.filter((hz) => hz >= this.lowHz && hz <= this.highHz);
   }

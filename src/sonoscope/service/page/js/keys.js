@@ -58,7 +58,7 @@ export function listenKeys(desk, app) {
   const keys = table(desk, app);
   $("keys-list").replaceChildren(
     ...keys.map(([names, words]) => make("div", {}, make("span", { textContent: words }), make("kbd", { textContent: NAMES[names[0]] ?? names[0].toUpperCase() }))),
-    ...GESTURES.map(([gesture, words]) => make("div", {}, make("span", { textContent: words }), make("span", { className: "soft", textContent: gesture }))),
+    ...GESTURES.map(([gesture, words]) => make("div", {}, make("span", { textContent: gesture }), make("span", { className: "soft", textContent: words }))),
   );
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

@@ -142,11 +142,10 @@ export class Lanes extends EventTarget {
     context.moveTo(x(edges[first] / rate), height);
     let row = first;
     // Where many scores share a pixel the highest is drawn.
-    for (let done = -1; row < probabilities.length && edges[row] / rate < view.end; row++) {
+    for (; row < probabilities.length && edges[row] / rate < view.end; row++) {
       let most = probabilities[row][column];
       const left = x(edges[row] / rate);
       while (row + 1 < probabilities.length && x(edges[row + 2] / rate) - left < 1) most = Math.max(most, probabilities[++row][column]);
-      if (left <= done) continue;
       const right = x(edges[row + 1] / rate);
       context.lineTo(left, y(most / 10000));
       context.lineTo(right, y(most / 10000));

@@ -198,7 +198,7 @@ export function fillDownloads(desk) {
     const buttons = fitting.map((format) => button(TITLES[format.name] ?? format.name, `${title} as ${format.name} (${format.suffix})`, () =>
       download(desk, `recordings/${take.recording.id}/analyze?${new URLSearchParams({ ...take.options(model), format: format.name })}`, "POST")));
     if (notes) buttons.push(button("Sound", "The notes as sound (.wav)", () =>
-      download(desk, `recordings/${take.recording.id}/notes.wav?${new URLSearchParams({ ...take.options(model), how: "notes" })}`, "GET")));
+      download(desk, `recordings/${take.recording.id}/notes.wav?${new URLSearchParams({ ...take.options(model), how: "notes" })}`, "GET", `${take.name}.notes.wav`)));
     for (const [place, one] of buttons.entries()) one.dataset.format = fitting[place]?.name ?? "wav";
     groups.push(make("h3", { textContent: title }), make("div", {}, ...buttons));
   }
@@ -212,9 +212,9 @@ function button(words, title, action) {
   return made;
 }
 
-async function download(desk, path, method) {
+async function download(desk, path, method, otherwise) {
   try {
-    const { blob, name } = await desk.service.file(path, { method, headers: method === "POST" ? { Prefer: "wait" } : {} });
+    const { blob, name } = await desk.service.file(path, { method, headers: method === "POST" ? { Prefer: "wait" } : {} }, otherwise);
     save(blob, name);
     tell(`Saved ${name}`);
   } catch (error) {

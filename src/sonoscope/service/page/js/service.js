@@ -111,9 +111,9 @@ export class Service {
   }
 
   /** A file of a format: its bytes and its name. */
-  async file(path, options) {
+  async file(path, options, otherwise = "result") {
     const answer = await this.ask(path, options);
-    const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "result";
+    const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? otherwise;
     return { blob: await answer.blob(), name };
   }
 
