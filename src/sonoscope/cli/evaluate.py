@@ -15,8 +15,10 @@ from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from sonoscope.data.certificate import Certificate
     from sonoscope.data.rows import Manifest
     from sonoscope.data.survey import Problem
+    from sonoscope.evaluation.result import Result
 
 Words = Annotated[
     list[str] | None,
@@ -121,6 +123,15 @@ Out = Annotated[
         help="A folder for everything, or a file: .html, .json, .md, .csv (figures), .txt.",
     ),
 ]
+Paper = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="What a publication needs: LaTeX tables, plots as PDF and SVG, methods in sentences, BibTeX, environment, "
+        "command and leak certificate.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
@@ -141,16 +152,17 @@ def evaluate(
     embeddings: Embeddings = False,
     list_protocols: List = False,
     out: Out = None,
+    paper: Paper = None,
     overwrite: Overwrite = False,
 ) -> int:
     """How right models or predictions are, as published protocols count.
 
     Prints figures with intervals, three rows of thresholds with what constant answers come to, and tables by label.
     """
-    from sonoscope.data import badrows, sources
-    from sonoscope.evaluation import projector, protocols, reports
+    from sonoscope.data import sources
+    from sonoscope.evaluation import paper as papers
+    from sonoscope.evaluation import protocols, reports
     from sonoscope.evaluation import truth as truths
-    from sonoscope.evaluation.page import mistakes
 
     if list_protocols:
         _list(protocols.PROTOCOLS)
@@ -159,6 +171,7 @@ def evaluate(
         raise UsageError("name a model or predictions, and then the labelled recordings: evaluate MODEL DATA")
     *models, data = words
     target = None if out is None else reports.check(out, overwrite=overwrite)
+    publication = None if paper is None else papers.check(Path(paper), overwrite=overwrite)
     found = protocols.find(protocol or protocols.default_for(sources.parse(data).type))
     manifest, told_by = truths.load(data, rule=truth, split=split)
     fixed = _number(threshold)
@@ -187,20 +200,47 @@ def evaluate(
         problem=problems.append,
     )
     result = found.judge(request)
-    result = replace(result, provenance={**result.provenance, "command": shlex.join(sys.argv)})
+    result = replace(
+        result, provenance={**result.provenance, "command": shlex.join(["sonoscope", *sys.argv[1:]])}
+    )
     print(result.text(), end="")
     if target is not None:
-        if reports.plays(target):
-            result = replace(result, excerpts=mistakes.excerpts(result, manifest))
-        written = reports.write(result, target)
-        if embeddings and target.is_dir():
-            written += projector.write(target / projector.FOLDER, result, manifest)
-        if problems and target.is_dir():
-            badrows.write(problems, target / "bad_rows.csv")
-        say(f"written: {target} ({len(written)} files)" if target.is_dir() else f"written: {target}")
+        _written(result, target, manifest, problems, embeddings=embeddings)
+    if publication is not None:
+        files = papers.write(publication, result, data, manifest, split=_split(data, manifest))
+        say(f"written: {publication} ({len(files)} files)")
     for problem in problems[:10]:
         say(f"{problem.path}: {problem.reason}. {problem.remedy}")
     return 1 if problems else 0
+
+
+def _written(
+    result: Result, target: Path, manifest: Manifest, problems: list[Problem], *, embeddings: bool
+) -> None:
+    """The report, and in a folder what belongs beside it."""
+    from sonoscope.data import badrows
+    from sonoscope.evaluation import projector, reports
+    from sonoscope.evaluation.page import mistakes
+
+    if reports.plays(target):
+        result = replace(result, excerpts=mistakes.excerpts(result, manifest))
+    written = reports.write(result, target)
+    if embeddings and target.is_dir():
+        written += projector.write(target / projector.FOLDER, result, manifest)
+    if problems and target.is_dir():
+        badrows.write(problems, target / "bad_rows.csv")
+    say(f"written: {target} ({len(written)} files)" if target.is_dir() else f"written: {target}")
+
+
+def _split(data: str, manifest: Manifest) -> Certificate | None:
+    """The certificate beside a manifest, if it is about what was judged."""
+    from sonoscope.data import certificate, sources
+
+    place = Path(sources.parse(data).path)
+    if not place.is_file() or not certificate.beside(place).is_file():
+        return None
+    found = certificate.read(certificate.beside(place))
+    return found if found.covers(manifest) else None
 
 
 def _list(known: Any) -> None:

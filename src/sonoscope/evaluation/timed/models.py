@@ -33,7 +33,12 @@ class ModelSource:
     def about(self) -> Mapping[str, Any]:
         """What it is."""
         bundle = self.bundle
-        return {"model": bundle.name, "version": bundle.version, "sha256": bundle.sha256[:16]}
+        return {
+            "model": bundle.name,
+            "version": bundle.version,
+            "sha256": bundle.sha256[:16],
+            "folder": str(bundle.path),
+        }
 
     def remarks(self) -> list[str]:
         """Nothing besides."""
