@@ -8,7 +8,7 @@ from windows that end early (``early.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -88,6 +88,11 @@ class NoteStream:
     start_s : float
         When the first sample is, in seconds of the sound; added to all times.
 
+    Attributes
+    ----------
+    scored : callable, optional
+        May be set: gets the scores of new frames; their times count from the stream's own beginning.
+
     Raises
     ------
     UsageError
@@ -130,6 +135,7 @@ class NoteStream:
         self.rules = self._live.rules
         self._n_source = 0
         self._begun: dict[int, Message] = {}
+        self.scored: Callable[[NoteScores], None] | None = None
 
     @property
     def delay(self) -> Delay:
@@ -158,6 +164,8 @@ class NoteStream:
 
     def _moments(self, blocks: list[NoteScores]) -> Iterator[Moment]:
         for block in blocks:
+            if self.scored is not None:
+                self.scored(block)
             for message in self._live.push(block):
                 yield self._moment(message)
 

@@ -7,7 +7,7 @@ batch. So the scores are those of ``analyze`` (to 1e-5 before they are rounded),
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -94,6 +94,11 @@ class TagStream:
         Thresholds and durations.
     start_s : float
         When the first sample is, in seconds of the sound; added to all times.
+
+    Attributes
+    ----------
+    scored : callable, optional
+        May be set: gets the start and end of each window in seconds, and its probabilities, float64, shape (c,).
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class TagStream:
         self._tracker = Tracker(decision, bundle.labels, bundle.sample_rate)
         self._n_source = 0
         self._last_end = 0
+        self.scored: Callable[[float, float, np.ndarray], None] | None = None
 
     @property
     def delay(self) -> Delay:
@@ -159,6 +165,9 @@ class TagStream:
         begin = row.start + (grid.window - grid.hop) // 2 if row.place else 0
         steps = score_tables.quantise(row.logits[None])
         probabilities = score_tables.calibrate(steps, self._bundle.calibration)[0].astype(np.float64)
+        if self.scored is not None:
+            start_s, end_s = (self._start_s + place / self.windows.rate for place in (row.start, row.end))
+            self.scored(start_s, end_s, probabilities)
         cell = Cell(
             begin,
             cell_end,

@@ -81,7 +81,8 @@ class Guard:
                 "another page may not ask this",
                 "Open this service's own page, or let the other one in with --allow-origin.",
             )
-        if scope["type"] == "websocket" or self._is_open(scope) or self.is_known(headers):
+        # A stream may bring the token in its first message.
+        if scope["type"] == "websocket" or self._is_open(scope) or is_known(headers, self._settings):
             return None
         return Fault(
             "unauthorised",
@@ -89,17 +90,6 @@ class Guard:
             "Send the header Authorization: Bearer TOKEN, or POST the token to /session.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-
-    def is_known(self, headers: Headers) -> bool:
-        """Whether the token is among the headers (or none is needed)."""
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and is_token(token.strip(), self._settings):
-            return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            cookie = None
-        return is_token(cookie.value if cookie else "", self._settings)
 
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"]
@@ -116,6 +106,18 @@ def is_asset(path: str) -> bool:
     """Whether a path of a request is a file of the page."""
     parts = [part for part in path.split("/") if part]
     return ".." not in parts and "\0" not in path and PAGE.joinpath(*parts).is_file()
+
+
+def is_known(headers: Headers, settings: Settings) -> bool:
+    """Whether the token is among the headers (or none is needed)."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and is_token(token.strip(), settings):
+        return True
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        cookie = None
+    return is_token(cookie.value if cookie else "", settings)
 
 
 def is_token(given: str, settings: Settings) -> bool:

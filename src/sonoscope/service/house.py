@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,8 @@ class House:
     ----------
     disk_used : int
         Bytes under ``settings.state``, counted at each sweep; uploads since then are added.
+    listening : int
+        Live streams that are open; each has a thread of ``threads``.
     """
 
     settings: Settings
@@ -37,7 +40,12 @@ class House:
     recordings: Recordings
     pictures: Kept = field(default_factory=Kept)
     disk_used: int = 0
+    listening: int = 0
+    threads: ThreadPoolExecutor = field(init=False)
     _sweeper: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.threads = ThreadPoolExecutor(self.settings.listeners, "live")
 
     @classmethod
     def opened(cls, settings: Settings) -> House:
@@ -59,6 +67,7 @@ class House:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.office.stop()
+        self.threads.shutdown(wait=False, cancel_futures=True)
 
     def check_disk(self, request: Request) -> None:
         """Refuse an upload for which there is no room. Raises ``Fault``."""

@@ -24,8 +24,9 @@ from sonoscope.features.logmel import hz_to_mel, mel_to_hz
 HEADER = 44
 #: Samples whose extremes are kept as one pair.
 STRETCH = 256
-#: The transform is about so long in seconds, and within these samples; a closer look shortens it.
-WINDOW_S, SHORTEST, LONGEST = 0.046, 256, 8192
+#: The transform is about so long in seconds, and within these samples; a closer look shortens it, a logarithmic scale,
+#: which spreads low frequencies out, doubles it.
+WINDOW_S, SHORTEST, LONGEST = 0.046, 256, 16384
 #: A column is the mean power of so many transforms at most.
 MOST_IN_COLUMN = 8
 #: Transforms computed together.
@@ -147,7 +148,7 @@ def spectrogram(samples: np.ndarray, rate: int, view: View) -> np.ndarray:
 def _grid(n_samples: int, rate: int, view: View) -> tuple[int, np.ndarray]:
     """The transform's length, and the centres of the transforms of each column, in samples, shape (width, k)."""
     column = (view.end - view.start) / view.width * rate
-    usual = 2 ** round(math.log2(max(WINDOW_S * rate, 1)))
+    usual = 2 ** round(math.log2(max(WINDOW_S * rate, 1))) * (2 if view.scale == "log" else 1)
     closer = 2 ** math.ceil(math.log2(max(column * 16, 1)))
     n_fft = int(np.clip(min(usual, closer), SHORTEST, LONGEST))
     many = int(np.clip(math.ceil(column / (n_fft / 2)), 1, MOST_IN_COLUMN))

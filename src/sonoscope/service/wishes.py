@@ -64,7 +64,7 @@ class Wishes:
         names = tuple(part.strip() for part in self.model.split(",") if part.strip())
         spec = RunSpec(
             inputs=("upload",), out="-", models=names,
-            formats=("csv" if form.name in ("json", "ndjson") else form.name,), threshold=_no_file(self.threshold),
+            formats=("csv" if form.name in ("json", "ndjson") else form.name,), threshold=no_file(self.threshold),
             hop_s=self.hop, min_duration_s=self.min_duration, max_gap_s=self.max_gap, tail=self.tail,
             channel=self.channel, raw=self.raw, notes=self._notes(),
         ).checked()  # fmt: skip
@@ -105,7 +105,7 @@ def _check(spec: RunSpec, bundle: Bundle) -> None:
         in_samples(spec.hop_s, bundle.sample_rate, bundle.window_samples)
 
 
-def _no_file(wish: str | None) -> str | None:
+def no_file(wish: str | None) -> str | None:
     """A wish about thresholds that names no file."""
     if wish is None:
         return None

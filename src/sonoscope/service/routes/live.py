@@ -1,0 +1,143 @@
+"""The WebSocket: a JSON hello, then samples in; JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from sonoscope.service import bundles
+from sonoscope.service.faults import Fault, busy, fault_of
+from sonoscope.service.guard import is_known, is_token
+from sonoscope.service.house import House, OfHouse
+from sonoscope.service.live import Fed, Hello, session
+
+router = APIRouter()
+#: The hello is waited for so long, and sound too.
+HELLO_S, SILENCE_S = 15.0, 60.0
+#: Messages that wait for a client; one that does not read is left.
+MOST_WAITING = 5000
+
+
+@router.websocket("/live")
+async def live(socket: WebSocket, house: OfHouse) -> None:
+    """What sounds in what is sent."""
+    await socket.accept()
+    try:
+        if house.listening >= house.settings.listeners:
+            raise busy(f"{house.listening} streams are open already", 10)
+        house.listening += 1
+        try:
+            await _listen(socket, house, await _hello(socket, house))
+        finally:
+            house.listening -= 1
+        await socket.close()
+    except WebSocketDisconnect:
+        return
+    except Exception as error:
+        with suppress(RuntimeError, WebSocketDisconnect):
+            await socket.send_json(fault_of(error).to_json())
+            await socket.close(1008)
+
+
+async def _hello(socket: WebSocket, house: House) -> Hello:
+    """The first message. Raises ``Fault``."""
+    try:
+        message = await asyncio.wait_for(socket.receive(), HELLO_S)
+    except TimeoutError:
+        raise Fault("usage", f"no hello came within {HELLO_S:.0f} s", _HOW) from None
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect
+    try:
+        hello = Hello.model_validate_json(message.get("text") or "")
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'hello'}: {one['msg']}" for one in error.errors()[:3]
+        )
+        raise Fault("invalid", told, _HOW) from None
+    if not (is_known(socket.headers, house.settings) or is_token(hello.token or "", house.settings)):
+        raise Fault("unauthorised", "a token is needed", 'Put it into the first message: {"token": …}.')
+    return hello
+
+
+_HOW = 'Begin with a JSON object such as {"rate": 48000, "model": "notes", "sample_format": "f32le"}.'
+
+
+async def _listen(socket: WebSocket, house: House, hello: Hello) -> None:
+    """Take sound until the client ends it, and tell what is heard."""
+    loop, told = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
+
+    def tell(message: dict[str, Any]) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, message)
+
+    known = bundles.opened(house.settings.models)
+    chosen = [known[bundles.place(name, house.settings.models).name] for name in hello.names()]
+    source = Fed(hello, tell, longest_s=house.settings.max_duration)
+
+    def run() -> None:
+        try:
+            session(hello, chosen, source, tell).run()
+        except Exception as error:
+            tell(fault_of(error).to_json())
+        finally:
+            loop.call_soon_threadsafe(told.put_nowait, None)
+
+    listening = loop.run_in_executor(house.threads, run)
+    sending = asyncio.create_task(_send(socket, told))
+    receiving = asyncio.create_task(_receive(socket, source))
+    try:
+        done, _ = await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+        if receiving in done and not (receiving.cancelled() or receiving.exception()):
+            await sending  # what is left to tell
+        for task in done:
+            task.result()
+    finally:
+        source.end()
+        receiving.cancel()
+        sending.cancel()
+        await asyncio.gather(receiving, sending, return_exceptions=True)
+        await listening
+
+
+async def _receive(socket: WebSocket, source: Fed) -> None:
+    """Pass samples on, to the end."""
+    try:
+        while True:
+            try:
+                message = await asyncio.wait_for(socket.receive(), SILENCE_S)
+            except TimeoutError:
+                raise Fault(
+                    "too_slow", f"nothing came for {SILENCE_S:.0f} s", "Open another stream."
+                ) from None
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect
+            if (raw := message.get("bytes")) is not None:
+                source.put(raw)
+            elif _is_end(message.get("text") or ""):
+                return
+            else:
+                raise Fault(
+                    "usage", "a message that is neither samples nor an end", 'End with {"kind": "end"}.'
+                )
+    finally:
+        source.end()
+
+
+def _is_end(text: str) -> bool:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(values, dict) and values.get("kind") == "end"
+
+
+async def _send(socket: WebSocket, told: asyncio.Queue[dict[str, Any] | None]) -> None:
+    """Send what is told, to the end."""
+    while (message := await told.get()) is not None:
+        if told.qsize() > MOST_WAITING:
+            raise Fault("too_slow", "what is told is not read", "Read the messages as they come.")
+        await socket.send_text(json.dumps(message))
