@@ -74,6 +74,11 @@ CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "cnn14 frames": (64, 1, {"name": "cnn14", "width": 1 / 16, "frames": True}),
     "cnn14_bands": (198, 1, {"name": "cnn14_bands", "width": 1 / 32, "fusion": [24, 16]}),
     "vit": (40, 2, {"name": "vit", "dim": 24, "depth": 2, "heads": 2}),
+    "local_transformer": (
+        40,
+        2,
+        {"name": "local_transformer", "dim": 24, "depth": 2, "heads": 2, "reach": 2},
+    ),
     "ast": (64, 1, {"name": "ast", "longest": 128, **TINY_TRANSFORMER}),
     "ast clip": (64, 1, {"name": "ast", "longest": 128, "clip": True, **TINY_TRANSFORMER}),
     "wav2vec2": (1, 1, {"name": "wav2vec2", **TINY_WAVES}),

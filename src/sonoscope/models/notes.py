@@ -7,11 +7,12 @@ the rows are those of digital silence. So every answer is the same to the last b
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from sonoscope.errors import BadBundle
+from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.notefreq import NoteFreq
 from sonoscope.labels import pitch_hz
 from sonoscope.notes.scores import LEAST, NoteScores
@@ -19,11 +20,14 @@ from sonoscope.notes.scores import LEAST, NoteScores
 if TYPE_CHECKING:
     from sonoscope.models.runtime import Runtime
 
+#: Features whose pitches can be moved.
+MOVABLE = (NoteFreq, LogFreq)
+M = TypeVar("M", bound=NoteFreq | LogFreq)
 #: Frames that the graph answers at a time: 5 s. More would make the margin of its field cheaper, but leave the cache.
 FRAMES = 256
 
 
-def tuned(feature: NoteFreq, cents: float) -> NoteFreq:
+def tuned(feature: M, cents: float) -> M:
     """The feature for a recording that is tuned so many cents above A4 = 440 Hz: its pitches are those sung there."""
     return replace(feature, f_min_hz=feature.f_min_hz * 2.0 ** (cents / 1200.0)) if cents else feature
 
@@ -53,9 +57,9 @@ class NoteScorer:
     ) -> None:
         bundle = runtime.bundle
         feature = bundle.feature
-        if feature is None or (cents and not isinstance(feature, NoteFreq)):
+        if feature is None or (cents and not isinstance(feature, MOVABLE)):
             raise BadBundle(f"{bundle.name}: its input cannot be tuned: leave the tuning at 0 cents")
-        self._feature = tuned(feature, cents) if isinstance(feature, NoteFreq) else feature
+        self._feature = tuned(feature, cents) if isinstance(feature, MOVABLE) else feature
         self._runtime, self._frames, self._margin = runtime, frames, bundle.receptive_field - 1
         self._hop_s, self._lowest = bundle.note_hop_s, bundle.lowest
         # With few frames at a time features must not wait for more of them than the graph does.

@@ -16,12 +16,13 @@ from sonoscope import features
 from sonoscope.labels import PITCHES
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
 from sonoscope.networks.export import OPSET, readable_json
+from sonoscope.networks.framenotes import Heard
 from sonoscope.networks.notegraph import INPUT, write_note_graph
-from sonoscope.networks.notes import KEYS, OUTPUTS, NoteNetwork
+from sonoscope.networks.notes import KEYS, OUTPUTS
 
 
 def write_note_bundle(
-    network: NoteNetwork,
+    network: Heard,
     folder: str | Path,
     description: Mapping[str, Any],
     *,
@@ -32,7 +33,7 @@ def write_note_bundle(
 
     Parameters
     ----------
-    network : NoteNetwork
+    network : Heard
     folder : path
     description : mapping
         What only the caller knows: ``name``, ``version``, ``decision`` (``rules``, the fields of ``NoteRules``, and
@@ -78,7 +79,7 @@ def write_note_bundle(
     return folder
 
 
-def _interface(network: NoteNetwork, feature: features.Feature) -> dict[str, Any]:
+def _interface(network: Heard, feature: features.Feature) -> dict[str, Any]:
     """The part of ``bundle.json`` that follows from the network and its feature."""
     frame = {
         "stride": 1,

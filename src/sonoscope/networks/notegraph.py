@@ -1,6 +1,6 @@
 """The note network as an ONNX graph of probabilities, compared with torch before anybody trusts it.
 
-One input, ``frames`` (batch, time, bin): rows of ``notefreq``, at least the network's receptive field of them. Three
+One input, ``frames`` (batch, time, bin): rows of its feature, at least the network's receptive field of them. Three
 outputs, ``onset``, ``sustain`` and ``velocity`` (batch, time - field + 1, 88), from 0 to 1. Nothing is padded, so
 blocks that overlap by ``field - 1`` rows give what the whole gives.
 """
@@ -16,25 +16,26 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.networks.framenotes import Heard
 from sonoscope.networks.graphs import OPSET, TOLERANCE
-from sonoscope.networks.notes import OUTPUTS, NoteNetwork, folded
+from sonoscope.networks.notes import OUTPUTS
 
 INPUT = "frames"
 
 
 class Probabilities(nn.Module):
-    """A folded note network that answers in probabilities."""
+    """A note network, folded where it can be, that answers in probabilities."""
 
-    def __init__(self, network: NoteNetwork) -> None:
+    def __init__(self, network: Heard) -> None:
         super().__init__()
-        self.network = folded(network)
+        self.network = network.inference()
 
     def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(batch, time, bins) to onset, sustain, velocity, (batch, time - field + 1, 88) each."""
         return tuple(logits.sigmoid() for logits in self.network(frames))
 
 
-def write_note_graph(network: NoteNetwork, path: str | Path) -> float:
+def write_note_graph(network: Heard, path: str | Path) -> float:
     """Write the ONNX file and return the largest difference to the torch network over several shapes.
 
     Raises
@@ -76,13 +77,13 @@ def write_note_graph(network: NoteNetwork, path: str | Path) -> float:
     return worst
 
 
-def largest_note_difference(network: NoteNetwork, path: Path) -> float:
+def largest_note_difference(network: Heard, path: Path) -> float:
     """Largest |ONNX Runtime - torch| of probabilities at several shapes; torch's are not folded."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     field, worst = network.receptive_field, 0.0
-    network = network.cpu().eval()
+    network.cpu().eval()
     for batch, time in ((1, field), (1, field + 99), (3, field + 7)):
         rows = _rows(network, batch, time)
         with torch.no_grad():
@@ -92,7 +93,7 @@ def largest_note_difference(network: NoteNetwork, path: Path) -> float:
     return worst
 
 
-def _rows(network: NoteNetwork, batch: int, steps: int) -> np.ndarray:
+def _rows(network: Heard, batch: int, steps: int) -> np.ndarray:
     """Random rows of the kind that the network was normalised for, float32."""
     rng = np.random.default_rng(batch * 100_003 + steps)
     mean, std = network.mean.cpu().numpy(), network.std.cpu().numpy()

@@ -147,6 +147,10 @@ class NoteNetwork(nn.Module):
         """What :func:`build` makes the same network from."""
         return asdict(self.spec)
 
+    def inference(self) -> NoteNetwork:
+        """A copy on the CPU in evaluation mode, batch normalisation folded into the convolutions before it."""
+        return folded(self)
+
     def set_normalisation(self, mean: np.ndarray, std: np.ndarray) -> None:
         """Set what rows are normalised by, each (2 * n_pitches,)."""
         self.mean.copy_(torch.as_tensor(mean, dtype=torch.float32))

@@ -27,7 +27,7 @@ S = TypeVar("S")
 #: A part that a table knows by name: ``{"name": "focal", "gamma": 2.0}``. A bare name stands for itself.
 Part = dict[str, Any]
 
-KINDS = ("network", "classical", "dummy", "pretrain")
+KINDS = ("network", "classical", "dummy", "pretrain", "notes")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "one-cycle", "multi-step", "constant")
 PRECISIONS = ("32", "bf16", "16")
@@ -213,7 +213,7 @@ class Config:
     Attributes
     ----------
     name, about : str
-    kind : {"network", "classical", "dummy", "pretrain"}
+    kind : {"network", "classical", "dummy", "pretrain", "notes"}
     features : tuple of parts
         Several become the channels of one image.
     feature_on : {"device", "loader"}

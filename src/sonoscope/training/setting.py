@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from sonoscope import features
+from sonoscope.data.notefeed import NoteFeed, notes_of
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature
+from sonoscope.networks import framenotes
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
 from sonoscope.training import beside, prepare, ranks
@@ -43,7 +46,7 @@ class Setting:
         self.feature = feature_of(config)
         rate = rate_of(config, self.feature)
         place = Path(config.data.folder) if config.data.folder else folder / "data"
-        labelled = config.kind != "pretrain"
+        labelled = config.kind not in ("pretrain", "notes")
         self.data: Prepared = prepare.prepare(
             config.data, place, rate, quick=quick, labelled=labelled, build=self.rank == 0
         )
@@ -52,7 +55,8 @@ class Setting:
         self.window = None if seconds is None else round(seconds * rate)
         torch.manual_seed(config.training.seed)
         # Without labels there is still a head, of one class, which nothing reads.
-        self.network = network_of(config, self.feature, max(len(self.data.labels), 1))
+        n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.data.labels), 1)
+        self.network = network_of(config, self.feature, n_classes)
         self.frames = self._frames()
         on_device = config.feature_on == "device" or self.network.takes_samples
         self.loader_feature = None if on_device else self.feature
@@ -82,10 +86,35 @@ class Setting:
         computed: dict[str, Any] = {"margins": (self.frontend.before, self.frontend.after)}
         if self.loader_feature is not None:
             computed = {"feature": self.loader_feature, "frames": self.frames}
+        if self.config.kind == "notes":
+            return NoteFeed(
+                self.data.shards, self.notes, judged=self._judged(), hop_samples=self._hop(), window=self.window,
+                batch_size=training.batch_size, seed=seed, split=part, **computed,
+            )  # fmt: skip
         return Feed(
             self.data.shards, self.data.labels, window=self.window, batch_size=training.batch_size, seed=seed,
             split=part, balance=balance, **computed,
         )  # fmt: skip
+
+    @cached_property
+    def notes(self) -> list[np.ndarray]:
+        """The notes of every row, where notes are learned."""
+        return notes_of(self.data.shards.manifest)
+
+    def _hop(self) -> int:
+        assert self.feature is not None
+        return self.feature.hop_samples
+
+    def _judged(self) -> tuple[int, int]:
+        """The first row of a window that a network of notes answers for, and how many."""
+        field = self.network.backbone.receptive_field
+        count = (self.frames or 0) - field + 1
+        if count < 1:
+            raise UsageError(
+                f"data.window_s={self.config.data.window_s:g} has {self.frames} frames, fewer than the {field} that "
+                "the network sees: use longer windows"
+            )
+        return field // 2, count
 
     def steps_per_epoch(self) -> int:
         """Batches in an epoch, of each process."""

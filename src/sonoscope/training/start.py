@@ -15,6 +15,7 @@ ROOMS = {
     "classical": "sonoscope.training.classical",
     "dummy": "sonoscope.training.classical",
     "pretrain": "sonoscope.training.pretrain",
+    "notes": "sonoscope.training.transcribe",
 }
 
 

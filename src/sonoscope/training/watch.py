@@ -51,7 +51,7 @@ class Watch(Callback):
             trainer.logger.log_metrics(own, step=trainer.global_step)
         shown = "  ".join(
             f"{name} {found[name]:.3f}"
-            for name in ("loss", "val_loss", "val_map", "val_micro_f1")
+            for name in ("loss", "val_loss", "val_map", "val_micro_f1", "val_ap", "val_onset_f1")
             if name in found
         )
         self.say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {shown}")

@@ -3,7 +3,8 @@
 Six convolutions with batch normalisation (folded at inference) and ReLU over ``(time, frequency)``. There is
 no padding in time, so a frame of output depends on its receptive field only and overlapped windows can share
 one run over the recording; frequency is padded, halved three times, and pooled at the end by mean and maximum
-side by side (the mean says how a timbre fills the spectrum, the maximum finds a partial wherever it lies).
+side by side (the mean says how a timbre fills the spectrum, the maximum finds a partial wherever it lies). Where it
+matters at which pitch something sounds, ``keep_bins`` hands all bins on to the dense layer instead.
 
 With the defaults a frame of output sees 31 input frames and comes every 4.
 """
@@ -54,6 +55,8 @@ class ValidCNN(Backbone):
         Size of the embedding.
     dropout : float
         Before the embedding's linear map, in 0..1.
+    keep_bins : bool
+        Do not pool over frequency: the embedding is a linear map of every bin of every channel.
     """
 
     def __init__(
@@ -65,9 +68,10 @@ class ValidCNN(Backbone):
         stages: tuple[Stage, ...] = DEFAULT_STAGES,
         dim: int = 192,
         dropout: float = 0.2,
+        keep_bins: bool = False,
     ) -> None:
         super().__init__()
-        self.n_bins, self.dim = n_bins, dim
+        self.n_bins, self.dim, self.keep_bins = n_bins, dim, keep_bins
         self.field = Field.of(Step(stage.kernel[0], stage.stride[0]) for stage in stages)
         layers: list[nn.Module] = []
         for stage in stages:
@@ -78,8 +82,10 @@ class ValidCNN(Backbone):
                 nn.ReLU(inplace=True),
             ]
             channels = out
+            n_bins = (n_bins + 2 * (stage.kernel[1] // 2) - stage.kernel[1]) // stage.stride[1] + 1
         self.convolutions = nn.Sequential(*layers)
-        self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels, dim), nn.ReLU(inplace=True))
+        seen = channels * (n_bins if keep_bins else 2)
+        self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(seen, dim), nn.ReLU(inplace=True))
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, channels, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
@@ -87,6 +93,8 @@ class ValidCNN(Backbone):
             maps = self.convolutions(x)
         else:
             maps = self._convolve_rows(x, lengths)
+        if self.keep_bins:
+            return self.embed(maps.transpose(1, 2).flatten(2))
         pooled = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1)
         return self.embed(pooled.transpose(1, 2))
 
