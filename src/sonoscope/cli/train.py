@@ -1,4 +1,7 @@
-"""``sonoscope train`` and ``sonoscope runs``: models from one's own sounds, and what came of them."""
+"""``sonoscope train`` and ``sonoscope runs``: models from one's own sounds, and what came of them.
+
+The options of teaching (:mod:`sonoscope.cli.teach`) are listed here, since it is one command.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli import teach
 from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError
 
@@ -20,8 +24,8 @@ Words = Annotated[
     typer.Argument(
         metavar="[PRESET|CONFIG] DATA… [KEY=VALUE…]",
         show_default=False,
-        help="A preset or a YAML file; folders of sounds, manifests or data sets (irmas:FOLDER); settings such as "
-        "training.epochs=5.",
+        help="Folders of sounds, annotations, manifests or data sets (irmas:FOLDER). To train a network of them, "
+        "before them a preset or a YAML file, or settings such as training.epochs=5.",
     ),
 ]
 Out = Annotated[
@@ -88,17 +92,58 @@ def train(
     account: Account = "",
     list_presets: List = False,
     print_config: Print = False,
+    unlabelled: teach.Unlabelled = None,
+    hours: teach.Hours = None,
+    group_by: teach.GroupBy = None,
+    base: teach.Base = None,
+    verdicts: teach.Verdicts = None,
+    precision: teach.Precision = None,
+    only_marked: teach.OnlyMarked = False,
+    without: teach.Without = None,
+    finetune: teach.Finetune = False,
+    overwrite: teach.Overwrite = False,
 ) -> int:
     """Train a model; ends with a bundle that analyze takes, and figures of recordings it has not heard.
 
-    Ctrl-C once ends the training early and tests what there is; twice stops at once.
+    Sounds alone (sonoscope train SNIPPETS -o NAME) are taught to a model that is there, in minutes; with a preset, a
+    configuration or KEY=VALUE a network is trained. Ctrl-C once ends that early and tests what there is.
     """
-    from sonoscope.training import plans, presets
-
+    wishes = {
+        "--unlabelled": unlabelled, "--hours": hours, "--group-by": group_by, "--base": base, "--verdicts": verdicts,
+        "--precision": precision, "--only-marked": only_marked, "--without": without, "--finetune": finetune,
+        "--overwrite": overwrite,
+    }  # fmt: skip
+    network = {
+        "--seeds": seeds != 1, "--sweep": sweep, "--search": search, "--resume": resume, "--quick": quick,
+        "--sbatch": sbatch, "--print": print_config, "--list": list_presets,
+    }  # fmt: skip
+    if teach.is_teaching(words or [], wishes, network):
+        return teach.taught(words or [], out, wishes)
     if list_presets:
+        from sonoscope.training import presets
+
         _show_presets(presets.names())
         return 0
-    found = plans.asked(words or [])
+    job = (nodes, gpus_per_node, cpus_per_task, time, partition, account)
+    return _network(words or [], out, seeds, sweep, search, resume, quick, sbatch, job, print_config)
+
+
+def _network(
+    words: list[str],
+    out: str | None,
+    seeds: int,
+    sweep: list[str] | None,
+    search: int | None,
+    resume: bool,
+    quick: bool,
+    sbatch: Path | None,
+    job: tuple[int, int, int, str, str, str],
+    print_config: bool,
+) -> int:
+    """Train a network or a classical model as a configuration says."""
+    from sonoscope.training import plans
+
+    found = plans.asked(words)
     for remark in found.remarks:
         say(f"note: {remark}")
     planned = plans.plans(found, seeds=seeds, sweep=() if search is not None else sweep or ())
@@ -115,8 +160,7 @@ def train(
             raise UsageError(
                 "--search trains one after the other: put the command itself into a job, without --sbatch"
             )
-        wish = Wish(nodes, gpus_per_node, cpus_per_task, time, partition, account)
-        return _write_job(sbatch, words or [], planned, place, wish, quick)
+        return _write_job(sbatch, words, planned, place, Wish(*job), quick)
     if search is not None:
         return _search(found, sweep or [], search, seeds, place, resume, quick)
     return _train(planned, place, out is not None, resume, quick)
@@ -157,7 +201,8 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
                 break
     print(finished.table(finished.lines(finished.find([place]))))
     if not many and (place / rundir.BUNDLE).is_dir():
-        say(f"the model: {place / rundir.BUNDLE}; sonoscope analyze RECORDINGS -m {place / rundir.BUNDLE}")
+        verb = "notes" if planned[0].config.kind == "notes" else "analyze"
+        say(f"the model: {place / rundir.BUNDLE}; sonoscope {verb} RECORDINGS -m {place / rundir.BUNDLE}")
     return 0
 
 
