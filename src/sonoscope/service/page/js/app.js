@@ -301,5 +301,5 @@ class App {
   }
 }
 
-const app = new App();
+export const app = new App();
 app.begin().catch(warn);

@@ -242,10 +242,14 @@ export class Live {
     }
   }
 
-  frame() {
+  /** Thirty pictures a second: enough to the eye, and half the work. */
+  frame(time = 0) {
     if (!this.running) return;
-    this.draw();
-    requestAnimationFrame(() => this.frame());
+    if (time - (this.framed ?? 0) > 30 || time === 0) {
+      this.framed = time;
+      this.draw();
+    }
+    requestAnimationFrame((next) => this.frame(next));
   }
 
   draw() {
