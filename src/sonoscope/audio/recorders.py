@@ -58,11 +58,15 @@ def told(file: BinaryIO) -> dict[str, str]:
     file.seek(0)
     head = file.read(12)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        found = dict(_chunks(file))
+        parts = _chunks(file)
     elif head[:4] == b"fLaC":
-        found = dict(_flac_blocks(file))
+        parts = _flac_blocks(file)
     else:
         return {}
+    found: dict[str, bytes] = {}
+    for ident, body in parts:
+        # There may be several lists: of markers, of information.
+        found[ident] = found.get(ident, b"") + body
     said = [_guano(found.get("guan", b"")), _wamd(found.get("wamd", b"")), _audiomoth(found.get("LIST", b""))]
     # A time with an offset says more than one without.
     times = sorted((one for one in said if "start" in one), key=lambda one: len(one["start"]) <= LOCAL_LENGTH)
