@@ -143,8 +143,8 @@ def _told(run: Path, examples: Examples, logits: np.ndarray) -> list[str]:
         tuned = average_precision(truth, np.array([answers.scores[row, k] for row, _ in both]))
         alone = average_precision(truth, np.array([best[i, k] for _, i in both]))
         lines.append(
-            f"  {label}: average precision {tuned:.2f}, taught without fine-tuning {alone:.2f}, on {len(both)} taught "
-            "sounds of sites that neither learned from"
+            f"  {label}: average precision {tuned:.2f}, taught without fine-tuning {alone:.2f}, on {len(both)} sounds "
+            f"that neither learned from ({int(truth.sum())} of them {label})"
         )
     return lines
 

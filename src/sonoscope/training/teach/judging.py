@@ -169,11 +169,7 @@ def _class(examples: Examples, logits: np.ndarray, k: int, by_file: bool, precis
     hit = judged & (best >= threshold)
     others = judged & ~sounds
     roles = np.where(examples.taught, "taught", examples.roles)
-    names = np.array(examples.names, dtype=object)
-    wrong = [
-        names[i] if examples.roles[i] == BUILT_IN else _what(examples, i)
-        for i in np.flatnonzero(hit & others & (roles != UNLABELLED)).tolist()
-    ]
+    wrong = [_what(examples, i) for i in np.flatnonzero(hit & others & (roles != UNLABELLED)).tolist()]
     sites = examples.groups
     return Class(
         label, slope, offset, threshold, origin, Share(int((hit & sounds).sum()), int(sounds.sum())), by_file,
@@ -190,7 +186,7 @@ def _class(examples: Examples, logits: np.ndarray, k: int, by_file: bool, precis
 def _what(examples: Examples, i: int) -> str:
     """What a taught sound is that was taken for something else."""
     labels = [label for label, there in zip(examples.labels, examples.truth[i], strict=True) if there]
-    if not labels and examples.roles[i] == SNIPPET:
+    if not labels and examples.roles[i] in (SNIPPET, BUILT_IN):
         return examples.names[i].partition("/")[0]
     return ",".join(labels) or str(examples.roles[i])
 

@@ -154,7 +154,7 @@ def _heard(found: taught.Taught, listener: Listener, wish: Wish, say: Say) -> _M
     built_in = against.built_in(listener, kinds, say)
     for kind, number in dict.fromkeys(zip(built_in.kinds, built_in.sounds.tolist(), strict=True)):
         mine = (built_in.kinds == kind) & (built_in.sounds == number)
-        gathered.background(BUILT_IN, kind, built_in.vectors[mine])
+        gathered.background(BUILT_IN, f"{kind}/{number:02d}.flac", built_in.vectors[mine])
     for piece in learned:
         gathered.background(UNLABELLED, piece.recording, piece.vectors, piece.start_s)
     return _Material(gathered.examples(), rows, sorted(set(built_in.kinds)), kept, failed)
