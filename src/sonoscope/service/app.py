@@ -15,7 +15,7 @@ import sonoscope
 from sonoscope.service import faults
 from sonoscope.service.guard import PAGE, Guard
 from sonoscope.service.house import House
-from sonoscope.service.routes import analysis, facts, jobs, listening, live, recordings, session
+from sonoscope.service.routes import analysis, facts, jobs, judging, listening, live, recordings, session
 from sonoscope.service.settings import Settings
 
 
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     faults.install(app)
-    for routes in (session, facts, analysis, jobs, recordings, listening, live):
+    for routes in (session, facts, analysis, jobs, recordings, listening, judging, live):
         app.include_router(routes.router)
     app.mount("/", Page(directory=PAGE, html=True, check_dir=False), name="page")
     app.add_middleware(Guard, settings=settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Query
@@ -80,9 +81,14 @@ def _described(name: str, bundle: Bundle) -> dict[str, Any]:
         "embedding_size": None if is_notes else bundle.embedding_size or None,
         "licence": bundle.licence,
         "summary": _summary(bundle),
+        "explains": not is_notes,
+        "min_duration": None if is_notes else bundle.min_duration_s,
+        "max_gap": None if is_notes else bundle.max_gap_s,
+        "rules": asdict(bundle.rules) if is_notes else None,
         "labels": [
             {
                 **_label(label), "kind": label.kind, "threshold": None if is_notes else bundle.thresholds.get(label.id),
+                "low_threshold": None if is_notes else bundle.low_thresholds.get(label.id),
                 "low_hz": label.low_hz, "high_hz": label.high_hz,
             }
             for label in bundle.labels

@@ -12,14 +12,14 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
-from sonoscope.service import clips, tiles
+from sonoscope.service import bundles, clips, tiles
 from sonoscope.service.answers import JSON, LINES, Form, chosen
 from sonoscope.service.house import House, OfHouse
 from sonoscope.service.office import Job
 from sonoscope.service.places import attachment
 from sonoscope.service.routes.analysis import FormatName, OfWishes
 from sonoscope.service.routes.answering import prefers, respond, waited
-from sonoscope.service.routes.recordings import Name
+from sonoscope.service.routes.recordings import KEEP, Name
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 
@@ -72,6 +72,46 @@ async def recording_notes(
         await waited(house.office, job, request)
         await house.office.drop(job)
     return FileResponse(target, media_type="audio/wav")
+
+
+@router.get(
+    "/{recording}/explain", summary="What in the sound speaks for a label, as a picture.", response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}}}},
+)  # fmt: skip
+async def explain_recording(
+    house: OfHouse,
+    request: Request,
+    recording: Name,
+    model: Annotated[str, Query(max_length=200)] = bundles.DEFAULT,
+    label: Annotated[str | None, Query(max_length=200, description="Default: what scores highest.")] = None,
+    start: Annotated[
+        float | None, Query(ge=0, description="Seconds: a moment, or with end a stretch.")
+    ] = None,
+    end: Annotated[float | None, Query(ge=0)] = None,
+    width: Annotated[int, Query(ge=1, le=2048)] = 512,
+    height: Annotated[int, Query(ge=1, le=1024)] = 256,
+    low: Annotated[float, Query(ge=0)] = 0.0,
+    high: Annotated[float | None, Query(gt=0)] = None,
+    scale: tiles.Scale = "linear",
+) -> Response:
+    """A grey PNG on the axes of a spectrogram: 255 speaks most. ``X-Start`` and ``X-End``: the seconds it covers."""
+    bundles.place(model, house.settings.models)
+    sound = house.recordings.ready(recording)
+    asked = {
+        "model": model, "label": label, "start": start, "end": end, "width": width, "height": height, "low": low,
+        "high": high, "scale": scale,
+    }  # fmt: skip
+    job = house.office.new("explain")
+    job.request = {**sound.to_request(), **asked, "target": str(job.folder / "map" / "explanation.png")}
+    await house.office.submit(job, keep=False)
+    await waited(house.office, job, request)
+    assert job.result is not None
+    facts = job.result["facts"]
+    headers = {f"X-{key.title()}": str(facts[key]) for key in ("start", "end", "label", "score")}
+    background = BackgroundTask(house.office.drop, job)
+    return FileResponse(
+        job.request["target"], media_type="image/png", headers=KEEP | headers, background=background
+    )
 
 
 class Clip(BaseModel):

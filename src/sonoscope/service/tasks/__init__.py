@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sonoscope.service.tasks import analysis, preparing, sound
+from sonoscope.service.tasks import analysis, embedding, evaluating, explaining, preparing, sound
 from sonoscope.service.worker import Tools
 
 TASKS: dict[str, Callable[[dict[str, Any], Tools], dict[str, Any]]] = {
     "analyze": analysis.analyze,
     "prepare": preparing.prepare,
     "play": sound.play,
+    "embed": embedding.embed,
+    "evaluate": evaluating.evaluate,
+    "explain": explaining.explain,
 }
