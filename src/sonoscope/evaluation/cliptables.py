@@ -365,9 +365,13 @@ def curves(judged: Judged) -> tuple[Curve, ...]:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most :data:`POINTS` of the points, first and last among them."""
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).round().astype(int))
-    return x[kept], y[kept]
+    """At most :data:`POINTS` of the points, first and last among them: half evenly by number, half evenly across."""
+    if len(x) > POINTS:
+        by_number = np.linspace(0, len(x) - 1, POINTS // 2 + 1).round().astype(int)
+        across = np.searchsorted(x, np.linspace(x[0], x[-1], POINTS // 2))
+        kept = np.unique(np.r_[by_number, across])
+        return x[kept], y[kept]
+    return x, y
 
 
 def _defined(value: float) -> float | None:
