@@ -37,11 +37,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hear": ENGINE | {"embeddings"},
     "explain": ENGINE | {"api", "networks"},
     "service": ENGINE | {"api", "noteapi", "live", "runs", "data", "evaluation", "embeddings", "explain"},
+    "cluster": ENGINE | {"runs"},
     "networks": ENGINE | {"data", "evaluation"},
-    "training": ENGINE | {"data", "evaluation", "networks"},
+    "training": ENGINE | {"data", "evaluation", "networks", "cluster", "field"},
     "cli": ENGINE
     | {"api", "noteapi", "live", "runs", "data", "evaluation", "field", "networks", "training", "speed"}
-    | {"embeddings", "explain", "service"},
+    | {"cluster", "embeddings", "explain", "service"},
     "__main__": {"cli"},
 }
 #: Rooms that may import torch at the top of a module.
@@ -49,6 +50,8 @@ TORCH_ROOMS = {"networks", "training", "explain"}
 TORCH = {"torch", "lightning", "onnx", "onnxscript", "safetensors"}
 #: Packages of extras: imported inside the function that needs them, if at all.
 EXTRAS = {
+    "dask",
+    "dask_jobqueue",
     "sounddevice",
     "pandas",
     "pyarrow",

@@ -17,12 +17,12 @@ import soundfile
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from sonoscope.cluster.slurm import Wish  # noqa: E402
 from sonoscope.errors import UsageError  # noqa: E402
 from sonoscope.training import config as configs  # noqa: E402
 from sonoscope.training import plans, ranks, rundir, sbatch  # noqa: E402
 from sonoscope.training.config import Config  # noqa: E402
 from sonoscope.training.engine import fit  # noqa: E402
-from sonoscope.training.sbatch import Wish  # noqa: E402
 from sonoscope.training.setting import Setting  # noqa: E402
 
 pytestmark = pytest.mark.train

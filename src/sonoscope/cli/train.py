@@ -15,9 +15,9 @@ from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from sonoscope.cluster.slurm import Wish
     from sonoscope.training.config import Config
     from sonoscope.training.plans import Asked, Planned
-    from sonoscope.training.sbatch import Wish
 
 Words = Annotated[
     list[str] | None,
@@ -154,7 +154,7 @@ def _network(
         raise UsageError("nothing to train on: name a folder of sounds, a manifest or a data set")
     place = plans.folder_for(planned[0].config.name or "model", out)
     if sbatch is not None:
-        from sonoscope.training.sbatch import Wish
+        from sonoscope.cluster.slurm import Wish
 
         if search is not None:
             raise UsageError(

@@ -13,7 +13,7 @@ from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Task
 from sonoscope.runs.journal import Journal
-from sonoscope.runs.listing import entries
+from sonoscope.runs.parts import inputs
 from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec
 from sonoscope.runs.standing import standing
@@ -88,7 +88,7 @@ def _counts(setup: Setup, place: Folder) -> tuple[Counter[str], int]:
     counts: Counter[str] = Counter()
     size_bytes = 0
     with contextlib.closing(Journal(place.state, None)) as journal:
-        for entry in entries(setup.spec.inputs, setup.spec.shard):
+        for entry in inputs(setup.spec):
             if isinstance(entry, Unlisted) or not folder.is_inside(entry.name):
                 counts["unreadable"] += 1
                 continue

@@ -21,11 +21,11 @@ from types import FrameType
 from typing import Any
 
 from sonoscope.errors import RunRefused, Stopped, UsageError
-from sonoscope.runs import afterwards, folder
+from sonoscope.runs import afterwards, folder, parts
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import Journal
-from sonoscope.runs.listing import Listing, entries
+from sonoscope.runs.listing import Listing
 from sonoscope.runs.origin import Origins
 from sonoscope.runs.progress import Reporter, Silent
 from sonoscope.runs.remarks import plural
@@ -57,7 +57,7 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
         goes on.
     """
     setup = prepare(replace(spec.checked(), out=folder.dated(spec.out)))
-    first = list(islice(entries(setup.spec.inputs, None), 2))
+    first = list(islice(parts.inputs(replace(setup.spec, shard=None)), 2))
     if len(first) > 1 and Origins.of_spec(setup.spec).is_fixed:
         raise UsageError(
             f"--start-time {setup.spec.start_time} is when one recording began, and there are more: give a pattern "
@@ -74,7 +74,7 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
         if setup.spec.watch:
             yield from running.jobs_watched(Watch(setup.spec.inputs, stop))
             return
-        listing = Listing(entries(setup.spec.inputs, setup.spec.shard), place.tmp / "listing")
+        listing = Listing(parts.inputs(setup.spec), place.tmp / "listing")
         try:
             yield from running.jobs_of(listing)
         finally:

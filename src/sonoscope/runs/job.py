@@ -13,6 +13,7 @@ import heapq
 import itertools
 import os
 import shutil
+import socket
 import sys
 import time
 import traceback
@@ -27,7 +28,7 @@ from sonoscope.audio import away
 from sonoscope.errors import BadBundle, SonoscopeError, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv
-from sonoscope.runs import extras, folder, hearing
+from sonoscope.runs import extras, folder, hearing, staging
 from sonoscope.runs.hearing import AnyDecision, Heard
 from sonoscope.runs.journal import DONE, FAILED, Record
 from sonoscope.runs.origin import Origins
@@ -128,6 +129,8 @@ class Desk:
         self._patience = away.Patience()
         self._runtimes: dict[str, Runtime] = {}
         self._count = 0
+        # Processes of several machines may write into one folder.
+        self._host = socket.gethostname()
 
     def do(self, job: Job, progress: Callable[[float], None] | None = None) -> Outcome:
         """Do one job. Every failure that is the input's own becomes a failed record.
@@ -139,7 +142,7 @@ class Desk:
         """
         began = time.process_time()
         self._count += 1
-        written = Written(self._task.tmp, f"{os.getpid()}-{self._count}")
+        written = Written(self._task.tmp, f"{self._host}-{os.getpid()}-{self._count}")
         try:
             outcome = self._attempt(job, written, progress)
         except BaseException:
@@ -217,13 +220,14 @@ class Desk:
         What is decided is what would be kept, so that a later decision begins with the same numbers.
         """
         found, notes = [], dict[str, None]()
-        for bundle in self._task.bundles:
-            heard, analysis = hearing.hear(
-                job.recording, bundle, self._runtime(bundle), self._task.spec, written,
-                overlap=job.overlap, progress=progress,
-            )  # fmt: skip
-            found.append(heard)
-            notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
+        with staging.local(job.recording, self._task.spec) as recording:
+            for bundle in self._task.bundles:
+                heard, analysis = hearing.hear(
+                    recording, bundle, self._runtime(bundle), self._task.spec, written,
+                    overlap=job.overlap, progress=progress,
+                )  # fmt: skip
+                found.append(heard)
+                notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
         facts = replace(
             blank(job.recording),
             duration_s=analysis.duration_s,

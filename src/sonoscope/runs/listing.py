@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zlib import crc32
 
 from sonoscope.audio import find
@@ -64,7 +64,7 @@ class Listing:
             self._news.wait(timeout_s)
             line = self._line()
         if line is not None:
-            return _entry(line)
+            return entry_of(json.loads(line))
         if self._error is not None:
             raise self._error
         return None
@@ -98,7 +98,7 @@ class Listing:
         try:
             with writer:
                 for entry in found:
-                    writer.write(_text(entry))
+                    writer.write(json.dumps(values_of(entry)) + "\n")
                     self.total += 1
                     if isinstance(entry, Recording):
                         self.size_bytes += max(entry.size_bytes, 0)
@@ -131,14 +131,13 @@ def belongs_to(shard: tuple[int, int] | None) -> Callable[[str], bool]:
     return lambda name: crc32(name.encode("utf-8", "surrogatepass")) % parts == part - 1
 
 
-def _text(entry: Recording | Unlisted) -> str:
+def values_of(entry: Recording | Unlisted) -> list[Any]:
+    """An entry as JSON values."""
     if isinstance(entry, Recording):
-        values = [entry.path, entry.name, entry.member, entry.size_bytes, entry.modified_ns]
-    else:
-        values = [entry.name, entry.reason, entry.remedy]
-    return json.dumps(values) + "\n"
+        return [entry.path, entry.name, entry.member, entry.size_bytes, entry.modified_ns]
+    return [entry.name, entry.reason, entry.remedy]
 
 
-def _entry(line: bytes) -> Recording | Unlisted:
-    values = json.loads(line)
+def entry_of(values: Sequence[Any]) -> Recording | Unlisted:
+    """The inverse of :func:`values_of`."""
     return Recording(*values) if len(values) == 5 else Unlisted(*values)

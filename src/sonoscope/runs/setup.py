@@ -18,7 +18,7 @@ from sonoscope.models import thresholds
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes.decision import NoteDecision
 from sonoscope.outputs import events_csv
-from sonoscope.runs import afterwards
+from sonoscope.runs import afterwards, staging
 from sonoscope.runs.hearing import AnyDecision
 from sonoscope.runs.notewishes import NoteWishes
 from sonoscope.runs.origin import Origins
@@ -55,7 +55,7 @@ class Setup:
 
         ``overwrite``, ``shard`` and its list are left out: a repetition is of the whole run and harms nothing.
         """
-        spec = replace(self.spec, overwrite=False, shard=None)
+        spec = replace(self.spec, overwrite=False, shard=None, listed=None)
         windows = [k for k, decision in enumerate(self.decisions) if isinstance(decision, Decision)]
         if windows:
             spec = replace(spec, threshold=thresholds.inline(spec.threshold, self.bundles[windows[0]]))
@@ -88,6 +88,7 @@ def prepare(spec: RunSpec) -> Setup:
     Origins.of_spec(spec)
     if spec.then is not None:
         afterwards.words(spec.then)
+    staging.check(spec)
     for name in spec.formats:
         lookup(outputs.WRITERS, name, "format")
     if "parquet" in (*spec.formats, spec.scores) and importlib.util.find_spec("pyarrow") is None:

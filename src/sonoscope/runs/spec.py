@@ -7,7 +7,7 @@ may change between two runs into one folder:
   another folder;
 - *decision* (threshold, durations, tail, formats, scores, raw, notes; when and where recordings were made): made
   again from kept scores, in seconds;
-- *manner* (workers, on, max_memory, watch, then, shard, strict, overwrite, keep_scores): never
+- *manner* (workers, on, dask, listed, stage, max_memory, watch, then, shard, strict, overwrite, keep_scores): never
   changes a result.
 
 ``run.json`` keeps a spec under ``settings``; :meth:`RunSpec.from_run_json` reads it back.
@@ -61,6 +61,16 @@ class RunSpec:
         Processes, a file each; None: this process's share of the machine.
     shard : (int, int), optional
         ``(i, n)``: only part ``i`` of ``n``, counted from 1.
+    listed : str, optional
+        A list of the inputs that was made beforehand, with the part of each (:mod:`~sonoscope.runs.parts`).
+    dask : str, optional
+        Workers are those of a dask cluster: an address, ``local``, ``slurm`` or a YAML file
+        (:mod:`~sonoscope.runs.dasked`).
+    stage : str, optional
+        A folder on a disk of this machine: recordings are copied there before they are read
+        (:mod:`~sonoscope.runs.staging`).
+    stage_limit : int, optional
+        Bytes that may lie there at a time.
     overwrite, strict : bool
         Begin anew in a folder that is in use; stop at the first input that fails.
     notes : NoteWishes
@@ -92,6 +102,10 @@ class RunSpec:
     workers: int | None = None
     on: str = "cpu"
     shard: tuple[int, int] | None = None
+    listed: str | None = None
+    dask: str | None = None
+    stage: str | None = None
+    stage_limit: int | None = None
     overwrite: bool = False
     strict: bool = False
     notes: NoteWishes = field(default_factory=NoteWishes)
@@ -198,6 +212,8 @@ class RunSpec:
             self,
             inputs=tuple(place(text) for text in self.inputs),
             out=place(self.out),
+            listed=place(self.listed) if self.listed else None,
+            stage=place(self.stage) if self.stage else None,
             threshold=place(self.threshold)
             if self.threshold not in (None, thresholds.OWN) and Path(self.threshold).is_file()
             else self.threshold,

@@ -13,7 +13,7 @@ from sonoscope import models
 from sonoscope.audio.find import Unlisted
 from sonoscope.errors import Stopped
 from sonoscope.models.bundle import NOTES
-from sonoscope.runs import afterwards, combine, folder, remarks, report, workers
+from sonoscope.runs import afterwards, combine, dasked, folder, remarks, report, workers
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Outcome, Task, failed, is_about_the_name, unwritable
@@ -56,8 +56,9 @@ class Run:
         self._budget = Budget(setup.spec.max_memory)
         self._changed = False
         self._listing: Listing | None = None
-        # Inputs that had failed and are not found again are no inputs any more.
-        self._lost = {name for name in journal.failed if belongs_to(setup.spec.shard)(name)}
+        # Inputs that had failed and are not found again are no inputs any more; a list made beforehand says what are.
+        mine = belongs_to(setup.spec.shard)
+        self._lost = set() if setup.spec.listed else {name for name in journal.failed if mine(name)}
 
     def do(self, jobs: Jobs) -> RunSummary:
         """Do all jobs, then write the tables.
@@ -119,7 +120,7 @@ class Run:
     def _absent(self) -> int:
         """How many recordings were analysed earlier and are not among the inputs any more."""
         tally = self.tally
-        if len(self.journal) == tally.done + tally.failed:
+        if self._setup.spec.listed or len(self.journal) == tally.done + tally.failed:
             return 0
         mine = belongs_to(self._setup.spec.shard)
         done = sum(record.status == DONE and mine(record.name) for record in self.journal.records())
@@ -194,7 +195,10 @@ class Run:
     # Who does them
 
     def _outcomes(self, jobs: Jobs) -> Generator[Outcome, None, None]:
-        """Do the jobs here if that is enough, or in as many processes as there are workers."""
+        """Do the jobs here if that is enough, or in as many processes as there are workers, or on a cluster."""
+        if self._setup.spec.dask is not None:
+            self._in_process = False
+            return dasked.clustered(jobs, self._task)
         first: list[Job] = []
         worth = False
         while self._workers > 1 and not worth and not self._setup.spec.watch:

@@ -7,62 +7,20 @@ trainings (seeds, a sweep) become a job array, one of them each.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from sonoscope.errors import UsageError
+from sonoscope.cluster import slurm
+from sonoscope.cluster.slurm import Wish
 from sonoscope.training.plans import Planned
 
-#: Before the time is up, for the epoch under way to be left and the job to be queued again.
-GRACE_S = 180
-_TIME = re.compile(r"\d+(-\d+(:\d+(:\d+)?)?|(:\d+){0,2})")
 
-
-@dataclass(frozen=True)
-class Wish:
-    """What a job asks the cluster for.
-
-    Attributes
-    ----------
-    nodes : int
-    gpus_per_node : int
-        0: one process on the processor of each node.
-    cpus_per_task : int
-        Cores for each process: itself, its threads and its loaders.
-    time : str
-        As SLURM writes it: minutes, ``H:MM:SS`` or ``D-HH:MM:SS``.
-    partition, account : str
-        Empty: the cluster's own choice.
-    """
-
-    nodes: int = 1
-    gpus_per_node: int = 0
-    cpus_per_task: int = 4
-    time: str = "24:00:00"
-    partition: str = ""
-    account: str = ""
-
-    def __post_init__(self) -> None:
-        for name, least in (("nodes", 1), ("gpus_per_node", 0), ("cpus_per_task", 1)):
-            if getattr(self, name) < least:
-                option = "--" + name.replace("_", "-")
-                raise UsageError(f"{option} {getattr(self, name)} must be at least {least}")
-        if not _TIME.fullmatch(self.time):
-            raise UsageError(f"--time {self.time!r} must be minutes, H:MM:SS or D-HH:MM:SS")
-
-    @property
-    def tasks_per_node(self) -> int:
-        return max(self.gpus_per_node, 1)
-
-    @property
-    def words(self) -> list[str]:
-        """What the training is told of it."""
-        if self.nodes == 1 and self.tasks_per_node == 1:
-            return []
-        return [f"training.devices={self.tasks_per_node}", f"training.nodes={self.nodes}"]
+def devices(wish: Wish) -> list[str]:
+    """The settings that tell a training what its job was given."""
+    if wish.nodes == 1 and wish.tasks_per_node == 1:
+        return []
+    return [f"training.devices={wish.tasks_per_node}", f"training.nodes={wish.nodes}"]
 
 
 def script(
@@ -80,26 +38,15 @@ def script(
         The folder of the run.
     """
     many = len(planned) > 1
-    log = place.name + ("-%A_%a.log" if many else "-%j.log")
-    lines = ["#!/bin/bash", f"#SBATCH --job-name={_job_name(place)}"]
-    if many:
-        lines.append(f"#SBATCH --array=0-{len(planned) - 1}")
-    lines += [f"#SBATCH --nodes={wish.nodes}", f"#SBATCH --ntasks-per-node={wish.tasks_per_node}"]
-    if wish.gpus_per_node:
-        lines.append(f"#SBATCH --gpus-per-node={wish.gpus_per_node}")
-    lines += [
-        f"#SBATCH --cpus-per-task={wish.cpus_per_task}",
-        f"#SBATCH --time={wish.time}",
-        f"#SBATCH --signal=B:USR1@{GRACE_S}",
-        "#SBATCH --requeue",
-        "#SBATCH --open-mode=append",
-        f"#SBATCH --output={log}",
-    ]
-    lines += [
-        f"#SBATCH --{name}={value}" for name in ("partition", "account") if (value := getattr(wish, name))
-    ]
+    lines = slurm.head(place.name, wish, array=f"0-{len(planned) - 1}" if many else "")
     lines += ["", *_about(place, many), ""]
-    command = ["srun", "--kill-on-bad-exit=1", "sonoscope", "train", *map(shlex.quote, [*words, *wish.words])]
+    command = [
+        "srun",
+        "--kill-on-bad-exit=1",
+        "sonoscope",
+        "train",
+        *map(shlex.quote, [*words, *devices(wish)]),
+    ]
     if many:
         lines += ["trainings=("]
         lines += [f"  {shlex.quote(_one(plan, place))}" for plan in planned]
@@ -134,7 +81,3 @@ def _about(place: Path, many: bool) -> list[str]:
 def _one(plan: Planned, place: Path) -> str:
     """What tells one training of an array from the others."""
     return shlex.join([*plan.words, "-o", str(place / plan.folder)])
-
-
-def _job_name(place: Path) -> str:
-    return re.sub(r"[^\w.-]", "_", place.name) or "sonoscope"

@@ -1,0 +1,132 @@
+"""A job array: its script, its list of inputs, and what a real SLURM makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from importlib import util
+from pathlib import Path
+
+import pytest
+
+from sonoscope import runs
+from sonoscope.cli import main
+from sonoscope.cluster import job
+from sonoscope.cluster.lengths import Lengths
+from sonoscope.cluster.slurm import Wish
+from sonoscope.errors import UsageError
+from sonoscope.runs import parts
+from sonoscope.runs.collect import collect
+from sonoscope.values import Recording
+
+_found = util.spec_from_file_location("slurm_of_tests", Path(__file__).with_name("slurm.py"))
+assert _found is not None and _found.loader is not None
+slurm = util.module_from_spec(_found)
+_found.loader.exec_module(slurm)
+
+THRESHOLD = "0.05"
+
+
+def spec_of(recordings: Path, out: Path, **options: object) -> runs.RunSpec:
+    return runs.RunSpec((str(recordings),), str(out), **({"threshold": THRESHOLD, "workers": 1} | options))
+
+
+def test_parts_share_the_recorded_time(tmp_path: Path) -> None:
+    """No part is longer than the mean by more than the longest input, and every input has one part."""
+    found = [Recording(f"/r/{n}", f"{n}", size_bytes=1 + n * n % 97) for n in range(500)]
+    made = parts.write(tmp_path / "list", found, lambda recording: float(recording.size_bytes), 1000.0)
+    shares = [list(parts.read(tmp_path / "list", (part, made.count))) for part in range(1, made.count + 1)]
+    lengths = [sum(entry.size_bytes for entry in share) for share in shares]
+    assert made.count == -(-sum(lengths) // 1000) and made.entries == 500
+    assert max(lengths) - sum(lengths) / made.count <= 97
+    assert sorted(entry.name for share in shares for entry in share) == sorted(entry.name for entry in found)
+    assert list(parts.read(tmp_path / "list", None)) == found
+    with pytest.raises(UsageError, match=f"to {made.count} parts"):
+        list(parts.read(tmp_path / "list", (1, made.count + 1)))
+
+
+def test_lengths_are_those_of_headers_and_then_of_sizes(recordings: Path) -> None:
+    lengths = Lengths()
+    file = recordings / "s0/2.wav"
+    assert lengths.of(Recording(str(file), "2.wav", size_bytes=file.stat().st_size)) == pytest.approx(3.0)
+    assert lengths.of(Recording("/gone/a.wav", "a.wav", size_bytes=441_000)) == pytest.approx(10.0, rel=0.01)
+    assert lengths.of(Recording("/gone/b.wav", "b.wav", size_bytes=0)) == 0.0
+
+
+def test_the_tasks_of_a_job_make_the_run(recordings, whole, contents, tmp_path, monkeypatch) -> None:
+    """The script's command, task by task as SLURM would set it; the same bytes as one process."""
+    made = job.write(spec_of(recordings, tmp_path / "out"), tmp_path / "job.sh", Wish(cpus_per_task=1),
+                     hours_per_task=8 / 3600)  # fmt: skip
+    assert made.parts.count == 3 and made.parts.entries == 11
+    text = made.script.read_text()
+    assert subprocess.run(["bash", "-n", str(made.script)]).returncode == 0
+    assert "#SBATCH --array=1-3\n" in text and "#SBATCH --time=0:30:00\n" in text and "--requeue" in text
+    for task in ("2", "3"):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+        assert main(["analyze", "--config", str(made.options), "--shard", "auto", "-q"]) in (0, 1)
+    summary = collect(tmp_path / "out")
+    assert summary.exit_code == 1 and summary.message.endswith("1 part of 3 not finished: 1")
+    assert json.loads((tmp_path / "out/run.json").read_text())["missing_parts"] == [1]
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    assert main(["analyze", "--config", str(made.options), "--shard", "auto", "-q"]) in (0, 1)
+    assert contents(tmp_path / "out") == whole
+    assert collect(tmp_path / "out").message.startswith("10 inputs done, 1 failed")
+    assert contents(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--hours-per-task", "0"], "--hours-per-task 0 must be more than 0"),
+        (["--time", "soon"], "--time 'soon'"),
+        (["--shard", "1/2"], "--shard and --sbatch"),
+        (["--watch"], "--watch and --sbatch"),
+    ],
+)
+def test_what_makes_no_job_is_refused(words, message, recordings, tmp_path, capsys) -> None:
+    code = main(
+        ["analyze", str(recordings), "-o", str(tmp_path / "o"), "--sbatch", str(tmp_path / "j.sh"), *words]
+    )
+    assert code == 2 and message in capsys.readouterr().err
+    assert not list(tmp_path.glob("j.*"))
+
+
+def test_options_of_a_job_need_one(recordings, tmp_path, capsys) -> None:
+    assert main(["analyze", str(recordings), "-o", str(tmp_path / "o"), "--partition", "x"]) == 2
+    assert "--partition describes a job: add --sbatch JOB.sh" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(slurm.absent()), reason=slurm.absent() or "-")
+def test_a_real_slurm(recordings, whole, contents, tmp_path) -> None:
+    """``bash job.sh``: an array, a task put back into the queue while it runs, a job that collects; the same bytes."""
+    for copy in range(3):
+        os.link(recordings / "s0/2.wav", recordings / f"s0/copy{copy}.wav")
+    alone = spec_of(recordings, tmp_path / "alone")
+    runs.run(alone)
+    bin_folder = str(Path(sys.executable).parent)
+    with slurm.running(tmp_path / "slurm") as cluster:
+        cluster.environment["PATH"] = bin_folder + os.pathsep + cluster.environment["PATH"]
+        made = job.write(spec_of(recordings, tmp_path / "out"), tmp_path / "job.sh", Wish(cpus_per_task=1),
+                         hours_per_task=8 / 3600)  # fmt: skip
+        done = subprocess.run(
+            ["bash", made.script.name], cwd=tmp_path, env=cluster.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        number = done.stdout.split()[1]
+        until = time.monotonic() + 60
+        while "RUNNING" not in cluster.states(number).values():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        cluster("scontrol", "requeue", f"{number}_1")
+        cluster.wait(number, {"COMPLETED"})
+        logs = "".join(file.read_text() for file in tmp_path.glob("job-*.log"))
+        assert "some inputs could not be analysed" in logs
+        until = time.monotonic() + 120
+        while not [file for file in tmp_path.glob("job-collect-*.log") if "inputs done" in file.read_text()]:
+            assert time.monotonic() < until, cluster("squeue", "--states=all")
+            time.sleep(0.3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
