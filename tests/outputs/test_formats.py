@@ -364,7 +364,7 @@ def test_the_tables_of_formats_agree_with_themselves():
         "csv": ".events.csv", "parquet": ".events.parquet", "jsonl": ".events.jsonl",
         "raven": ".selections.txt", "audacity": ".labels.txt", "birdnet": ".birdnet.csv",
         "kaleidoscope": ".kaleidoscope.csv", "dcase": ".dcase.tsv", "buzzdetect": ".buzzdetect.csv",
-        "jams": ".jams", "midi": ".mid", "notes": ".notes.csv",
+        "buzzr": "_buzzdetect.csv", "jams": ".jams", "midi": ".mid", "notes": ".notes.csv",
     }  # fmt: skip
     assert all(outputs.format_for(f"a.wav{form.suffix}") is form for form in WRITERS.values())
 
@@ -373,7 +373,7 @@ def test_the_tables_of_formats_agree_with_themselves():
     ("name", "expected"),
     [
         ("song.csv", "csv"), ("song.JSONL", "jsonl"), ("x/song.jams", "jams"), ("song.parquet", "parquet"),
-        ("song.tsv", "dcase"), ("250704_0000_buzzdetect.csv", "buzzdetect"), ("a.Labels.TXT", "audacity"),
+        ("song.tsv", "dcase"), ("250704_0000_buzzdetect.csv", "buzzr"), ("a.Labels.TXT", "audacity"),
         ("events.csv", "csv"),
     ],
 )  # fmt: skip

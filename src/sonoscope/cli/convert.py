@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-_FORMATS = "csv, parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, jams"
+_FORMATS = "csv, parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, buzzr, jams"
 
 
 def _option(*names: str, help: str, metavar: str | None = None) -> Any:

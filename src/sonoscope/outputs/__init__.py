@@ -48,6 +48,7 @@ WRITERS: dict[str, Format] = {
     "kaleidoscope": kaleidoscope.FORMAT,
     "dcase": dcase.FORMAT,
     "buzzdetect": buzzdetect.FORMAT,
+    "buzzr": buzzdetect.FOR_BUZZR,
     "jams": jams.FORMAT,
     "midi": midi.FORMAT,
     "notes": notes_csv.FORMAT,

@@ -2,6 +2,9 @@
 
 Activations are logits. With ``detections`` the columns are ``detections_<class>``, 1 where an event covers
 the middle of the window's cell. buzzr reads both. A table belongs to one recording.
+
+buzzr looks for names that end with ``_buzzdetect.csv``, as those of the program do: as the format ``buzzr`` the
+same tables have such names, so that it reads a folder of results as it is.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -79,7 +83,7 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
         If there are activations and no threshold.
     """
     rows = list(read_comma(file, options.name, ("start",)))
-    name = recording_name(options.name, (FORMAT.suffix, *FORMAT.extensions, ".csv"))
+    name = recording_name(options.name, (FORMAT.suffix, FOR_BUZZR.suffix, ".csv"))
     if not rows:
         return gather([Found(name, None)])
     columns = [column for column in rows[0].columns if column.startswith((ACTIVATION, DETECTIONS))]
@@ -135,6 +139,7 @@ FORMAT = Format(
     read,
     many=False,
     needs_scores=True,
-    extensions=("_buzzdetect.csv",),
     takes=("threshold", "detections"),
 )
+
+FOR_BUZZR = replace(FORMAT, name="buzzr", suffix="_buzzdetect.csv")

@@ -13,6 +13,7 @@ MEDIA = {
     JSON: "application/json", LINES: "application/x-ndjson", "csv": "text/csv",
     "parquet": "application/vnd.apache.parquet", "jsonl": "application/jsonl",
     "birdnet": "text/csv", "kaleidoscope": "text/csv", "buzzdetect": "text/csv",
+    "buzzr": "text/csv",
     "dcase": "text/tab-separated-values", "raven": "text/tab-separated-values",
     "jams": "application/vnd.jams+json",
     "midi": "audio/midi", "notes": "text/csv",

@@ -12,7 +12,7 @@ export class Parts {
   constructor(desk) {
     this.desk = desk;
     desk.stage.addEventListener("selection", () => this.showSelection());
-    for (const id of ["part-start", "part-end"]) $(id).addEventListener("change", () => this.setSelection());
+    for (const id of ["part-start", "part-end"]) $(id).addEventListener("change", () => this.setSelection(id));
     $("keep").addEventListener("click", () => this.keep());
     $("part-label").addEventListener("keydown", (event) => event.key === "Enter" && this.keep());
     $("save-parts").addEventListener("click", () => this.save());
@@ -30,9 +30,14 @@ export class Parts {
     $("part-end").value = chosen ? chosen.end.toFixed(3) : "";
   }
 
-  setSelection() {
-    const [start, end] = ["part-start", "part-end"].map((id) => parseFloat($(id).value));
-    if (Number.isFinite(start) && Number.isFinite(end)) this.desk.stage.select(start, end);
+  /** From the fields; an end that the other one was moved past moves along with it. */
+  setSelection(changed) {
+    let [start, end] = ["part-start", "part-end"].map((id) => parseFloat($(id).value));
+    if (!Number.isFinite(start) || !Number.isFinite(end)) return;
+    const { stage } = this.desk, length = stage.selection ? stage.selection.end - stage.selection.start : 1;
+    if (end <= start && changed === "part-start") end = start + length;
+    else if (end <= start) start = end - length;
+    stage.select(start, end);
   }
 
   label(name) {
@@ -183,9 +188,9 @@ export function fillEvents(desk) {
 }
 
 // What can hold what: notes have pitches, labels have none; the others hold both.
-const FOR_NOTES = new Set(["midi", "notes"]), FOR_LABELS = new Set(["birdnet", "kaleidoscope", "buzzdetect", "dcase"]);
+const FOR_NOTES = new Set(["midi", "notes"]), FOR_LABELS = new Set(["birdnet", "kaleidoscope", "buzzdetect", "buzzr", "dcase"]);
 const TITLES = { csv: "CSV", jsonl: "JSON lines", raven: "Raven", audacity: "Audacity", jams: "JAMS", midi: "MIDI", notes: "Note table", parquet: "Parquet",
-  birdnet: "BirdNET", kaleidoscope: "Kaleidoscope", dcase: "DCASE", buzzdetect: "buzzdetect" };
+  birdnet: "BirdNET", kaleidoscope: "Kaleidoscope", dcase: "DCASE", buzzdetect: "buzzdetect", buzzr: "buzzr" };
 
 /** A button for every format, for each model; what is saved is what is shown. */
 export function fillDownloads(desk) {
