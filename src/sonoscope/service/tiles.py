@@ -123,8 +123,8 @@ def peaks(
     low[beyond], high[beyond] = 0, 0
     return {
         "start": start, "end": end, "points": points,
-        "min": [round(value / 32767, 4) for value in low.tolist()],
-        "max": [round(value / 32767, 4) for value in high.tolist()],
+        "min": [round(value / 32768, 4) for value in low.tolist()],
+        "max": [round(value / 32768, 4) for value in high.tolist()],
     }  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def _power(samples: np.ndarray, centres: np.ndarray, n_fft: int) -> np.ndarray:
     import scipy.fft
 
     window = np.hanning(n_fft + 1)[:-1].astype(np.float32)
-    scale = np.float32(2 / window.sum() / 32767)
+    scale = np.float32(2 / window.sum() / 32768)
     frames = np.zeros((centres.size, n_fft), np.float32)
     for row, centre in enumerate(centres.reshape(-1).tolist()):
         first = centre - n_fft // 2

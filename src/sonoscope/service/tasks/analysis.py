@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,13 +19,14 @@ from sonoscope.noteapi import TEMPO, NoteModel, NoteResult
 from sonoscope.outputs.format import WriteOptions
 from sonoscope.outputs.jsonl import event_object
 from sonoscope.runs.notewishes import AUTO
+from sonoscope.runs.origin import Origins
 from sonoscope.runs.setup import check_tasks
 from sonoscope.runs.spec import RunSpec
 from sonoscope.service.answers import JSON, LINES, Form
 from sonoscope.service.tasks import heard
 from sonoscope.service.tasks.inputs import check_short, recordings
 from sonoscope.service.worker import Tools
-from sonoscope.values import SCORE_DECIMALS, Recording
+from sonoscope.values import SCORE_DECIMALS, FileResult, Recording
 
 AnyResult = Result | NoteResult
 
@@ -42,6 +43,9 @@ class Hearing:
     tools: Tools
     errors: list[UnreadableAudio] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._origins = Origins.of_spec(self.spec)
+
     def results(self) -> Iterator[AnyResult]:
         """The results of every model for every recording that can be read."""
         for number, entry in enumerate(self.entries):
@@ -52,7 +56,18 @@ class Hearing:
                     raise
                 self.errors.append(error)
                 continue
-            yield from found
+            for result in found:
+                yield self._placed(result)
+
+    def _placed(self, result: AnyResult) -> AnyResult:
+        """The result with when and where it was recorded, as far as that is known; notes have no place for it."""
+        if not isinstance(result, Result):
+            return result
+        origin = self._origins.of(result.file, result.told, result.file)
+        note = "; ".join(filter(None, (result.note, origin.note)))
+        return replace(
+            result, start_datetime=origin.start, site=origin.site, recorder=origin.recorder, note=note
+        )
 
     def _heard(self, recording: Recording, number: int) -> list[AnyResult]:
         def place(seconds: float) -> None:
@@ -176,7 +191,13 @@ def _write_format(hearing: Hearing, form: Form) -> None:
         results = iter([only])
     encoding: dict[str, Any] = {} if format.binary else {"encoding": "utf-8", "newline": ""}
     with open(hearing.request["answer"], "wb" if format.binary else "w", **encoding) as file:
-        format.write_many((result.as_written() for result in results), file, options)
+        format.write_many(map(_written, results), file, options)
+
+
+def _written(result: AnyResult) -> FileResult:
+    """What formats get; where the file lies on this machine is nobody's business."""
+    written = result.as_written()
+    return replace(written, path=written.file)
 
 
 def _tempo(result: AnyResult, spec: RunSpec) -> float:
@@ -194,7 +215,7 @@ def _told(error: UnreadableAudio) -> dict[str, str]:
 
 def described(result: AnyResult, spec: RunSpec, *, scores: bool) -> dict[str, Any]:
     """A result as JSON values: the recording, the model, how it decided, and the events."""
-    written, bundle = result.as_written(), result.bundle
+    written, bundle = _written(result), result.bundle
     values: dict[str, Any] = {
         "file": written.file, "duration": round(result.duration, 6), "sample_rate": result.source_rate,
         "channels": result.channels, "note": result.note, "model": bundle.name, "version": bundle.version,

@@ -43,7 +43,7 @@ def prepare(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
         sound.write(bytes(HEADER))
         stretches = _Stretches(peaks)
         for block in decoder.blocks():
-            samples = np.rint(np.clip(block, -1.0, 1.0) * 32767).astype("<i2")
+            samples = np.clip(np.rint(block * 32768), -32768, 32767).astype("<i2")
             sound.write(samples.tobytes())
             stretches.push(samples)
             tools.progress(recording.name, decoder.duration_s, info.duration_hint_s)

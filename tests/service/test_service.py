@@ -1,0 +1,324 @@
+"""The service as a client meets it: the command's bytes, errors of one shape, limits, jobs that survive, live sound."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from tests.service.conftest import Served, start
+
+from sonoscope.cli import main
+from sonoscope.service.places import clean_name, under_root
+from sonoscope.service.settings import parse_size
+
+
+def sent(path: Path, name: str | None = None) -> dict[str, Any]:
+    return {"file": (name or path.name, path.read_bytes())}
+
+
+def error_of(response: httpx.Response, status: int) -> dict[str, str]:
+    """The one shape."""
+    assert response.status_code == status, response.text
+    assert set(response.json()) == {"error"} and set(response.json()["error"]) == {
+        "code",
+        "message",
+        "remedy",
+    }
+    return response.json()["error"]
+
+
+def ended(http: httpx.Client, job: str) -> dict[str, Any]:
+    """The job once it is over."""
+    while (found := http.get(f"/jobs/{job}").json()["job"])["state"] in ("queued", "running"):
+        time.sleep(0.1)
+    return found
+
+
+# ---- the command's bytes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "ending"),
+    [
+        ("format=csv&threshold=0.01&hop=0.25", ["--threshold", "0.01", "--hop", "0.25"], ".events.csv"),
+        ("format=raven&threshold=0.01", ["--threshold", "0.01", "--format", "raven"], ".selections.txt"),
+        ("format=audacity&threshold=0.01", ["--threshold", "0.01", "--format", "audacity"], ".labels.txt"),
+    ],
+)
+def test_bytes_are_those_of_the_command(
+    http: httpx.Client, song: Path, tmp_path: Path, query: str, options: list[str], ending: str
+) -> None:
+    assert main(["analyze", str(song), "-o", str(tmp_path / "out"), "-q", *options]) == 0
+    answer = http.post(f"/analyze?{query}", files=sent(song))
+    assert answer.status_code == 200
+    written = (tmp_path / "out" / f"song.wav{ending}").read_bytes()
+    # Where a file lies is told to who runs the command, and to nobody over HTTP.
+    assert answer.content == written.replace(str(song).encode(), b"song.wav")
+    assert f'filename="song.wav{ending}"' in answer.headers["content-disposition"]
+
+
+def test_json_lines_and_csv_say_the_same(http: httpx.Client, song: Path) -> None:
+    plain = http.post("/analyze?threshold=0.01&scores=true", files=sent(song)).json()
+    lines = http.post(
+        "/analyze?threshold=0.01&scores=true", files=sent(song), headers={"Accept": "application/x-ndjson"}
+    )
+    found = [json.loads(line) for line in lines.text.splitlines()]
+    assert found[-1] == {"kind": "end", "files": 1, "failed": 0}
+    (file,) = [one for one in found if one["kind"] == "file"]
+    assert {key: value for key, value in file.items() if key != "kind"} == plain["files"][0]
+    assert plain["files"][0]["duration"] == 4.0
+    assert len(plain["files"][0]["scores"]["edges"]) == len(plain["files"][0]["scores"]["start"]) + 1
+
+
+def test_files_under_the_data_root(http: httpx.Client, served: Served, song: Path) -> None:
+    folder = served.root / "night"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.wav").write_bytes(song.read_bytes())
+    (folder / "b.wav").write_text("no sound")
+    answer = http.post("/analyze?path=night").json()
+    assert [one["file"] for one in answer["files"]] == ["a.wav"]
+    assert answer["errors"][0]["file"] == "b.wav" and answer["errors"][0]["remedy"]
+
+
+# ---- errors and limits -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["../x.wav", "/etc/passwd", "night/../../x", "out/secret.wav", "a\0b", "~root"]
+)
+def test_paths_cannot_leave_the_data_root(
+    http: httpx.Client, served: Served, tmp_path: Path, song: Path, path: str
+) -> None:
+    (tmp_path / "secret.wav").write_bytes(song.read_bytes())
+    link = served.root / "out"
+    link.unlink(missing_ok=True)
+    link.symlink_to(tmp_path)
+    assert error_of(http.post("/analyze", params={"path": path}), 404)["code"] == "not_found"
+    # A folder that holds the link names what leads out, and does not read it.
+    listed = http.post("/analyze?path=.").json()
+    assert "secret.wav" not in json.dumps(listed.get("files", []))
+
+
+def test_what_is_wrong_is_said_in_one_shape(http: httpx.Client, song: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_text("text")
+    assert error_of(http.get("/nothing"), 404)["code"] == "not_found"
+    assert error_of(http.put("/analyze"), 405)["code"] == "method"
+    assert error_of(http.post("/analyze?hop=many", files=sent(song)), 422)["code"] == "invalid"
+    assert "Did you mean 'instruments'" in error_of(http.post("/analyze?model=instrument"), 400)["message"]
+    assert error_of(http.post("/analyze?threshold=../x.json"), 400)["code"] == "usage"
+    assert error_of(http.post("/analyze", files=sent(tmp_path / "x.wav")), 422)["code"] == "unreadable"
+    assert error_of(http.post("/analyze", content=b"x"), 400)["code"] == "usage"
+    refused = http.post("/analyze", files=sent(song), headers={"Accept": "image/png"})
+    assert error_of(refused, 406)["code"] == "not_acceptable"
+
+
+def test_too_large_and_too_long_are_refused_and_leave_nothing(
+    http: httpx.Client, served: Served, tmp_path: Path
+) -> None:
+    def endless() -> Any:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        for _ in range(80):
+            yield bytes(64 << 10)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert error_of(http.post("/analyze", content=endless(), headers=kind), 413)["code"] == "too_large"
+    soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 70), 8000, subtype="PCM_16")
+    assert error_of(http.post("/analyze", files=sent(tmp_path / "long.wav")), 413)["code"] == "too_long"
+    assert not list((served.state / "jobs").iterdir())
+
+
+def test_other_pages_and_other_hosts_are_refused(http: httpx.Client, song: Path) -> None:
+    foreign = {"Origin": "https://elsewhere.example"}
+    assert error_of(http.post("/analyze", files=sent(song), headers=foreign), 403)["code"] == "forbidden"
+    assert error_of(http.get("/models", headers={"Host": "elsewhere.example"}), 403)["code"] == "forbidden"
+    answer = http.get("/models", headers=foreign)
+    assert "access-control-allow-origin" not in answer.headers
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("../../x.wav", "x.wav"),
+        ("a\r\nb.wav", "ab.wav"),
+        ("..", "upload"),
+        ("<img>.wav", "<img>.wav"),
+        ("C:\\x.wav", "x.wav"),
+    ],
+)
+def test_names_of_uploads_are_text_only(given: str, name: str) -> None:
+    assert clean_name(given) == name
+
+
+def test_sizes_in_words() -> None:
+    assert [parse_size(text) for text in ("500M", "2GiB", "10")] == [500 << 20, 2 << 30, 10]
+
+
+def test_no_root_no_files(song: Path) -> None:
+    with pytest.raises(Exception, match="reads no files"):
+        under_root(None, str(song))
+
+
+# ---- recordings --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recording(http: httpx.Client, song: Path) -> str:
+    return http.post("/recordings", files=sent(song)).json()["recording"]["id"]
+
+
+def test_peaks_and_sound_are_those_of_the_recording(http: httpx.Client, recording: str, song: Path) -> None:
+    facts = http.get(f"/recordings/{recording}").json()["recording"]
+    assert (facts["state"], facts["duration"], facts["sample_rate"]) == ("ready", 4.0, 16_000)
+    peaks = http.get(f"/recordings/{recording}/peaks?points=4").json()
+    assert peaks["max"] == pytest.approx([0.999, 0.999, 0, 0], abs=0.01)
+    whole = http.get(f"/recordings/{recording}/audio")
+    assert np.array_equal(soundfile.read(io.BytesIO(whole.content), dtype="int16")[0][:100],
+                          soundfile.read(song, dtype="int16")[0][:100])  # fmt: skip
+    part = http.get(f"/recordings/{recording}/audio", headers={"Range": "bytes=44-143"})
+    assert part.status_code == 206 and part.content == whole.content[44:144]
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "mel"])
+def test_a_full_scale_sine_is_at_zero_decibels_and_in_its_row(
+    http: httpx.Client, recording: str, scale: str
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    answer = http.get(
+        f"/recordings/{recording}/spectrogram",
+        params={"width": 80, "height": 100, "low": 500, "high": 1500, "scale": scale, "floor_db": -100},
+    )
+    grey = np.asarray(image.open(io.BytesIO(answer.content)))
+    assert grey.shape == (100, 80)
+    assert grey[:, 20].max() >= 255 - 4  # within 1.5 dB
+    assert grey[:, 60].max() <= 1
+    edges = {"linear": np.linspace(500, 1500, 101), "log": np.geomspace(500, 1500, 101)}.get(scale)
+    if edges is not None:
+        row = 99 - int(grey[:, 20].astype(int).argmax())
+        assert edges[max(row - 3, 0)] <= 1000 <= edges[min(row + 4, 100)]
+
+
+def test_asking_again_with_another_threshold_is_what_asking_first_gives(
+    http: httpx.Client, recording: str, song: Path
+) -> None:
+    wait = {"Prefer": "wait"}
+    http.post(f"/recordings/{recording}/analyze", headers=wait)
+    again = http.post(f"/recordings/{recording}/analyze?threshold=0.01&format=csv", headers=wait)
+    assert again.content == http.post("/analyze?threshold=0.01&format=csv", files=sent(song)).content
+
+
+def test_clips_are_labelled_folders(http: httpx.Client, recording: str) -> None:
+    answer = http.post(
+        f"/recordings/{recording}/clips", json={"clips": [{"start": 0.5, "end": 1.5, "label": "../a"}]}
+    )
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    names = archive.namelist()
+    assert names[1] == "manifest.csv" and ".." not in names[0].split("/")[0]
+    assert soundfile.info(io.BytesIO(archive.read(names[0]))).frames == 16_000
+    wrong = http.post(
+        f"/recordings/{recording}/clips", json={"clips": [{"start": 3, "end": 9, "label": "a"}]}
+    )
+    assert error_of(wrong, 400)["code"] == "usage"
+
+
+# ---- jobs --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_accepted_done_and_forgotten(http: httpx.Client, song: Path) -> None:
+    accepted = http.post("/analyze?format=csv", files=sent(song), headers={"Prefer": "respond-async"})
+    assert accepted.status_code == 202
+    job = accepted.json()["job"]["id"]
+    assert ended(http, job)["state"] == "done"
+    assert (
+        http.get(f"/jobs/{job}/result").content == http.post("/analyze?format=csv", files=sent(song)).content
+    )
+    assert http.delete(f"/jobs/{job}").status_code == 204
+    assert error_of(http.get(f"/jobs/{job}"), 404)["code"] == "not_found"
+
+
+def test_a_killed_service_loses_no_accepted_job(song: Path, tmp_path: Path) -> None:
+    first = start(tmp_path)
+    try:
+        jobs = [
+            httpx.post(
+                f"{first.url}/analyze?format=csv", files=sent(song), headers={"Prefer": "respond-async"}
+            )
+            for _ in range(5)
+        ]
+    finally:
+        first.kill()
+    second = start(tmp_path)
+    try:
+        with httpx.Client(base_url=second.url) as http:
+            names = [job.json()["job"]["id"] for job in jobs]
+            assert [ended(http, name)["state"] for name in names] == ["done"] * 5
+            assert len({http.get(f"/jobs/{name}/result").content for name in names}) == 1
+    finally:
+        second.kill()
+
+
+def test_a_token_is_asked_for(tmp_path: Path) -> None:
+    served = start(tmp_path, "--auth-token", "a-long-secret")
+    try:
+        with httpx.Client(base_url=served.url) as http:
+            assert http.get("/health").json()["authorised"] is False
+            assert error_of(http.get("/models"), 401)["code"] == "unauthorised"
+            bearer = {"Authorization": "Bearer a-long-secret"}
+            assert http.get("/models", headers=bearer).status_code == 200
+            assert error_of(http.post("/session", json={"token": "another"}), 401)
+            assert "HttpOnly" in http.post("/session", json={"token": "a-long-secret"}).headers["set-cookie"]
+            assert http.get("/models").status_code == 200
+    finally:
+        served.kill()
+
+
+# ---- live --------------------------------------------------------------------------------------------------
+
+
+def test_live_sound_gives_the_events_of_the_recording(http: httpx.Client, served: Served, song: Path) -> None:
+    websockets = pytest.importorskip("websockets")
+    samples, rate = soundfile.read(song, dtype="int16")
+
+    async def heard() -> list[dict[str, Any]]:
+        async with websockets.connect(f"ws{served.url[4:]}/live") as socket:
+            await socket.send(
+                json.dumps({"rate": rate, "model": "instruments", "threshold": 0.01, "scores": True})
+            )
+            found = [json.loads(await socket.recv())]
+            for first in range(0, len(samples), 1600):
+                await socket.send(samples[first : first + 1600].tobytes())
+            await socket.send('{"kind": "end"}')
+            return found + [json.loads(message) async for message in socket]
+
+    messages = asyncio.run(heard())
+    assert messages[0]["kind"] == "stream" and messages[-1]["kind"] == "end"
+    offline = http.post("/analyze?threshold=0.01&scores=true", files=sent(song)).json()["files"][0]
+    if not messages[-1]["lost"]:  # a machine that cannot follow leaves sound out, and says so
+        live = sorted(
+            (m["start"], m["end"], m["label"]) for m in messages if m["kind"] == "off" and "start" in m
+        )
+        assert live == sorted((e["start"], e["end"], e["label"]) for e in offline["events"])
+        assert sum(m["kind"] == "scores" for m in messages) == len(offline["scores"]["start"])
+
+
+def test_a_wrong_hello_is_refused(served: Served) -> None:
+    websockets = pytest.importorskip("websockets")
+
+    async def answer(hello: str, **options: Any) -> dict[str, Any]:
+        async with websockets.connect(f"ws{served.url[4:]}/live", **options) as socket:
+            await socket.send(hello)
+            return json.loads(await socket.recv())
+
+    assert asyncio.run(answer("{}"))["error"]["code"] == "invalid"
+    assert asyncio.run(answer('{"rate": 48000, "model": "nots"}'))["error"]["code"] == "unknown_name"
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        asyncio.run(answer("{}", origin="https://elsewhere.example"))
