@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli import cluster
 from sonoscope.cli.commands import number, whole
 from sonoscope.errors import UsageError, lookup
 
@@ -25,6 +26,8 @@ NEEDS_FOLDER = {
     "--scores": "scores",
     "--no-scores": "keep_scores",
     "--shard": "shard",
+    "--dask": "dask",
+    "--stage": "stage",
     "--workers": "workers",
     "--max-memory": "max_memory",
     "--watch": "watch",
@@ -166,7 +169,9 @@ On = Annotated[
 Shard = Annotated[
     str | None,
     _option(
-        "--shard", metavar="I/N", help="Only part I of N of the inputs, for job arrays; parts share a folder."
+        "--shard",
+        metavar="I/N|auto",
+        help="Only part I of N of the inputs; parts share a folder; auto: the task of this job array.",
     ),
 ]
 StartTime = Annotated[
@@ -250,6 +255,15 @@ def analyze(
     watch: Watch = False,
     then: Then = None,
     shard: Shard = None,
+    dask: cluster.Dask = None,
+    stage: cluster.Stage = None,
+    stage_limit: cluster.StageLimit = None,
+    sbatch: cluster.Sbatch = None,
+    hours_per_task: cluster.Hours = None,
+    cpus_per_task: cluster.Cores = None,
+    time: cluster.Time = None,
+    partition: cluster.Partition = None,
+    account: cluster.Account = None,
     overwrite: Overwrite = False,
     strict: Strict = False,
     config: Config = None,
@@ -273,15 +287,19 @@ def analyze(
         inputs=tuple(inputs or ()) or None, out=out, models=listed(model), formats=listed(format),
         threshold=threshold, hop_s=hop, min_duration_s=min_duration, max_gap_s=max_gap, tail=tail,
         scores=scores, raw=raw or None, keep_scores=False if no_scores else None, channel=channel,
-        workers=workers, on=on, shard=shard_of(shard), overwrite=overwrite or None, strict=strict or None,
+        workers=workers, on=on, shard=shard_of(shard, config), overwrite=overwrite or None, strict=strict or None,
         start_time=start_time, recorded_in=recorded_in, site_from=site_from, max_memory=size_of(max_memory),
-        watch=watch or None, then=then,
+        watch=watch or None, then=then, dask=dask, stage=stage, stage_limit=size_of(stage_limit),
     )  # fmt: skip
+    array = cluster.Array(sbatch, hours_per_task, cpus_per_task, time, partition, account)
+    array.check()
     show = _checked_show(aggregate, top_k, to_files=bool(out or config or from_scores))
     verbosity = 0 if quiet else 2 if verbose else 1
     if from_scores is not None:
         return decide_again(from_scores, given, config, dry_run, verbosity)
     spec = the_spec(given, config)
+    if sbatch is not None:
+        return array.write(spec)
     return (
         to_files(spec, given, dry_run, verbosity)
         if spec.out
@@ -387,11 +405,18 @@ def size_of(text: str | None) -> int | None:
     return None if text is None else parse_size(text)
 
 
-def shard_of(text: str | None) -> tuple[int, int] | None:
-    """``"3/16"`` as ``(3, 16)``."""
+def shard_of(text: str | None, config: str | None = None) -> tuple[int, int] | None:
+    """``"3/16"`` as ``(3, 16)``; ``auto``: the part that the task of a job array does."""
     from sonoscope.runs.spec import parse_shard
 
-    return None if text is None else parse_shard(text)
+    if text != "auto":
+        return None if text is None else parse_shard(text)
+    from sonoscope.cluster import arrays
+    from sonoscope.runs import parts
+    from sonoscope.runs.spec import RunSpec
+
+    listed = RunSpec.from_run_json(config).listed if config is not None else None
+    return arrays.auto(None if listed is None else parts.count(listed))
 
 
 def _checked_show(aggregate: str | None, top_k: int | None, *, to_files: bool) -> dict[str, Any]:
