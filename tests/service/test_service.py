@@ -322,3 +322,8 @@ def test_a_wrong_hello_is_refused(served: Served) -> None:
     assert asyncio.run(answer('{"rate": 48000, "model": "nots"}'))["error"]["code"] == "unknown_name"
     with pytest.raises(websockets.exceptions.InvalidStatus):
         asyncio.run(answer("{}", origin="https://elsewhere.example"))
+
+
+def test_any_name_of_an_upload_comes_back(http: httpx.Client, song: Path) -> None:
+    answer = http.post("/analyze", files=sent(song, "Дрозд «ночью» 鳥.wav")).json()
+    assert answer["files"][0]["file"] == "Дрозд «ночью» 鳥.wav"

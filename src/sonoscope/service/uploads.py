@@ -118,7 +118,7 @@ class _Form:
     uploads: list[Upload] = field(default_factory=list)
     is_whole: bool = False
     _unique: Unique = field(default_factory=Unique)
-    _headers: dict[str, str] = field(default_factory=dict)
+    _headers: dict[str, bytes] = field(default_factory=dict)
     _name: bytes = b""
     _value: bytes = b""
     _file: IO[bytes] | None = None
@@ -157,11 +157,11 @@ class _Form:
     def _header(self) -> None:
         if len(self._headers) > 16:
             raise _no_form("the form has a part with too many headers")
-        self._headers[self._name.decode("latin-1").lower()] = self._value.decode("utf-8", "replace")
+        self._headers[self._name.decode("latin-1").lower()] = self._value
         self._name, self._value = b"", b""
 
     def _open(self) -> None:
-        _, options = parse_options_header(self._headers.get("content-disposition", ""))
+        _, options = parse_options_header(self._headers.get("content-disposition", b""))
         if options.get(b"name", b"").decode("utf-8", "replace") != self.wanted or b"filename" not in options:
             return
         path = self.folder / f"upload-{len(self.uploads)}"
