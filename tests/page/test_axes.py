@@ -110,7 +110,8 @@ def test_tiles_show_a_tone_where_the_axis_says(run: Any) -> None:
         const column = (x) => Array.from({ length: 256 }, (_, row) =>
            tile.levels[row * tile.width + x]);
         const early = column(100), late = column(500), most = Math.max(...early);
-        return [axis.hz((early.indexOf(most) + 0.5) / 256), LOW_DB + (HIGH_DB - LOW_DB) * most / 255, Math.max(...late)];
+        return [axis.hz((early.indexOf(most) + 0.5) / 256), LOW_DB + (HIGH_DB - LOW_DB) * most / 255,
+          Math.max(...late)];
       }));"""
     for hz, decibels, late in run(body):
         assert hz == pytest.approx(1000, rel=0.03)

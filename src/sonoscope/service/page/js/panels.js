@@ -12,7 +12,10 @@ export class Parts {
   constructor(desk) {
     this.desk = desk;
     desk.stage.addEventListener("selection", () => this.showSelection());
-    for (const id of ["part-start", "part-end"]) $(id).addEventListener("change", () => this.setSelection(id));
+    for (const id of ["part-start", "part-end"]) {
+      $(id).addEventListener("change", () => this.setSelection(id));
+      $(id).addEventListener("keydown", (event) => event.key === "Enter" && this.setSelection(id));
+    }
     $("keep").addEventListener("click", () => this.keep());
     $("part-label").addEventListener("keydown", (event) => event.key === "Enter" && this.keep());
     $("save-parts").addEventListener("click", () => this.save());

@@ -337,6 +337,7 @@ export class Stage extends EventTarget {
 
   listenEdges() {
     for (const [place, edge] of [...$("selection").children].entries()) {
+      edge.addEventListener("wheel", (event) => this.wheel(event, $("overlay"), "edge"), { passive: false });
       edge.addEventListener("pointerdown", (event) => {
         edge.setPointerCapture(event.pointerId);
         this.anchor = place ? this.selection.start : this.selection.end;
