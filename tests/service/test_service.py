@@ -327,3 +327,18 @@ def test_a_wrong_hello_is_refused(served: Served) -> None:
 def test_any_name_of_an_upload_comes_back(http: httpx.Client, song: Path) -> None:
     answer = http.post("/analyze", files=sent(song, "Дрозд «ночью» 鳥.wav")).json()
     assert answer["files"][0]["file"] == "Дрозд «ночью» 鳥.wav"
+
+
+def test_a_labelled_folder_is_judged(http: httpx.Client, song: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(song, "set/piano/a.wav")
+        file.write(song, "set/violin/b.wav")
+    answer = http.post("/evaluate?draws=0", files={"file": ("set.zip", archive.getvalue())})
+    assert answer.status_code == 200, answer.text
+    assert "macro_ap" in answer.json()["figures"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(song, "../../a.wav")
+    answer = http.post("/evaluate?draws=0", files={"file": ("set.zip", archive.getvalue())})
+    assert error_of(answer, 422)["code"] == "unreadable"

@@ -104,6 +104,11 @@ class Settings:
         return self
 
     @property
+    def root(self) -> Path | None:
+        """``data_root`` as workers find it, who are elsewhere."""
+        return None if self.data_root is None else self.data_root.resolve()
+
+    @property
     def is_local(self) -> bool:
         """Whether only this machine reaches it."""
         return self.host in LOOPBACK

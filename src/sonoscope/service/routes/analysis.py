@@ -63,7 +63,7 @@ async def filled(house: House, job: Job, request: Request, path: str | None) -> 
     try:
         if path is not None:
             found = under_root(house.settings.data_root, path)
-            return {"path": str(found), "root": str(house.settings.data_root)}
+            return {"path": str(found), "root": str(house.settings.root)}
         house.check_disk(request)
         uploads = await receive(
             request.stream(),
