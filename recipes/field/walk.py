@@ -1,15 +1,17 @@
-"""From recorder cards to rates: a simulated season, walked through with the commands that its owner would type.
+"""From snippets and recorder cards to rates: a simulated season, walked through with the commands of its owner.
 
-    python recipes/field/walk.py FOLDER [--hours 200] [--minutes 10] [--scenes 24] [--sites 4] [--clips 200] [--seed 0]
+    python recipes/field/walk.py FOLDER [--hours 200] [--minutes 10] [--scenes 24] [--sites 4] [--snippets 40]
+                                        [--clips 200] [--seed 0] [--model MODEL]
 
-FOLDER gets the cards of one recorder a site, as they come out of the field: files named by their start, one that the
-battery cut off, an empty one, one of a clock that had lost its power, and what macOS leaves behind. Their sound is
-synthesised (:mod:`sonoscope.data.scenes`), so what is true is known. A few scenes are made, and hard links give them
-their places: 200 hours are 0.7 GB on disk, and every hour is decoded and scored. Sites and hours of the day differ in
-how often insects pass.
+FOLDER gets snippets of insects from three places that are none of the sites, and the cards of one recorder a site, as
+they come out of the field: files named by their start, one that the battery cut off, an empty one, one of a clock that
+had lost its power, and what macOS leaves behind. Their sound is synthesised (:mod:`sonoscope.data.scenes`), so what is
+true is known. A few scenes are made, and hard links give them their places: 200 hours are 0.7 GB on disk, and every
+hour is decoded and scored. Sites and hours of the day differ in how often insects pass.
 
-The commands are printed with the seconds each takes. The listener is simulated: clips are judged by the truth. At the
-end stand, for the season and for each site, the share of time that is estimated, with its interval, and the true one.
+A detector is taught from the snippets, unless ``--model`` names one that is there. The commands are printed with the
+seconds each takes. The listener is simulated: clips are judged by the truth. At the end stand, for the season and for
+each site, the share of time that is estimated, with its interval, and the true one.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ import soundfile
 from sonoscope.data.levels import Levels
 from sonoscope.data.scenes.compose import SceneSpec, compose
 
-LABEL, RATE = "insect_buzz", 24_000
+#: The class of the sound in scenes and in the model ``field``; what the owner calls it.
+LABEL, TAUGHT = "insect_buzz", "buzz"
+RATE = 24_000
+PLACES = ("garden", "orchard", "roof")
 ZONE = "Europe/Berlin"
 START = datetime(2025, 6, 1, 5)
 #: Hours of the day at which recorders run.
@@ -76,6 +81,21 @@ def make_scenes(folder: Path, count: int, minutes: float, seed: int) -> dict[str
         sounds = tuple((e.start_s, e.end_s) for e in scene.events if e.label == LABEL)
         found[kind].append(Made(path, sounds, 60 * minutes))
     return found
+
+
+def cut_snippets(folder: Path, count: int, minutes: float, seed: int) -> None:
+    """``count`` stretches with an insect, cut out of scenes of other places."""
+    for number, place in enumerate(PLACES):
+        spec = SceneSpec(
+            duration_s=60 * minutes, sample_rate=RATE, events={"wing_beat": 300.0, "bird_song": 60.0},
+            snr_db=Levels("uniform", (6.0, 20.0)),
+        )  # fmt: skip
+        scene = compose(spec, seed * 1000 + 900 + number)
+        (folder / TAUGHT / place).mkdir(parents=True)
+        mine = [event for event in scene.events if event.label == LABEL][: -(-count // len(PLACES))]
+        for position, event in enumerate(mine):
+            first, last = round(event.start_s * RATE), round(event.end_s * RATE)
+            soundfile.write(folder / TAUGHT / place / f"{position:02}.flac", scene.samples[first:last], RATE)
 
 
 def fill_cards(
@@ -173,7 +193,16 @@ def compare(rates: Path, truth: dict[str, Made]) -> tuple[int, int]:
 
 
 def walk(
-    folder: Path, *, hours: float, minutes: float, scenes: int, sites: int, clips: int, seed: int
+    folder: Path,
+    *,
+    hours: float,
+    minutes: float,
+    scenes: int,
+    sites: int,
+    snippets: int,
+    clips: int,
+    seed: int,
+    model: str | None = None,
 ) -> tuple[int, int]:
     """All of it, in ``folder``; how many intervals hold the truth, of how many."""
     rng = np.random.default_rng(seed)
@@ -182,36 +211,31 @@ def walk(
     cards, out, judged = folder / "cards", folder / "results", folder / "clips"
     truth = fill_cards(cards, made, hours, minutes, sites, rng)
     bad = spoil(cards, made, truth)
-    print(
-        f"{len(truth)} recordings of {minutes:g} min at {sites} sites in {time.monotonic() - began:.0f} s",
-        flush=True,
-    )
-    place = ("--recorded-in", ZONE, "--site-from", "1")
-    sonoscope(
-        "analyze",
-        str(cards),
-        "-o",
-        str(out),
-        "-m",
-        "field",
-        *place,
-        "--max-memory",
-        "1G",
-        code=1 if bad else 0,
-    )
-    sonoscope("clips", str(out), "-o", str(judged), "--labels", LABEL, "--count", str(clips))
+    seconds = time.monotonic() - began
+    print(f"{len(truth)} recordings of {minutes:g} min at {sites} sites in {seconds:.0f} s", flush=True)
+    label = LABEL if model else TAUGHT
+    if model is None:
+        model = str(folder / TAUGHT)
+        cut_snippets(folder / "snippets", snippets, minutes, seed)
+        print(sonoscope("train", str(folder / "snippets"), "--unlabelled", str(cards / "site1"), "-o", model))
+    place = ("--recorded-in", ZONE, "--site-from", "1", "--max-memory", "1G")
+    sonoscope("analyze", str(cards), "-o", str(out), "-m", model, *place, code=1 if bad else 0)
+    sonoscope("clips", str(out), "-o", str(judged), "--labels", label, "--count", str(clips))
     print(f"  {judge(judged, truth)} clips judged", flush=True)
     print(sonoscope("thresholds", "verdicts", str(judged)))
-    sonoscope(
-        "rates", str(out), "--labels", LABEL, "--by", "site,class,hour-of-day", "--correct", str(judged),
-        "-o", str(folder / "hours.csv"), "--plot", str(folder / "hours.svg"),
-    )  # fmt: skip
+    correct = ("--labels", label, "--correct", str(judged))
+    hourly = (
+        "--by",
+        "site,class,hour-of-day",
+        "-o",
+        str(folder / "hours.csv"),
+        "--plot",
+        str(folder / "hours.svg"),
+    )
+    sonoscope("rates", str(out), *correct, *hourly)
     held = total = 0
     for by, name in (("class", "season.csv"), ("site,class", "sites.csv")):
-        sonoscope(
-            "rates", str(out), "--labels", LABEL, "--bin", "season", "--by", by, "--correct", str(judged),
-            "-o", str(folder / name),
-        )  # fmt: skip
+        sonoscope("rates", str(out), *correct, "--bin", "season", "--by", by, "-o", str(folder / name))
         mine, of = compare(folder / name, truth)
         held, total = held + mine, total + of
     return held, total
@@ -224,7 +248,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--sites", type=int, default=4)
+    parser.add_argument("--snippets", type=int, default=40)
     parser.add_argument("--clips", type=int, default=200)
+    parser.add_argument("--model")
     parser.add_argument("--seed", type=int, default=0)
     wishes = vars(parser.parse_args())
     if wishes["folder"].exists():
