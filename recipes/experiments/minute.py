@@ -5,7 +5,8 @@
 Networks that are ours have their own sizes, few clips and a minute (Ctrl-C is pressed for them, as a person would);
 transformers and networks of timm are tiny (``TINY``), and tell that; networks of notes learn from stems that are
 rendered first (FluidSynth and a soundfont). A line for each: what became of it, how many epochs it began, what it cost,
-and the test part's mean average precision, which after a minute says only that it is a number. Presets whose library is not installed say so. Exit code 1 if one fails.
+and the test part's mean average precision, which after a minute says only that it is a number.
+Presets whose library is not installed say so. Exit code 1 if one fails.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def one(name: str, data: str, work: Path, seconds: float) -> tuple[str, bool]:
         data = rendered(work)
     words = [*words_of(name), f"data.folder={work / 'prepared'}-{rate_of(config)}"]
     command = [sys.executable, "-m", "sonoscope", "train", name, data, *words, "-o", str(folder)]
-    lines, timers = [], []
+    lines: list[str] = []
+    timers: list[Timer] = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
