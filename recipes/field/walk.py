@@ -180,13 +180,15 @@ def compare(rates: Path, truth: dict[str, Made]) -> tuple[int, int]:
                 made for name, made in truth.items() if not row["site"] or name.startswith(f"{row['site']}/")
             ]
             true = float(np.average([made.share() for made in mine], weights=[made.seconds for made in mine]))
-            low, high = float(row["corrected_low"]), float(row["corrected_high"])
-            held, total = held + (low <= true <= high), total + 1
+            estimate = "nothing: no verdict heard it"
+            if row["corrected_low"]:
+                low, high = float(row["corrected_low"]), float(row["corrected_high"])
+                held, total = held + (low <= true <= high), total + 1
+                estimate = f"{100 * float(row['corrected_share']):.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
             print(
                 f"| {row['site'] or 'all'} | {float(row['analysed_s']) / 3600:.1f} h "
                 f"| {float(row['events_per_hour']):.1f} | {100 * float(row['found_share']):.2f} % "
-                f"| {100 * float(row['corrected_share']):.2f} % [{100 * low:.2f}, {100 * high:.2f}] "
-                f"| {100 * true:.2f} % |"
+                f"| {estimate} | {100 * true:.2f} % |"
             )
     print(f"\n{held} of {total} intervals hold the truth")
     return held, total

@@ -38,6 +38,11 @@ def coverage(seasons: ModuleType) -> ModuleType:
     return _module("coverage")
 
 
+@pytest.fixture(scope="session")
+def walk() -> ModuleType:
+    return _module("walk")
+
+
 def tune(rng: np.random.Generator, seconds: float = 12.0, rate: int = 22_050) -> np.ndarray:
     """Notes with harmonics over faint noise: something for a model of instruments to score."""
     time = np.arange(round(seconds * rate)) / rate
