@@ -53,7 +53,9 @@ VERBS: dict[str, Verb] = {
     "rates": Verb(
         "sonoscope.cli.rates", "rates_command", "Events per hour, by time, site and class, with intervals."
     ),
-    "collect": Verb("sonoscope.cli.collect", "collect_command", "The tables of a run that was done in parts."),
+    "collect": Verb(
+        "sonoscope.cli.collect", "collect_command", "The tables of a run that was done in parts."
+    ),
     "models": Verb(
         "sonoscope.cli.models", "models_app", "List, fetch, import, export, check and measure models."
     ),

@@ -74,8 +74,8 @@ class Wants:
 class TokenGrid(NamedTuple):
     """How a transformer's tokens lie in time and frequency, for whoever asks what it attends to.
 
-    ``rows`` patches lie above each other in each column; with ``bins_first`` they are counted row by row, else column by
-    column. ``leading`` tokens come before them, which the output is made of if ``answers_leading``.
+    ``rows`` patches lie above each other in each column; with ``bins_first`` they are counted row by row, else column
+    by column. ``leading`` tokens come before them, which the output is made of if ``answers_leading``.
     """
 
     rows: int
