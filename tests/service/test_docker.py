@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,9 +11,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +34,29 @@ def test_it_is_slim_not_root_and_looked_after() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_its_steps_install_and_serve(tmp_path: Path) -> None:
+def test_its_steps_install_and_serve() -> None:
+    # A folder that every user may enter, which those of pytest are not.
+    with tempfile.TemporaryDirectory(prefix="sonoscope-image-") as folder:
+        Path(folder).chmod(0o755)
+        install_and_serve(Path(folder))
+
+
+def runnable() -> tuple[str, dict[str, Any]]:
+    """A Python that a user without rights may run, and the options that make a process his (none if we have none)."""
+    if os.getuid() != 0:
+        return sys.executable, {}
+    nobody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
+    program = "import sys, venv, ensurepip; assert sys.version_info >= (3, 11)"
+    for python in (str(Path(sys.executable).resolve()), "/usr/bin/python3", "/usr/local/bin/python3"):
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            subprocess.run([python, "-c", program], check=True, cwd="/", stderr=subprocess.DEVNULL, **nobody)
+            return python, nobody
+    pytest.skip("every Python here is for root only")
+
+
+def install_and_serve(tmp_path: Path) -> None:
+    """Do the steps, and ask what serves then."""
+    python, rights = runnable()
     image = tmp_path / "image"
     image.mkdir()
     for step, words in STEPS:
@@ -43,7 +68,7 @@ def test_its_steps_install_and_serve(tmp_path: Path) -> None:
                     shutil.copytree(PROJECT / file, place, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
                     shutil.copy(PROJECT / file, place)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    subprocess.run([python, "-m", "venv", str(tmp_path / "venv")], check=True)
     bin = tmp_path / "venv" / "bin"
     (install,) = [words for step, words in STEPS if step == "RUN" and words.startswith("pip ")]
     subprocess.run([bin / "python", "-m", *shlex.split(install)], cwd=image, check=True)
@@ -53,16 +78,12 @@ def test_its_steps_install_and_serve(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir(mode=0o777)
     state.chmod(0o777)
-    for above in [tmp_path, *tmp_path.parents]:
-        if os.getuid() == 0 and above != Path("/") and not above.stat().st_mode & 0o005:
-            above.chmod(above.stat().st_mode | 0o055)
     words = [
         {"8000": str(port), "/state": str(state), "sonoscope": str(bin / "sonoscope")}.get(w, w)
         for w in entry
     ]
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     process = subprocess.Popen(
-        words, cwd="/", env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, **nobody
+        words, cwd="/", env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, **rights
     )  # type: ignore[call-overload]
     try:
         for _ in range(120):
