@@ -1,4 +1,4 @@
-"""``sonoscope models export``: a model as one graph from samples to scores, in 8 bits if asked."""
+"""``sonoscope models export``: a model as one graph from samples to scores, in 8 bits, or as a page for browsers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,29 @@ Data = Annotated[
     ),
 ]
 Out = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "-o",
         "--out",
         metavar="FILE.onnx|FOLDER",
         show_default=False,
         help="The graph; with --int8 also a folder: the bundle in 8 bits, which analyze takes.",
+    ),
+]
+Web = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="A new folder: a page that needs no service, with the model (several by comma) and what runs it.",
+    ),
+]
+Runtime = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="For --web: where `npm install onnxruntime-web` was run (default: fetched from npm's registry, once).",
     ),
 ]
 Hop = Annotated[
@@ -58,7 +74,14 @@ MaxLoss = Annotated[
 
 
 def export_command(
-    model: Model, out: Out, data: Data = None, hop: Hop = None, int8: Int8 = False, max_loss: MaxLoss = None
+    model: Model,
+    out: Out = None,
+    data: Data = None,
+    hop: Hop = None,
+    int8: Int8 = False,
+    max_loss: MaxLoss = None,
+    web: Web = None,
+    runtime: Runtime = None,
 ) -> int:
     """Write a model as one ONNX graph: samples in, scores out.
 
@@ -69,6 +92,18 @@ def export_command(
 
     optional("torch", "train", "models export")
     optional("onnxscript", "train", "models export")
+    if web is not None:
+        if out is not None or data or hop is not None or int8 or max_loss is not None:
+            raise UsageError(
+                "--web writes a folder of its own, of the model as it is: leave -o, --hop and --int8 out"
+            )
+        _page(model, web, runtime)
+        print(web)
+        return 0
+    if runtime is not None:
+        raise UsageError("--runtime is about a page: add --web FOLDER")
+    if out is None:
+        raise UsageError("where to? -o FILE.onnx for a graph, --web FOLDER for a page")
     if not int8 and (data or max_loss is not None):
         raise UsageError(f"{'DATA' if data else '--max-loss'} is about 8 bits: add --int8")
     if max_loss is not None and not 0 <= max_loss <= 1:
@@ -92,6 +127,20 @@ def export_command(
         _quantised(bundle, out, data, max_loss)
     print(out)
     return 0
+
+
+def _page(names: str, folder: Path, runtime: Path | None) -> None:
+    """A page with models in it; says how their graphs compare, and how to look at it."""
+    from sonoscope import models
+    from sonoscope.cli.data.fetch import download_progress
+    from sonoscope.networks import web
+
+    bundles = [models.load(name) for name in names.split(",")]
+    files = web.runtime_folder(runtime, say=say, progress=download_progress())
+    for name, difference in web.write_web(bundles, folder, files).items():
+        say(f"{name}: within {difference:.1e} of the pipeline's")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    say(f"{size / 2**20:.0f} MiB; any file server serves it: python -m http.server -d {folder}")
 
 
 def _fused(bundle: Bundle, out: Path, hop_s: float | None) -> None:

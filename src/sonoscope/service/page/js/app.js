@@ -13,9 +13,15 @@ import { Service } from "./service.js";
 import { Take } from "./take.js";
 import { $, count, kept, make, symbol, tell, warn } from "./words.js";
 
+/** The service behind the page, or the browser itself where the page was exported without one. */
+async function serviceOf(name) {
+  if (name !== "browser") return new Service();
+  const { Alone } = await import("./alone.js");
+  return new Alone();
+}
+
 class App {
   constructor() {
-    this.service = new Service();
     this.takes = [];
     this.current = null;
     this.showThemeButton();
@@ -28,12 +34,12 @@ class App {
 
   async begin() {
     this.drawArt();
-    const health = await this.service.json("health").catch(() => ({}));
-    if (health.auth && !health.authorised) await this.enter();
-    const [{ models }, { formats }] = await Promise.all([this.service.json("models"), this.service.json("formats")]);
-    Object.assign(this, { models, formats, limits: health.limits ?? {} });
+    this.service = await serviceOf(document.documentElement.dataset.service);
+    const { models, formats, limits } = await this.service.begin(() => this.enter());
+    Object.assign(this, { models, formats, limits });
     this.desk = new Desk(this.service, models, formats);
-    this.live = new Live(this);
+    if (this.service.socket) this.live = new Live(this);
+    else document.querySelector(".views").hidden = true;
     listenKeys(this.desk, this);
     this.fillModels();
     this.showLimits();
@@ -61,7 +67,7 @@ class App {
   }
 
   route() {
-    const live = location.hash === "#live";
+    const live = location.hash === "#live" && Boolean(this.live);
     $("recordings-view").hidden = live;
     $("live-view").hidden = !live;
     $(live ? "to-live" : "to-recordings").setAttribute("aria-current", "page");
@@ -70,7 +76,7 @@ class App {
     if (live) {
       this.desk.player.pause();
       this.live.open();
-    } else this.live.leave();
+    } else this.live?.leave();
     this.drawArt();
   }
 
@@ -127,7 +133,7 @@ class App {
 
   showLimits() {
     const { max_upload: bytes, max_duration: seconds } = this.limits;
-    const here = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+    const here = !this.service.socket || ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
     if (!here) document.querySelector(".lead").lastChild.textContent = document.querySelector(".lead").textContent.replace("Nothing leaves this machine.", "Recordings stay on this server.");
     const words = [bytes && `up to ${Math.round(bytes / 2 ** 20).toLocaleString("en")} MB`, seconds && `${clock(seconds)} long`].filter(Boolean);
     $("limits").textContent = words.length ? `Each file ${words.join(", ")}. WAV, FLAC, MP3, Ogg, M4A, MP4 and whatever else holds sound.` : "";

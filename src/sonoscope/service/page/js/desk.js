@@ -34,7 +34,7 @@ export class Desk {
     this.take = take;
     $("take-name").textContent = take.name;
     if (fresh) {
-      this.player.load(take.source ? this.service.address(`recordings/${take.recording.id}/audio`) : "");
+      this.player.load(take.source ? this.service.sound(take.recording.id) : "");
       if (take.source) this.open(take);
       this.shown = "";
     }
@@ -54,7 +54,7 @@ export class Desk {
   update(take) {
     if (take !== this.take) return;
     if (take.source && this.opened !== take) {
-      this.player.load(this.service.address(`recordings/${take.recording.id}/audio`));
+      this.player.load(this.service.sound(take.recording.id));
       this.open(take);
     }
     const { recording } = take, facts = recording && [clock(recording.duration, recording.duration < 100 ? 1 : 0),

@@ -84,16 +84,8 @@ export class Parts {
     $("save-parts").lastElementChild.textContent = `Save ${count(parts.length, "clip")}`;
   }
 
-  async save() {
-    try {
-      const { blob, name } = await this.desk.service.file(`recordings/${this.take.recording.id}/clips`, {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ clips: this.take.parts }),
-      });
-      save(blob, name);
-      tell(`Saved ${name}`);
-    } catch (error) {
-      warn(error);
-    }
+  save() {
+    return download(this.desk.service.clips(this.take.recording.id, this.take.parts));
   }
 }
 
@@ -131,15 +123,14 @@ export class Why {
     }
     const model = models.find((one) => one.name === chosen.model);
     const start = Math.max(chosen.start, Math.min(stage.time, chosen.end - model.window));
-    const axis = stage.axis, query = new URLSearchParams({
-      model: model.name, label: chosen.label, start: Math.max(start, 0).toFixed(3), width: 512, height: 256,
-      scale: axis.kind, low: axis.lowHz, high: axis.highHz,
-    });
+    const { axis } = stage;
     tell(`What speaks for ${chosen.label} …`);
     try {
-      const answer = await this.desk.service.ask(`recordings/${take.recording.id}/explain?${query}`);
-      const first = Number(answer.headers.get("X-Start") ?? start), last = Number(answer.headers.get("X-End") ?? first + model.window);
-      const image = await tinted(await answer.blob());
+      const { blob, start: first, end: last } = await this.desk.service.explained(take.recording.id, {
+        model: model.name, label: chosen.label, start: Math.max(start, 0).toFixed(3), width: 512, height: 256,
+        scale: axis.kind, low: axis.lowHz, high: axis.highHz,
+      });
+      const image = await tinted(blob);
       if (take !== this.desk.take || !this.on) return undefined;
       stage.setView(stage.view.showing(first));
       stage.setWhy(image, first, last);
@@ -203,10 +194,10 @@ export function fillDownloads(desk) {
   for (const { model, title, notes } of models) {
     const fitting = formats.filter(({ name }) => !(notes ? FOR_LABELS : FOR_NOTES).has(name));
     if (notes) fitting.sort((a, b) => FOR_NOTES.has(b.name) - FOR_NOTES.has(a.name));
-    const buttons = fitting.map((format) => button(TITLES[format.name] ?? format.name, `${title} as ${format.name} (${format.suffix})`, () =>
-      download(desk, `recordings/${take.recording.id}/analyze?${new URLSearchParams({ ...take.options(model), format: format.name })}`, "POST")));
-    if (notes) buttons.push(button("Sound", "The notes as sound (.wav)", () =>
-      download(desk, `recordings/${take.recording.id}/notes.wav?${new URLSearchParams({ ...take.options(model), how: "notes" })}`, "GET", `${take.name}.notes.wav`)));
+    const { service } = desk, { id } = take.recording;
+    const buttons = fitting.map((format) => button(TITLES[format.name] ?? format.name, `${title} as ${format.name} (${format.suffix})`,
+      () => download(service.written(id, { ...take.options(model), format: format.name }))));
+    if (notes) buttons.push(button("Sound", "The notes as sound (.wav)", () => download(service.sonified(id, take.options(model), take.name))));
     for (const [place, one] of buttons.entries()) one.dataset.format = fitting[place]?.name ?? "wav";
     groups.push(make("h3", { textContent: title }), make("div", {}, ...buttons));
   }
@@ -220,9 +211,9 @@ function button(words, title, action) {
   return made;
 }
 
-async function download(desk, path, method, otherwise) {
+async function download(file) {
   try {
-    const { blob, name } = await desk.service.file(path, { method, headers: method === "POST" ? { Prefer: "wait" } : {} }, otherwise);
+    const { blob, name } = await file;
     save(blob, name);
     tell(`Saved ${name}`);
   } catch (error) {

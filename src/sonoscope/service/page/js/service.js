@@ -1,5 +1,7 @@
 // Talking to the service: one place for its addresses, its errors and its jobs.
 
+import { Remote } from "./sources.js";
+
 /** What the service answered when it did not do what was asked: words for people. */
 export class Refused extends Error {
   constructor(status, told) {
@@ -115,6 +117,49 @@ export class Service {
     const answer = await this.ask(path, options);
     const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? otherwise;
     return { blob: await answer.blob(), name };
+  }
+
+  /** What the page starts with: whether a token is asked for, models, formats, limits. */
+  async begin(enter) {
+    const health = await this.json("health");
+    if (health.auth && !health.authorised) await enter();
+    const [{ models }, { formats }] = await Promise.all([this.json("models"), this.json("formats")]);
+    return { models, formats, limits: health.limits ?? {} };
+  }
+
+  source(recording) {
+    return new Remote(this, recording);
+  }
+
+  /** Where the browser plays a recording from. */
+  sound(id) {
+    return this.address(`recordings/${id}/audio`);
+  }
+
+  /** What a model found, as a file of a format. */
+  written(id, options) {
+    return this.file(`recordings/${id}/analyze?${new URLSearchParams(options)}`, { method: "POST", headers: { Prefer: "wait" } });
+  }
+
+  /** The notes as sound. */
+  sonified(id, options, name) {
+    return this.file(`recordings/${id}/notes.wav?${new URLSearchParams({ ...options, how: "notes" })}`, {}, `${name}.notes.wav`);
+  }
+
+  clips(id, clips) {
+    return this.file(`recordings/${id}/clips`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ clips }),
+    });
+  }
+
+  /** What speaks for a label: a grey picture, and the seconds that it covers. */
+  async explained(id, options) {
+    const answer = await this.ask(`recordings/${id}/explain?${new URLSearchParams(options)}`);
+    return { blob: await answer.blob(), start: Number(answer.headers.get("X-Start")), end: Number(answer.headers.get("X-End")) };
+  }
+
+  forget(id) {
+    return this.json(`recordings/${id}`, { method: "DELETE" }).catch(() => null);
   }
 
   socket(path) {

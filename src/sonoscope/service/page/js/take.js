@@ -2,7 +2,6 @@
 
 import { scoresOf } from "./columns.js";
 import { find, soundingSeconds } from "./decide.js";
-import { Remote } from "./sources.js";
 
 const NOTES = "notes";
 
@@ -26,7 +25,7 @@ export class Take {
       this.recording = await this.service.upload(file, this.name, (share, prepared) => {
         this.say("uploading", { share: prepared ?? share, words: share < 1 ? "Uploading" : "Reading the sound" });
       });
-      this.source = new Remote(this.service, this.recording);
+      this.source = this.service.source(this.recording);
       if (this.recording.note) this.remarks.push(this.recording.note);
       this.say("ready", null);
     } catch (error) {
@@ -122,7 +121,7 @@ export class Take {
 
   remove() {
     this.cancel();
-    if (this.recording) this.service.json(`recordings/${this.recording.id}`, { method: "DELETE" }).catch(() => null);
+    if (this.recording) this.service.forget(this.recording.id);
   }
 }
 
