@@ -35,11 +35,11 @@ Say = Callable[[str], None]
 #: Kinds of built-in backgrounds and how many sounds of each are made; ``noise`` is coloured noise.
 KINDS: dict[str, int] = {
     "noise": 12, "wind": 10, "rain": 10, "water": 6, "thunder": 4, "cricket": 5, "cicada": 5, "bird_song": 8,
-    "bird_trill": 4, "bird_call": 4, "engine": 8, "propeller": 4, "jet": 4, "tool": 4, "speech": 8,
+    "bird_trill": 4, "bird_call": 4, "engine": 6, "propeller": 3, "jet": 4, "tool": 3, "speech": 8,
 }  # fmt: skip
 #: What other sounds are laid over where there are no unlabelled recordings: quick to make, and everywhere.
 BEDS = ("noise", "wind", "rain", "water")
-LASTS_S = 4.0
+LASTS_S = 3.0
 #: Loudness of the sounds, dB re full scale.
 LEVEL_DB = (-55.0, -20.0)
 #: Changes whenever other sounds are made: what is cached of older ones is not used.

@@ -3,7 +3,8 @@
 - Each site is a fold, or, of more than :data:`MOST`, folds are made of several.
 - A class from one site only cannot be judged elsewhere: its sounds are left out in :data:`BY_FILE` parts instead, and
   its figures say so. With one site in all, that holds for every class.
-- Built-in backgrounds are left out by their number, unlabelled recordings whole.
+- Of built-in backgrounds whole kinds are left out (single sounds, if there are fewer kinds than folds), of unlabelled
+  sound whole recordings: what a new place has, was not learned either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from sonoscope.evaluation.metrics import average_precision
 from sonoscope.training.classical.linear import Linear
 from sonoscope.training.teach import head
-from sonoscope.training.teach.examples import Examples
+from sonoscope.training.teach.examples import BUILT_IN, Examples
 from sonoscope.training.teach.head import Fitting
 
 #: Most folds.
@@ -59,9 +60,13 @@ def deal(examples: Examples) -> Folds:
     if len(sites) < 2:
         rest = np.flatnonzero(taught & ~np.any([examples.positives(label) for label in by_file], axis=0))
         of[rest] = np.arange(len(rest)) % count
+    kinds = {name.partition("/")[0] for name in np.array(examples.names)[examples.roles == BUILT_IN]}
     numbers: dict[str, int] = {}
     for i in np.flatnonzero(~taught):
-        of[i] = numbers.setdefault(examples.names[i], len(numbers)) % count
+        key = examples.names[i]
+        if examples.roles[i] == BUILT_IN and len(kinds) >= count:
+            key = key.partition("/")[0]
+        of[i] = numbers.setdefault(key, len(numbers)) % count
     return Folds(of, count, by_file, len(sites))
 
 

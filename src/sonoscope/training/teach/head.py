@@ -27,7 +27,7 @@ FEW = 4.0
 DOUBTED = 0.1
 #: How strongly weights may be held at zero, in units in which embeddings have unit spread; what finds most of the
 #: sounds that are left out is taken (:mod:`~sonoscope.training.teach.folds`).
-L2 = (0.1, 0.03, 0.01)
+L2 = (0.3, 0.1, 0.03)
 ITERATIONS = 200
 
 
