@@ -20,10 +20,12 @@ RECIPES = Path(__file__).parents[2] / "recipes" / "field"
 
 def _module(name: str) -> ModuleType:
     """A file of recipes/field as a module."""
-    spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
+    # Only what other recipes import keeps its bare name: numba looks for a package that is called coverage.
+    known = name if name == "seasons" else f"field_{name}"
+    spec = importlib.util.spec_from_file_location(known, RECIPES / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[known] = module
     spec.loader.exec_module(module)
     return module
 
