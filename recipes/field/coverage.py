@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent))
 from seasons import LABEL, RATE, WINDOW, Nature, SimulatedSeason
 
 from sonoscope.evaluation.result import Figure

@@ -161,7 +161,21 @@ def run(seed: int, size: Size, work: Path) -> Gain:
     asked = {"unlabelled": (str(season),), "seed": seed}
     sounds = (str(work / "snippets"),)
     teach(Wish(sounds, **asked), work / "first", say=_silent)
-    command(["analyze", season, "-m", work / "first", "-o", work / "out", "--site-from", "1", "-q", "--workers", 1])
+    command(
+        [
+            "analyze",
+            season,
+            "-m",
+            work / "first",
+            "-o",
+            work / "out",
+            "--site-from",
+            "1",
+            "-q",
+            "--workers",
+            1,
+        ]
+    )
     command(["clips", work / "out", "-o", work / "clips", "--count", size.clips, "--labels", LABEL])
     judge(work / "clips", heard)
     teach(Wish(sounds, verdicts=(work / "clips",), **asked), work / "second", say=_silent)
