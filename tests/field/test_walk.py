@@ -11,21 +11,10 @@ from types import ModuleType
 
 import pytest
 
-from sonoscope.cli import main
-
 
 def test_a_small_season_is_walked_through(
-    walk: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    walk: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(*words: str, code: int = 0) -> str:
-        """The command in this process, which saves an interpreter each time."""
-        capsys.readouterr()
-        ended = main(list(words))
-        out, err = capsys.readouterr()
-        assert ended == code, f"{words}: {ended}\n{err}"
-        return out
-
-    monkeypatch.setattr(walk, "sonoscope", here)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     season = tmp_path / "season"
     wishes = {"hours": 1 / 3, "minutes": 1.0, "scenes": 3, "sites": 2, "snippets": 0, "clips": 24, "seed": 3}
