@@ -20,7 +20,7 @@ RECIPES = Path(__file__).parents[2] / "recipes" / "field"
 
 def _module(name: str) -> ModuleType:
     """A file of recipes/field as a module."""
-    # Only what other recipes import keeps its bare name: numba looks for a package that is called coverage.
+    # Only what other recipes import keeps its bare name: some names are packages' elsewhere.
     known = name if name == "seasons" else f"field_{name}"
     spec = importlib.util.spec_from_file_location(known, RECIPES / f"{name}.py")
     assert spec is not None and spec.loader is not None
@@ -37,7 +37,7 @@ def seasons() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def coverage(seasons: ModuleType) -> ModuleType:
-    return _module("coverage")
+    return _module("interval_coverage")
 
 
 @pytest.fixture(scope="session")

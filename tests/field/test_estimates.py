@@ -185,7 +185,7 @@ def test_a_recall_takes_the_highest_threshold() -> None:
 
 
 def test_intervals_cover_the_truth_of_simulated_seasons(coverage: ModuleType) -> None:
-    """Sixty small seasons here; two hundred of 240 h by recipes/field/coverage.py, in docs/field.md."""
+    """Sixty small seasons here; two hundred of 240 h by recipes/field/interval_coverage.py, in docs/field.md."""
     found = []
     for seed in range(60):
         found += coverage.run(seed, 120, sites=3, days=3, hours=6)

@@ -11,7 +11,7 @@ since they are asked about apart and sampled differently:
   sounds (:mod:`~sonoscope.field.falling`).
 
 Recall and the false-positive rate follow from draws of both. Intervals are the middle 95 %. What they cover in
-simulated seasons is measured by ``recipes/field/coverage.py``.
+simulated seasons is measured by ``recipes/field/interval_coverage.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Do intervals hold what they promise? Simulated seasons, judged and rated like real ones, compared with what is true.
 
-    python recipes/field/coverage.py [--runs 200] [--clips 200] [--batches 1] [--seed 0] [--hard]
+    python recipes/field/interval_coverage.py [--runs 200] [--clips 200] [--batches 1] [--seed 0] [--hard]
 
 Each run makes a season (:mod:`seasons`), draws clips from it, judges them by the truth, and estimates precision, recall
 and corrected rates of the season, of each site, and of each hour of the day. Printed in Markdown: how many intervals
@@ -14,12 +14,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).parent))
 from seasons import LABEL, RATE, WINDOW, Nature, SimulatedSeason
 
 from sonoscope.evaluation.result import Figure
