@@ -10,14 +10,16 @@ true is known. A few scenes are made, and hard links give them their places: 200
 hour is decoded and scored. Sites and hours of the day differ in how often insects pass.
 
 A detector is taught from the snippets, unless ``--model`` names one that is there. The commands are printed with the
-seconds each takes. The listener is simulated: clips are judged by the truth. At the end stand, for the season and for
-each site, the share of time that is estimated, with its interval, and the true one.
+seconds each takes, ``analyze`` with the memory that it held. The listener is simulated: clips are judged by the truth.
+At the end stand, for the season and for each site, the share of time that is estimated, with its interval, and the true
+one. The same command goes on with a walk that was interrupted after its cards were made.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -128,8 +130,8 @@ def fill_cards(
     return truth
 
 
-def spoil(cards: Path, scenes: dict[str, list[Made]], truth: dict[str, Made]) -> int:
-    """What cards bring along beside whole recordings; returns how many inputs cannot be analysed."""
+def spoil(cards: Path, scenes: dict[str, list[Made]], truth: dict[str, Made]) -> None:
+    """What cards bring along beside whole recordings; one of it, the empty file, cannot be analysed."""
     made = scenes["quiet"][0]
     whole = made.path.read_bytes()
     (cards / "site1" / "20250701_050000.WAV").write_bytes(whole[: len(whole) // 3])  # the battery died
@@ -139,7 +141,29 @@ def spoil(cards: Path, scenes: dict[str, list[Made]], truth: dict[str, Made]) ->
     (cards / "site1" / "20250701_060000.WAV").write_bytes(b"")
     (cards / "site1" / "._20250601_050000.WAV").write_bytes(b"\0\5\x16\7" + bytes(4092))
     (cards / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    return 1
+
+
+def keep_truth(file: Path, truth: dict[str, Made]) -> None:
+    """Write which scene each recording is, for a walk that goes on; the last thing of what is made."""
+    scenes = {made.path.name: made.sounds for made in truth.values()}
+    recordings = {name: [made.path.name, made.seconds] for name, made in truth.items()}
+    file.write_text(json.dumps({"scenes": scenes, "recordings": recordings}), encoding="utf-8")
+
+
+def kept_truth(file: Path) -> dict[str, Made]:
+    """What :func:`keep_truth` wrote."""
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    scenes = {name: tuple(tuple(span) for span in spans) for name, spans in kept["scenes"].items()}
+    return {
+        name: Made(file.parent / "scenes" / scene, scenes[scene], seconds)
+        for name, (scene, seconds) in kept["recordings"].items()
+    }
+
+
+def memory(out: Path) -> str:
+    """What a run says of the memory that it held."""
+    held = json.loads((out / "run.json").read_text(encoding="utf-8"))["peak_rss_mib"]
+    return ", ".join(f"{name} {mib:g}" for name, mib in held.items()) + " MiB"
 
 
 def sonoscope(*words: str, code: int = 0) -> str:
@@ -207,34 +231,36 @@ def walk(
     model: str | None = None,
 ) -> tuple[int, int]:
     """All of it, in ``folder``; how many intervals hold the truth, of how many."""
-    rng = np.random.default_rng(seed)
-    began = time.monotonic()
-    made = make_scenes(folder / "scenes", scenes, minutes, seed)
-    cards, out, judged = folder / "cards", folder / "results", folder / "clips"
-    truth = fill_cards(cards, made, hours, minutes, sites, rng)
-    bad = spoil(cards, made, truth)
-    seconds = time.monotonic() - began
-    print(f"{len(truth)} recordings of {minutes:g} min at {sites} sites in {seconds:.0f} s", flush=True)
+    cards, out, judged, known = (folder / name for name in ("cards", "results", "clips", "truth.json"))
+    if known.exists():
+        truth = kept_truth(known)
+    else:
+        rng = np.random.default_rng(seed)
+        began = time.monotonic()
+        made = make_scenes(folder / "scenes", scenes, minutes, seed)
+        truth = fill_cards(cards, made, hours, minutes, sites, rng)
+        spoil(cards, made, truth)
+        if model is None:
+            cut_snippets(folder / "snippets", snippets, minutes, seed)
+        keep_truth(known, truth)
+        seconds = time.monotonic() - began
+        print(f"{len(truth)} recordings of {minutes:g} min at {sites} sites in {seconds:.0f} s", flush=True)
     label = LABEL if model else TAUGHT
     if model is None:
         model = str(folder / TAUGHT)
-        cut_snippets(folder / "snippets", snippets, minutes, seed)
-        print(sonoscope("train", str(folder / "snippets"), "--unlabelled", str(cards / "site1"), "-o", model))
+        if not Path(model).exists():
+            print(sonoscope("train", str(folder / "snippets"), "--unlabelled", str(cards), "-o", model))
     place = ("--recorded-in", ZONE, "--site-from", "1", "--max-memory", "1G")
-    sonoscope("analyze", str(cards), "-o", str(out), "-m", model, *place, code=1 if bad else 0)
-    sonoscope("clips", str(out), "-o", str(judged), "--labels", label, "--count", str(clips))
+    # The empty recording is the one that fails.
+    sonoscope("analyze", str(cards), "-o", str(out), "-m", model, *place, code=1)
+    print(f"  memory held: {memory(out)}", flush=True)
+    if not judged.exists():
+        sonoscope("clips", str(out), "-o", str(judged), "--labels", label, "--count", str(clips))
     print(f"  {judge(judged, truth)} clips judged", flush=True)
     print(sonoscope("thresholds", "verdicts", str(judged)))
-    correct = ("--labels", label, "--correct", str(judged))
-    hourly = (
-        "--by",
-        "site,class,hour-of-day",
-        "-o",
-        str(folder / "hours.csv"),
-        "--plot",
-        str(folder / "hours.svg"),
-    )
-    sonoscope("rates", str(out), *correct, *hourly)
+    correct = ("--labels", label, "--correct", str(judged), "--overwrite")
+    hours_of_day = ("--by", "site,class,hour-of-day", "-o", str(folder / "hours.csv"))
+    sonoscope("rates", str(out), *correct, *hours_of_day, "--plot", str(folder / "hours.svg"))
     held = total = 0
     for by, name in (("class", "season.csv"), ("site,class", "sites.csv")):
         sonoscope("rates", str(out), *correct, "--bin", "season", "--by", by, "-o", str(folder / name))
@@ -255,8 +281,9 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--seed", type=int, default=0)
     wishes = vars(parser.parse_args())
-    if wishes["folder"].exists():
-        raise SystemExit(f"{wishes['folder']} exists: name a folder that does not")
+    folder = wishes["folder"]
+    if folder.exists() and not (folder / "truth.json").exists():
+        raise SystemExit(f"{folder} exists and holds no walk that could go on: name a folder that does not")
     walk(**wishes)
 
 

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import heapq
@@ -353,6 +354,10 @@ def unwritable(error: OSError) -> tuple[str, str]:
 
 def peak_rss_bytes() -> int:
     """The largest amount of memory that this process has held so far; 0 where that is not known."""
+    with contextlib.suppress(OSError, StopIteration):
+        # Not ru_maxrss: Linux counts what the process held before this program was started in it.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
     if resource is None:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
