@@ -49,7 +49,8 @@ def test_fifty_uploads_at_once_are_all_answered_right(song: Path, tmp_path: Path
             assert [{**event, "file": "0.wav"} for event in file["events"]] == one
         peaks = peaks_kib(served)
         print(f"peaks of the service and its workers: {[peak >> 10 for peak in peaks]} MiB")
-        assert len(peaks) == 3 and max(peaks) < MOST_KIB
+        # Itself, two workers, and one that waits for live sound.
+        assert len(peaks) == 4 and max(peaks) < MOST_KIB
         assert not list((served.state / "jobs").iterdir())
     finally:
         served.kill()
@@ -90,7 +91,7 @@ def test_four_listeners_are_followed(song: Path, tmp_path: Path) -> None:
         served.kill()
     paces = [m for messages in heard for m in messages if m["kind"] == "pace"]
     print("computing for a second of sound:", sorted(m["compute"] for m in paces))
-    print("longest computing for 20 ms:", sorted(m["longest"] for m in paces))
+    print("p95 of the computing for 20 ms:", sorted(m["p95"] for m in paces))
     ends = [messages[-1] for messages in heard]
     assert all(end["kind"] == "end" and end["lost"] == 0 for end in ends)
     assert len({json.dumps([m for m in messages if m["kind"] in ("on", "off")]) for messages in heard}) == 1

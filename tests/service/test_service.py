@@ -277,6 +277,9 @@ def test_a_token_is_asked_for(tmp_path: Path) -> None:
             assert error_of(http.post("/session", json={"token": "another"}), 401)
             assert "HttpOnly" in http.post("/session", json={"token": "a-long-secret"}).headers["set-cookie"]
             assert http.get("/models").status_code == 200
+        assert asyncio.run(told_first(served, '{"rate": 8000}'))["error"]["code"] == "unauthorised"
+        hello = '{"rate": 8000, "token": "a-long-secret"}'
+        assert asyncio.run(told_first(served, hello))["kind"] == "stream"
     finally:
         served.kill()
 
@@ -310,18 +313,21 @@ def test_live_sound_gives_the_events_of_the_recording(http: httpx.Client, served
         assert sum(m["kind"] == "scores" for m in messages) == len(offline["scores"]["start"])
 
 
+async def told_first(served: Served, hello: str, **options: Any) -> dict[str, Any]:
+    """The first answer to a first message."""
+    websockets = pytest.importorskip("websockets")
+    async with websockets.connect(f"ws{served.url[4:]}/live", **options) as socket:
+        await socket.send(hello)
+        return json.loads(await socket.recv())
+
+
 def test_a_wrong_hello_is_refused(served: Served) -> None:
     websockets = pytest.importorskip("websockets")
-
-    async def answer(hello: str, **options: Any) -> dict[str, Any]:
-        async with websockets.connect(f"ws{served.url[4:]}/live", **options) as socket:
-            await socket.send(hello)
-            return json.loads(await socket.recv())
-
-    assert asyncio.run(answer("{}"))["error"]["code"] == "invalid"
-    assert asyncio.run(answer('{"rate": 48000, "model": "nots"}'))["error"]["code"] == "unknown_name"
+    assert asyncio.run(told_first(served, "{}"))["error"]["code"] == "invalid"
+    unknown = asyncio.run(told_first(served, '{"rate": 48000, "model": "nots"}'))
+    assert unknown["error"]["code"] == "unknown_name"
     with pytest.raises(websockets.exceptions.InvalidStatus):
-        asyncio.run(answer("{}", origin="https://elsewhere.example"))
+        asyncio.run(told_first(served, "{}", origin="https://elsewhere.example"))
 
 
 def test_any_name_of_an_upload_comes_back(http: httpx.Client, song: Path) -> None:

@@ -20,16 +20,21 @@ LONGEST_LINE = 1 << 20
 START_S = 120.0
 
 
-class Crewman:
-    """One worker process, started when it is needed."""
+class Process:
+    """A process of the service's own: ``python -m MODULE``, told its limits; lines come from it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, module: str) -> None:
+        self._settings, self._module = settings, module
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
-        """Start the process, unless it runs."""
-        if self._process is not None and self._process.returncode is None:
+        """Start it, unless it runs, and wait until it is ready."""
+        if self.is_running:
             return
         told = {
             "memory_bytes": self._settings.memory_bytes,
@@ -42,11 +47,40 @@ class Crewman:
         empty.mkdir(parents=True, exist_ok=True)
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sonoscope.service.worker", json.dumps(told),
+            sys.executable, "-m", self._module, json.dumps(told),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
             cwd=empty, env={**os.environ, **threads}, start_new_session=True,
         )  # fmt: skip
-        await asyncio.wait_for(self._read(), START_S)
+        await asyncio.wait_for(self.line(), START_S)
+
+    async def send(self, data: bytes) -> None:
+        """Write to it. Raises ``ConnectionError`` if it has ended."""
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(data)
+        await self._process.stdin.drain()
+
+    async def line(self) -> bytes:
+        """Its next line. Raises ``IncompleteReadError`` if it has ended."""
+        assert self._process is not None and self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise asyncio.IncompleteReadError(line, None)
+        return line
+
+    async def stop(self) -> None:
+        """End it, whatever it does."""
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+class Crewman(Process):
+    """One worker process, started when it is needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "sonoscope.service.worker")
 
     async def do(self, kind: str, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Let it do a task; its messages, the last of which has ``done``, ``long`` or ``failed``.
@@ -57,14 +91,12 @@ class Crewman:
             ``crashed`` if the process ended, ``too_slow`` if it took or was silent for too long.
         """
         await self.start()
-        assert self._process is not None and self._process.stdin is not None
         ends = time.monotonic() + self._settings.time_s
         try:
-            self._process.stdin.write(json.dumps({"kind": kind, "request": request}).encode() + b"\n")
-            await self._process.stdin.drain()
+            await self.send(json.dumps({"kind": kind, "request": request}).encode() + b"\n")
             while True:
                 wait_s = min(self._settings.silence_s, ends - time.monotonic())
-                message = await asyncio.wait_for(self._read(), max(wait_s, 0.0))
+                message = json.loads(await asyncio.wait_for(self.line(), max(wait_s, 0.0)))
                 yield message
                 if "progress" not in message:
                     return
@@ -83,18 +115,3 @@ class Crewman:
                 "decoder survives",
                 "Check that the file is whole, convert it to WAV or FLAC, or send a shorter part.",
             ) from None
-
-    async def stop(self) -> None:
-        """End the process, whatever it does; the next task starts another one."""
-        process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    async def _read(self) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise asyncio.IncompleteReadError(line, None)
-        return json.loads(line)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from sonoscope.service.ears import Ears
 from sonoscope.service.faults import busy
 from sonoscope.service.office import Office
 from sonoscope.service.recordings import Recordings
@@ -32,7 +32,7 @@ class House:
     disk_used : int
         Bytes under ``settings.state``, counted at each sweep; uploads since then are added.
     listening : int
-        Live streams that are open; each has a thread of ``threads``.
+        Live streams that are open; each has a process of ``ears``.
     """
 
     settings: Settings
@@ -41,11 +41,11 @@ class House:
     pictures: Kept = field(default_factory=Kept)
     disk_used: int = 0
     listening: int = 0
-    threads: ThreadPoolExecutor = field(init=False)
+    ears: Ears = field(init=False)
     _sweeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.threads = ThreadPoolExecutor(self.settings.listeners, "live")
+        self.ears = Ears(self.settings)
 
     @classmethod
     def opened(cls, settings: Settings) -> House:
@@ -60,6 +60,7 @@ class House:
     async def start(self) -> None:
         """Let everything work."""
         await self.office.start()
+        await self.ears.start()
         self._sweeper = asyncio.create_task(self._sweep_on())
 
     async def stop(self) -> None:
@@ -67,7 +68,7 @@ class House:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.office.stop()
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        await self.ears.stop()
 
     def check_disk(self, request: Request) -> None:
         """Refuse an upload for which there is no room. Raises ``Fault``."""

@@ -1,7 +1,7 @@
 """Live sound from a browser: samples in over a WebSocket, what begins, ends and scores out, as soon as it is certain.
 
-The listening is that of ``sonoscope live`` (``sonoscope.live.session``), in a thread for each stream. A stream that the
-machine cannot follow loses sound, as a microphone's would; times stay right.
+The listening is that of ``sonoscope live`` (``sonoscope.live.session``), in a process for each stream (``ear.py``). A
+stream that the machine cannot follow loses sound, as a microphone's would; times stay right.
 """
 
 from __future__ import annotations
@@ -69,10 +69,8 @@ class Hello(BaseModel):
 class Fed:
     """A source that is given its sound: :meth:`put` from one thread, :meth:`blocks` in another.
 
-    Attributes
-    ----------
-    longest_s : float
-        Seconds that the listeners computed on a block at most, since the last report.
+    Once a second of sound it tells how long the listeners computed: in all for a second (``compute``), and for a block
+    (``p95``, ``longest``).
     """
 
     name, subtype, endless = "websocket", "PCM_16", True
@@ -85,7 +83,7 @@ class Fed:
         self._waiting: queue.SimpleQueue[Block | None] = queue.SimpleQueue()
         self._tell, self._most = tell, round(longest_s * hello.rate)
         self._put = self._taken = self._lost_now = 0
-        self._computed = self._longest = 0.0
+        self._computed: list[float] = []
         self._reported = 0
 
     def put(self, raw: bytes) -> None:
@@ -120,8 +118,7 @@ class Fed:
             self._taken += len(block.samples)
             began = time.perf_counter()
             yield block
-            took = time.perf_counter() - began
-            self._computed, self._longest = self._computed + took, max(self._longest, took)
+            self._computed.append(time.perf_counter() - began)
             if self._taken - self._reported >= self.sample_rate:
                 self._report()
 
@@ -132,12 +129,13 @@ class Fed:
             {
                 "kind": "pace",
                 "heard": round(self._taken / self.sample_rate, 3),
-                "compute": round(self._computed / seconds, 4),
-                "longest": round(self._longest, 4),
+                "compute": round(sum(self._computed) / seconds, 4),
+                "p95": round(float(np.percentile(self._computed, 95)), 4),
+                "longest": round(max(self._computed), 4),
                 "behind": round((self._put - self._taken) / self.sample_rate, 3),
             }
         )
-        self._computed = self._longest = 0.0
+        self._computed = []
         self._reported = self._taken
 
     def close(self) -> None:
@@ -198,18 +196,23 @@ class Lines:
         """Nothing is held back."""
 
 
-def session(hello: Hello, bundles: list[Bundle], source: Fed, tell: Tell) -> Session:
-    """Everything ready to listen.
+def session(
+    hello: Hello, bundles: list[Bundle], source: Fed, tell: Tell, runtime: Callable[[Bundle], Runtime]
+) -> Session:
+    """Everything ready to listen; ``runtime`` gives a model ready to run.
 
     Raises
     ------
     UsageError, UnknownName
         If an option is out of range.
     """
-    return Session(source, listeners(hello, bundles, tell), [JsonLines(Lines(tell))])  # type: ignore[arg-type]
+    heard = listeners(hello, bundles, tell, runtime)
+    return Session(source, heard, [JsonLines(Lines(tell))])  # type: ignore[arg-type]
 
 
-def listeners(hello: Hello, bundles: list[Bundle], tell: Tell) -> list[Listener]:
+def listeners(
+    hello: Hello, bundles: list[Bundle], tell: Tell, runtime: Callable[[Bundle], Runtime]
+) -> list[Listener]:
     """A listener for every model, with the options that it heeds."""
     if not bundles or len({bundle.name for bundle in bundles}) < len(bundles):
         raise UsageError(f"model={hello.model!r}: name each model once")
@@ -223,13 +226,13 @@ def listeners(hello: Hello, bundles: list[Bundle], tell: Tell) -> list[Listener]
             ).rules  # fmt: skip
             more: dict[str, Any] = {} if hello.delay is None else {"delay_s": hello.delay}
             cents = hello.tuning or 0.0
-            found.append(Telling(bundle, Runtime(bundle), rules=rules, cents=cents, tell=also, **more))
+            found.append(Telling(bundle, runtime(bundle), rules=rules, cents=cents, tell=also, **more))
         else:
             wish = None if hello.threshold is None else no_file(str(hello.threshold))
             decision = api.Model(bundle).decision(
                 wish, min_duration=hello.min_duration, max_gap=hello.max_gap
             )
-            found.append(Telling(bundle, Runtime(bundle), decision=decision, hop_s=hello.hop, tell=also))
+            found.append(Telling(bundle, runtime(bundle), decision=decision, hop_s=hello.hop, tell=also))
     return found
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sonoscope.service.bundles import Loaded
 from sonoscope.service.faults import Fault, fault_of
@@ -92,9 +92,8 @@ def run(task: dict[str, Any], tools: Tools) -> dict[str, Any]:
         return {"failed": fault_of(error).to_json()["error"]}
 
 
-def main() -> None:
-    """Work until stdin ends."""
-    told = json.loads(sys.argv[1])
+def begun(told: dict[str, Any]) -> IO[str]:
+    """What a process of the service does first: it limits its memory; where it then writes its messages."""
     # What libraries print belongs to the log, not among the messages.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -102,6 +101,13 @@ def main() -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     _limit_memory(told["memory_bytes"])
+    return out
+
+
+def main() -> None:
+    """Work until stdin ends."""
+    told = json.loads(sys.argv[1])
+    out = begun(told)
 
     def tell(message: dict[str, Any]) -> None:
         out.write(json.dumps(message) + "\n")

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from sonoscope.service import bundles
+from sonoscope.service.ears import Listening
 from sonoscope.service.faults import Fault, busy, fault_of
 from sonoscope.service.guard import is_known, is_token
 from sonoscope.service.house import House, OfHouse
-from sonoscope.service.live import Fed, Hello, session
+from sonoscope.service.live import Hello
 
 router = APIRouter()
 #: The hello is waited for so long, and sound too.
 HELLO_S, SILENCE_S = 15.0, 60.0
-#: Messages that wait for a client; one that does not read is left.
-MOST_WAITING = 5000
+#: A client that reads nothing for so long is left.
+UNREAD_S = 30.0
 
 
 @router.websocket("/live")
@@ -69,62 +69,39 @@ _HOW = 'Begin with a JSON object such as {"rate": 48000, "model": "notes", "samp
 
 async def _listen(socket: WebSocket, house: House, hello: Hello) -> None:
     """Take sound until the client ends it, and tell what is heard."""
-    loop, told = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any] | None]()
-
-    def tell(message: dict[str, Any]) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, message)
-
-    known = bundles.opened(house.settings.models)
-    chosen = [known[bundles.place(name, house.settings.models).name] for name in hello.names()]
-    source = Fed(hello, tell, longest_s=house.settings.max_duration)
-
-    def run() -> None:
+    for name in hello.names():
+        bundles.place(name, house.settings.models)
+    async with house.ears.taken(hello) as stream:
+        sending = asyncio.create_task(_send(socket, stream))
+        receiving = asyncio.create_task(_receive(socket, stream))
         try:
-            session(hello, chosen, source, tell).run()
-        except Exception as error:
-            tell(fault_of(error).to_json())
+            done, _ = await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            if receiving in done and not (receiving.cancelled() or receiving.exception()):
+                await sending  # what is left to tell
+            for task in done:
+                task.result()
         finally:
-            loop.call_soon_threadsafe(told.put_nowait, None)
-
-    listening = loop.run_in_executor(house.threads, run)
-    sending = asyncio.create_task(_send(socket, told))
-    receiving = asyncio.create_task(_receive(socket, source))
-    try:
-        done, _ = await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
-        if receiving in done and not (receiving.cancelled() or receiving.exception()):
-            await sending  # what is left to tell
-        for task in done:
-            task.result()
-    finally:
-        source.end()
-        receiving.cancel()
-        sending.cancel()
-        await asyncio.gather(receiving, sending, return_exceptions=True)
-        await listening
+            receiving.cancel()
+            sending.cancel()
+            await asyncio.gather(receiving, sending, return_exceptions=True)
 
 
-async def _receive(socket: WebSocket, source: Fed) -> None:
+async def _receive(socket: WebSocket, stream: Listening) -> None:
     """Pass samples on, to the end."""
-    try:
-        while True:
-            try:
-                message = await asyncio.wait_for(socket.receive(), SILENCE_S)
-            except TimeoutError:
-                raise Fault(
-                    "too_slow", f"nothing came for {SILENCE_S:.0f} s", "Open another stream."
-                ) from None
-            if message["type"] == "websocket.disconnect":
-                raise WebSocketDisconnect
-            if (raw := message.get("bytes")) is not None:
-                source.put(raw)
-            elif _is_end(message.get("text") or ""):
-                return
-            else:
-                raise Fault(
-                    "usage", "a message that is neither samples nor an end", 'End with {"kind": "end"}.'
-                )
-    finally:
-        source.end()
+    while True:
+        try:
+            message = await asyncio.wait_for(socket.receive(), SILENCE_S)
+        except TimeoutError:
+            raise Fault("too_slow", f"nothing came for {SILENCE_S:.0f} s", "Open another stream.") from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect
+        if (raw := message.get("bytes")) is not None:
+            await stream.feed(raw)
+        elif _is_end(message.get("text") or ""):
+            await stream.end()
+            return
+        else:
+            raise Fault("usage", "a message that is neither samples nor an end", 'End with {"kind": "end"}.')
 
 
 def _is_end(text: str) -> bool:
@@ -135,9 +112,10 @@ def _is_end(text: str) -> bool:
     return isinstance(values, dict) and values.get("kind") == "end"
 
 
-async def _send(socket: WebSocket, told: asyncio.Queue[dict[str, Any] | None]) -> None:
+async def _send(socket: WebSocket, stream: Listening) -> None:
     """Send what is told, to the end."""
-    while (message := await told.get()) is not None:
-        if told.qsize() > MOST_WAITING:
-            raise Fault("too_slow", "what is told is not read", "Read the messages as they come.")
-        await socket.send_text(json.dumps(message))
+    async for message in stream.messages():
+        try:
+            await asyncio.wait_for(socket.send_text(message), UNREAD_S)
+        except TimeoutError:
+            raise Fault("too_slow", "what is told is not read", "Read the messages as they come.") from None
