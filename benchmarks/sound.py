@@ -2,7 +2,8 @@
 
 A file is one synthetic minute again and again: neither codecs nor networks gain anything from a repetition that far
 away, and a file of ten hours is written without holding more than a minute of it. The noise is strong, so FLAC needs
-three quarters of the bytes of PCM, which is pessimistic for its decoder. ``python sound.py FILE MINUTES`` makes one.
+three quarters of the bytes of PCM, which is pessimistic for its decoder. ``python sound.py FILE MINUTES [RATE_HZ]``
+makes one.
 """
 
 from __future__ import annotations
@@ -62,4 +63,4 @@ def write(path: Path, minutes: float, sample_rate: int = SAMPLE_RATE) -> Path:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), float(sys.argv[2]))
+    write(Path(sys.argv[1]), float(sys.argv[2]), *map(int, sys.argv[3:]))
