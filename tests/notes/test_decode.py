@@ -46,23 +46,47 @@ def rules() -> st.SearchStrategy[NoteRules]:
             onset=max(on, off), onset_low=min(on, off), sustain=max(up, down), sustain_low=min(up, down), **more
         ),
         level, level, level, level, peak_s=frames, max_gap_s=frames, min_length_s=frames,
-        soft_length_s=st.none() | frames,
+        soft_length_s=st.none() | frames, unsure_length_s=frames, sure=level, company=st.integers(0, 3),
+        company_s=st.integers(0, 30).map(lambda n: n * HOP_S),
     )  # fmt: skip
 
 
 def slow(scores: NoteScores, rules: NoteRules) -> list[Event]:
     """docs/notes.md, one pitch after the other and one frame after the other."""
+    sure: list[int] = []
+    for column in range(scores.n_pitches):
+        sure += slow_sure(scores.onset[:, column], scores.hop_s, rules)
     found: list[Event] = []
     for column in range(scores.n_pitches):
         velocity = None if scores.velocity is None else scores.velocity[:, column]
-        found += slow_pitch(scores, column, velocity, rules)
+        found += slow_pitch(scores, column, velocity, rules, sure)
     return in_order(found)
 
 
-def slow_pitch(scores: NoteScores, column: int, velocity: np.ndarray | None, rules: NoteRules) -> list[Event]:
-    def steps(values: np.ndarray) -> list[int]:
-        return [int(np.rint(np.float32(v) * np.float32(10_000))) for v in values]
+def steps(values: np.ndarray) -> list[int]:
+    return [int(np.rint(np.float32(v) * np.float32(10_000))) for v in values]
 
+
+def slow_sure(column: np.ndarray, hop_s: float, rules: NoteRules) -> list[int]:
+    """Frames of onsets of one pitch that are sure by themselves."""
+    onset, w, armed, found = steps(column), round(rules.peak_s / hop_s), True, []
+    for k, value in enumerate(onset):
+        armed |= value < round(rules.onset_low * 10_000)
+        before, after = onset[max(k - w, 0) : k], onset[k + 1 : k + 1 + w]
+        if (
+            armed
+            and value >= round(rules.onset * 10_000)
+            and all(v < value for v in before)
+            and all(v <= value for v in after)
+        ):
+            armed = False
+            found += [k] * (value >= round(rules.sure * 10_000))
+    return found
+
+
+def slow_pitch(
+    scores: NoteScores, column: int, velocity: np.ndarray | None, rules: NoteRules, sure: list[int]
+) -> list[Event]:
     onset, sustain = steps(scores.onset[:, column]), steps(scores.sustain[:, column])
     struck = steps(velocity) if velocity is not None else None
     n, hop = len(onset), scores.hop_s
@@ -119,21 +143,24 @@ def slow_pitch(scores: NoteScores, column: int, velocity: np.ndarray | None, rul
             if note:
                 note["cut"] = k
                 end(start_s)
-            note = {"k": k, "start": start_s, "soft": False, "score": onset[k] / 10_000, "last": k, "sure": False,
-                    "heard": False, "high": True, "free": free, "sum": [],
+            near = sum(k - round(rules.company_s / hop) <= other <= k for other in sure)
+            is_sure = onset[k] >= round(rules.sure * 10_000) or near >= rules.company
+            length = least if is_sure else max(least, round(rules.unsure_length_s / hop))
+            note = {"k": k, "start": start_s, "soft": False, "least": length, "score": onset[k] / 10_000,
+                    "last": k, "sure": False, "heard": False, "high": True, "free": free, "sum": [],
                     "velocity": onset[k] if struck is None else struck[k]}  # fmt: skip
         if at(sustain, k) >= low:
             if note is None and soft is not None:
                 before = at(sustain, k - 1)
                 rise = 1.0 if before >= low else (sustain[k] - low) / max(sustain[k] - before, 1)
                 note = {"k": k, "start": scores.first_s + (k - rise) * hop, "soft": True, "last": k, "sure": False,
-                        "heard": True, "high": False, "free": free, "sum": [], "velocity": None}  # fmt: skip
+                        "heard": True, "high": False, "free": free, "sum": [],
+                        "velocity": None, "least": soft}  # fmt: skip
             if note is not None:
                 note["last"], note["heard"] = k, True
                 note["high"] |= sustain[k] >= up
                 note["sum"].append(sustain[k])
-                length = soft if note["soft"] else least
-                note["sure"] |= k - note["k"] >= length and note["high"]
+                note["sure"] |= k - note["k"] >= note["least"] and note["high"]
     if note:
         end()
     return [
@@ -259,6 +286,21 @@ def test_a_note_without_onset_has_to_be_longer_and_is_marked():
     assert not decode(weak)
 
 
+def test_a_blip_counts_only_if_its_onset_is_sure_or_in_company():
+    rules = NoteRules(sure=0.8, unsure_length_s=0.1, company=2, company_s=0.3)
+    blip = scores_of((50, 56, 60))
+    assert len(decode(blip, rules)) == 1  # 0.9: sure
+    blip.onset[50, 60 - 21] = 0.7
+    assert not decode(blip, rules)
+    longer = scores_of((50, 61, 60))
+    longer.onset[50, 60 - 21] = 0.7
+    assert len(decode(longer, rules)) == 1
+    for others, count in (((20, 50), 3), ((19, 50), 2), ((50, 51), 2)):  # 0.3 s before, earlier, and later
+        among = scores_of((50, 56, 60), *((first, first + 20, 70 + k) for k, first in enumerate(others)))
+        among.onset[50, 60 - 21] = 0.7
+        assert len(decode(among, rules)) == count
+
+
 def test_one_at_a_time():
     scores = scores_of((10, 39, 60), (20, 49, 64))
     scores.sustain[:, 64 - 21] *= 1.05
@@ -324,7 +366,7 @@ def test_time_grows_with_the_length_alone():
         ({"max_gap_s": -1}, r"max_gap_s=-1 must be a number of seconds, 0 or more"),
         ({"onset_shift_s": 2}, r"onset_shift_s=2 must lie in -1\.\.1 seconds"),
         ({"lowest": 60, "highest": 50}, r"pitches from 60 to 50: MIDI numbers 0\.\.127, the lowest first"),
-        ({"gap": 1}, r"unknown rule 'gap' for notes; known: end_shift_s, "),
+        ({"gap": 1}, r"unknown rule 'gap' for notes; known: company, company_s, end_shift_s, "),
     ],
 )
 def test_rules_out_of_range(given_, message):

@@ -17,7 +17,7 @@ from operator import itemgetter
 import numpy as np
 
 from sonoscope.errors import UsageError
-from sonoscope.notes.pieces import NEVER, OnsetFinder, pieces
+from sonoscope.notes.pieces import NEVER, Company, OnsetFinder, pieces
 from sonoscope.notes.rules import InFrames, NoteRules
 from sonoscope.notes.scores import STEPS, NoteScores, in_steps
 from sonoscope.values import SCORE_DECIMALS, Event
@@ -66,9 +66,10 @@ def in_order(notes: Iterable[Event]) -> list[Event]:
 class Sounding:
     """A note that has begun, or a stretch of sustain that may become a soft one.
 
-    ``frame`` is its first and ``last`` the last in which it sounded, ``fall`` how much later that ended; ``told`` is
-    the frame at which it was certain to be a note (-1: not yet). ``score``, ``velocity`` (-1: unknown) and ``total``,
-    the sustain in ``active`` frames, are steps of probability.
+    ``frame`` is its first and ``last`` the last in which it sounded, ``fall`` how much later that ended; ``least`` is
+    how many frames it has to last to be a note, and ``told`` the frame at which it was certain to be one (-1: not
+    yet). ``score``, ``velocity`` (-1: unknown) and ``total``, the sustain in ``active`` frames, are steps of
+    probability.
     """
 
     column: int
@@ -79,6 +80,7 @@ class Sounding:
     velocity: int
     last: int
     fall: float
+    least: int
     high: int = NEVER
     total: int = 0
     active: int = 0
@@ -115,7 +117,7 @@ class Decoder:
         self._columns, self._lowest, self._n_pitches = slice(low, high), like.lowest + low, like.n_pitches
         self._before = self.frames.ahead
         self._tail = [np.zeros((high - low, self._before), np.int16) for _ in range(3)]
-        self._onsets = OnsetFinder(high - low, self.frames)
+        self._onsets, self._company = OnsetFinder(high - low, self.frames), Company(self.frames)
         self._decided = 0
         self._sounding: dict[int, Sounding] = {}
         self._free_s: dict[int, float] = {}
@@ -184,7 +186,8 @@ class Decoder:
         moments: list[tuple] = list(
             zip(
                 (begin.frame + base).tolist(), [0] * len(begin.frame), begin.column.tolist(),
-                begin.shift.tolist(), begin.score.tolist(), begin.velocity.tolist(), strict=True,
+                begin.shift.tolist(), begin.score.tolist(), begin.velocity.tolist(),
+                self._company.shortest(begin, base).tolist(), strict=True,
             )
         )  # fmt: skip
         high = np.where(sound.high == NEVER, NEVER, sound.high + base)
@@ -201,11 +204,11 @@ class Decoder:
                 self._onset(moment[2], moment[0], *moment[3:])
         self._end_before(base + count)
 
-    def _onset(self, column: int, frame: int, shift: float, score: int, velocity: int) -> None:
+    def _onset(self, column: int, frame: int, shift: float, score: int, velocity: int, least: int) -> None:
         """A note begins; one of its pitch that sounds ends there (in mono, every one)."""
         start_s = self._time(frame + shift) + self.rules.onset_shift_s
         self._stop(column, frame, start_s)
-        note = Sounding(column, frame, start_s, False, score, velocity, frame, 0.0)
+        note = Sounding(column, frame, start_s, False, score, velocity, frame, 0.0, least)
         self._sounding[column] = note
 
     def _piece(
@@ -220,7 +223,7 @@ class Decoder:
             if self.frames.soft is None:
                 return
             start_s = self._time(first - rise) + self.rules.onset_shift_s
-            note = Sounding(column, first, start_s, True, 0, -1, first, 0.0)
+            note = Sounding(column, first, start_s, True, 0, -1, first, 0.0, self.frames.soft)
             self._sounding[column] = note
         note.last, note.fall = last, fall
         note.high = min(note.high, high)
@@ -231,8 +234,7 @@ class Decoder:
 
     def _tell(self, note: Sounding, first: int, last: int) -> None:
         """See whether it became certain between ``first`` and ``last`` that this is a note."""
-        length = self.frames.soft if note.soft and self.frames.soft else self.frames.length
-        reached = max(first, note.frame + length, note.high if note.soft else 0)
+        reached = max(first, note.frame + note.least, note.high if note.soft else 0)
         others = self.certain if self.rules.mono else []
         over = self.frames.gap + 1
         for other in others:

@@ -105,6 +105,24 @@ class OnsetFinder:
         return column[kept], frame[kept]
 
 
+class Company:
+    """Says how many frames notes have to last: longer where their onset is not sure and alone."""
+
+    def __init__(self, frames: InFrames) -> None:
+        self._frames = frames
+        self._sure = np.zeros(0, dtype=np.int64)
+
+    def shortest(self, onsets: Onsets, base: int) -> np.ndarray:
+        """The shortest length of each note that begins; ``base`` is the frame that the onsets' frames count from."""
+        frames, at = self._frames, onsets.frame + base
+        sure = onsets.score >= frames.sure
+        known = np.concatenate([self._sure, np.sort(at[sure])])
+        near = np.searchsorted(known, at, side="right") - np.searchsorted(known, at - frames.reach)
+        self._sure = known[np.searchsorted(known, base - frames.reach) :]
+        unsure = max(frames.unsure, frames.length)
+        return np.where(sure | (near >= frames.company), frames.length, unsure)
+
+
 def pieces(
     sustain: np.ndarray, before: int, count: int, frames: InFrames, onsets: Onsets, *, alone: bool = False
 ) -> Pieces:

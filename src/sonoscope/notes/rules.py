@@ -27,6 +27,10 @@ class NoteRules:
         So long may the sustain fall below ``sustain_low`` within a note.
     min_length_s : float, >= 0
         Shorter notes are left out; with 0, those that never sound.
+    sure, unsure_length_s, company, company_s : float, float, int, float
+        An onset is sure if it reaches ``sure``, or if so many that do, of any pitch, came with it or within so many
+        seconds before. A note whose onset is not has to last for ``unsure_length_s``, if that is longer than
+        ``min_length_s``: blips are wrong where little is played, and right in the midst of much.
     soft_length_s : float or None
         The same for notes without an onset; None: they are left out altogether.
     onset_shift_s, end_shift_s : float
@@ -50,6 +54,10 @@ class NoteRules:
     max_gap_s: float = 0.035
     min_length_s: float = 0.04
     soft_length_s: float | None = 0.12
+    sure: float = 0.8
+    unsure_length_s: float = 0.0
+    company: int = 4
+    company_s: float = 2.0
     onset_shift_s: float = 0.0
     end_shift_s: float = 0.0
     lowest: int = 0
@@ -57,17 +65,19 @@ class NoteRules:
     mono: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("onset", "onset_low", "sustain", "sustain_low"):
+        for name in ("onset", "onset_low", "sustain", "sustain_low", "sure"):
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise UsageError(f"{name}={value} must be a probability above 0, up to 1")
         for low, high in (("onset_low", "onset"), ("sustain_low", "sustain")):
             if getattr(self, low) > getattr(self, high):
                 raise UsageError(f"{low}={getattr(self, low)} must not be above {high}={getattr(self, high)}")
-        for name in ("peak_s", "max_gap_s", "min_length_s", "soft_length_s"):
+        for name in ("peak_s", "max_gap_s", "min_length_s", "soft_length_s", "unsure_length_s", "company_s"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise UsageError(f"{name}={value} must be a number of seconds, 0 or more")
+        if self.company < 0:
+            raise UsageError(f"company={self.company} must be a number of onsets, 0 or more")
         for name in ("onset_shift_s", "end_shift_s"):
             if not abs(getattr(self, name)) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)} must lie in -1..1 seconds")
@@ -87,26 +97,27 @@ class NoteRules:
     def within(self, seconds: float, hop_s: float) -> NoteRules:
         """The rules with which a note that has an onset is told no later than ``seconds`` after it.
 
-        The shortest length is lowered first, to a frame, then the width of a peak, then both. The frame after the
+        The shortest lengths are lowered first, to a frame, then the width of a peak, then both. The frame after the
         onset always has to be seen: it is the least there is (:meth:`latency_s`).
         """
         allowed = max(1, math.floor(seconds / hop_s + 1e-6))
         frames = InFrames(self, hop_s)
         peak = min(frames.peak, max(allowed - 1, 1))
-        length = min(frames.length, allowed - max(peak, 1))
-        return replace(self, peak_s=peak * hop_s, min_length_s=length * hop_s)
+        length, unsure = (min(given, allowed - max(peak, 1)) for given in (frames.length, frames.unsure))
+        return replace(self, peak_s=peak * hop_s, min_length_s=length * hop_s, unsure_length_s=unsure * hop_s)
 
     def latency_s(self, hop_s: float) -> float:
         """How long after the frame of its onset a note is told, at most, if its sustain follows at once."""
         frames = InFrames(self, hop_s)
-        return (frames.length + frames.ahead) * hop_s
+        return (max(frames.length, frames.unsure) + frames.ahead) * hop_s
 
 
 class InFrames:
     """The rules in whole frames and steps of probability: what the decoder compares with.
 
-    ``peak``, ``gap``, ``length`` and ``soft`` (None: no soft notes) in frames; ``ahead`` is how many frames after
-    one must be known before it is decided; ``onset`` and the others are steps of 1/10000.
+    ``peak``, ``gap``, ``length``, ``unsure``, ``reach`` (of ``company``) and ``soft`` (None: no soft notes) in frames;
+    ``ahead`` is how many frames after one must be known before it is decided; ``onset`` and the others are steps of
+    1/10000.
     """
 
     def __init__(self, rules: NoteRules, hop_s: float) -> None:
@@ -115,10 +126,11 @@ class InFrames:
 
         self.peak, self.gap = frames(rules.peak_s), frames(rules.max_gap_s)
         self.ahead = max(self.peak, 1)
-        self.length = frames(rules.min_length_s)
+        self.length, self.unsure = frames(rules.min_length_s), frames(rules.unsure_length_s)
+        self.company, self.reach = rules.company, frames(rules.company_s)
         soft = rules.soft_length_s
         self.soft = None if soft is None else max(1, frames(soft))
-        self.onset, self.onset_low, self.sustain, self.sustain_low = (
+        self.onset, self.onset_low, self.sustain, self.sustain_low, self.sure = (
             max(1, round(value * STEPS))
-            for value in (rules.onset, rules.onset_low, rules.sustain, rules.sustain_low)
+            for value in (rules.onset, rules.onset_low, rules.sustain, rules.sustain_low, rules.sure)
         )

@@ -7,7 +7,8 @@ const STEPS = 10000, SOFT_VELOCITY = 64;
 
 export const RULES = {
   onset: 0.5, onset_low: 0.25, sustain: 0.5, sustain_low: 0.3, peak_s: 0.025, max_gap_s: 0.035, min_length_s: 0.04,
-  soft_length_s: 0.12, onset_shift_s: 0, end_shift_s: 0, lowest: 0, highest: 127, mono: false,
+  soft_length_s: 0.12, sure: 0.8, unsure_length_s: 0, company: 4, company_s: 2, onset_shift_s: 0, end_shift_s: 0,
+  lowest: 0, highest: 127, mono: false,
 };
 
 /**
@@ -56,9 +57,11 @@ class Decoder {
     this.peak = inFrames(rules.peak_s);
     this.gap = inFrames(rules.max_gap_s);
     this.length = inFrames(rules.min_length_s);
+    this.unsure = inFrames(rules.unsure_length_s);
+    this.reach = inFrames(rules.company_s);
     this.soft = rules.soft_length_s === null ? null : Math.max(1, inFrames(rules.soft_length_s));
-    [this.onsetAt, this.onsetLow, this.sustainAt, this.sustainLow] =
-      [rules.onset, rules.onset_low, rules.sustain, rules.sustain_low].map(inRange);
+    [this.onsetAt, this.onsetLow, this.sustainAt, this.sustainLow, this.sureAt] =
+      [rules.onset, rules.onset_low, rules.sustain, rules.sustain_low, rules.sure].map(inRange);
     this.low = clamp(rules.lowest - this.lowestPitch, 0, scores.pitches);
     this.high = clamp(rules.highest + 1 - this.lowestPitch, this.low, scores.pitches);
     const table = (name) => inSteps(scores[name], scores.frames, scores.pitches);
@@ -78,6 +81,7 @@ class Decoder {
   run() {
     const onsets = [];
     for (let column = this.low; column < this.high; column++) onsets.push(...this.onsets(column));
+    this.weigh(onsets);
     const cuts = new Set(onsets.map((one) => one.frame));
     const moments = onsets.map((one) => ({ ...one, kind: 0 }));
     for (let column = this.low; column < this.high; column++) {
@@ -114,6 +118,18 @@ class Decoder {
     return found;
   }
 
+  /** How many frames each note has to last: longer where its onset is not sure and alone. */
+  weigh(onsets) {
+    const sure = onsets.filter((one) => one.score >= this.sureAt).map((one) => one.frame).sort((a, b) => a - b);
+    let from = 0, to = 0;
+    for (const one of [...onsets].sort((a, b) => a.frame - b.frame)) {
+      while (to < sure.length && sure[to] <= one.frame) to++;
+      while (from < to && sure[from] < one.frame - this.reach) from++;
+      const isSure = one.score >= this.sureAt || to - from >= this.rules.company;
+      one.least = isSure ? this.length : Math.max(this.unsure, this.length);
+    }
+  }
+
   isPeak(column, k, value) {
     for (let away = 1; away <= this.peak; away++) {
       if (this.step(this.onset, column, k - away) >= value || this.step(this.onset, column, k + away) > value) return false;
@@ -144,7 +160,7 @@ class Decoder {
   }
 
   /** A note begins; one of its pitch that sounds ends there (in mono, every one). */
-  takeOnset({ column, frame, shift, score, velocity }) {
+  takeOnset({ column, frame, shift, score, velocity, least }) {
     this.endBefore(frame);
     const start = this.time(frame + shift) + this.rules.onset_shift_s;
     const ending = this.rules.mono ? [...this.sounding.values()] : [this.sounding.get(column)].filter(Boolean);
@@ -152,7 +168,7 @@ class Decoder {
       if (frame > note.last + this.gap + 1) this.end(note, note.last + note.fall);
       else this.end(note, Math.min(note.last + note.fall, frame), start);
     }
-    this.sounding.set(column, { column, frame, start, soft: false, score, velocity, last: frame, fall: 0,
+    this.sounding.set(column, { column, frame, start, soft: false, score, velocity, last: frame, fall: 0, least,
       high: Infinity, total: 0, active: 0, told: false });
   }
 
@@ -166,7 +182,7 @@ class Decoder {
     if (!note) {
       if (this.soft === null) return;
       const start = this.time(frame - rise) + this.rules.onset_shift_s;
-      note = { column, frame, start, soft: true, score: 0, velocity: -1, last: frame, fall: 0,
+      note = { column, frame, start, soft: true, score: 0, velocity: -1, last: frame, fall: 0, least: this.soft,
         high: Infinity, total: 0, active: 0, told: false };
       this.sounding.set(column, note);
     }
@@ -180,8 +196,7 @@ class Decoder {
 
   /** See whether it became certain between `first` and `last` that this is a note. */
   tell(note, first, last) {
-    const length = note.soft ? this.soft : this.length;
-    let reached = Math.max(first, note.frame + length, note.soft ? note.high : 0);
+    let reached = Math.max(first, note.frame + note.least, note.soft ? note.high : 0);
     const others = this.rules.mono ? [...this.sounding.values()].filter((one) => one.told) : [];
     for (const other of others) reached = Math.max(reached, other.last + this.gap + 2);
     if (reached > last) return;
