@@ -56,6 +56,7 @@ def test_one_midi_file_with_sound_and_picture_beside(sonoscope, song, tmp_path):
     out = tmp_path / "x.mid"
     ran = sonoscope("notes", song, "-o", out, "--audio", "--piano-roll", "--tempo", "96")
     assert ran.code == 0 and "written to" in ran.err and ran.out == ""
+    assert ran.err.startswith("1 recording: 4 notes in 0:02.60 of sound")
     assert sorted(pitches(out)) == [60, 64, 67, 79]
     assert [round(60e6 / m.tempo) for m in mido.MidiFile(out).tracks[0] if m.type == "set_tempo"] == [96]
     assert soundfile.info(tmp_path / "x.notes.wav").channels == 2

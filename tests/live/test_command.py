@@ -54,7 +54,7 @@ def test_samples_on_stdin_end_to_end(pcm: np.ndarray, tmp_path: Path) -> None:
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("stdin, 48,000 Hz, 1 channel; expected delay: notes ")
-    assert lines[1] == f"0:02.40 heard: 4 events, 0 drop-outs; recorded in {kept}"
+    assert lines[1] == f"0:02.40 heard: 4 notes, 0 drop-outs; recorded in {kept}"
     found, rate = soundfile.read(kept, dtype="int16")
     assert rate == 48_000
     np.testing.assert_array_equal(found, pcm)
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_what_has_no_end_and_keeps_what_was_heard(pcm: np.ndarray, t
         out, err = process.stdout.read(), process.stderr.read()
         assert process.wait() == 0
     assert out.split()[1:3] == [b"off", b"C5"]
-    assert b"heard: 1 event, 0 drop-outs; recorded in" in err and b"Traceback" not in err
+    assert b"heard: 1 note, 0 drop-outs; recorded in" in err and b"Traceback" not in err
     found, _ = soundfile.read(kept, dtype="int16")
     np.testing.assert_array_equal(found, pcm[: len(found)])
     assert len(found) >= 0.65 * 48_000

@@ -39,6 +39,11 @@ def test_lines_say_pitch_and_time():
     assert {"C4", "C5", "0 s", "2 s", "4 s", "violin"} <= set(words)
 
 
+def test_one_label_needs_no_legend():
+    words = [text.text for text in ElementTree.fromstring(pianoroll.svg(NOTES[:1], 4.0)).iter(f"{SPACE}text")]
+    assert "violin" not in words and "C4" in words
+
+
 def test_no_notes_are_an_empty_grid_and_ten_hours_fit():
     assert not bars(pianoroll.svg([])) and not bars(pianoroll.svg(NOTES[2:], 1.0))
     long = ElementTree.fromstring(pianoroll.svg(NOTES, 36_000.0))

@@ -183,7 +183,7 @@ def live(
         print(_first_line(session, listeners, heard), file=sys.stderr, flush=True)
     summary = session.run()
     if not quiet:
-        print(_last_line(summary, heard, record), file=sys.stderr, flush=True)
+        print(_last_line(summary, heard, listeners, record), file=sys.stderr, flush=True)
     return 3 if summary.interrupted and not heard.endless else 0
 
 
@@ -294,13 +294,14 @@ def _first_line(session: Session, listeners: list[Listener], source: Source) -> 
     return f"{printable(source.name)}, {about}; expected delay: {delays}"
 
 
-def _last_line(summary: Summary, source: Source, record: str | None) -> str:
+def _last_line(summary: Summary, source: Source, listeners: list[Listener], record: str | None) -> str:
     from sonoscope.cli.display import clock, count
 
     lost = f", {source.lost / source.sample_rate:.2f} s not heard" if source.lost else ""
     dropouts = count(source.dropouts, "drop-out")
     kept = f"; recorded in {record}" if record else ""
-    return f"{clock(summary.heard_s)} heard: {count(summary.events, 'event')}, {dropouts}{lost}{kept}"
+    told = "note" if all(one.bundle.task == "notes" for one in listeners) else "event"
+    return f"{clock(summary.heard_s)} heard: {count(summary.events, told)}, {dropouts}{lost}{kept}"
 
 
 def _show_devices() -> int:

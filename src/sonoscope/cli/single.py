@@ -37,14 +37,15 @@ class Tally:
 
     done: int = 0
     failed: int = 0
-    events: int = 0
+    found: dict[str, int] = field(default_factory=dict)
     audio_s: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
     def add(self, result: Result | NoteResult) -> None:
         """Count one recording."""
         self.done += 1
-        self.events += len(result.events)
+        word = "note" if result.bundle.task == "notes" else "event"
+        self.found[word] = self.found.get(word, 0) + len(result.events)
         self.audio_s += result.duration
 
     def fail(self, error: UnreadableAudio) -> None:
@@ -59,9 +60,10 @@ class Tally:
         from sonoscope.cli import display
 
         failed = f", {self.failed} failed" if self.failed else ""
+        found = (display.count(count, word) for word, count in (self.found or {"event": 0}).items())
         speed = self.audio_s / max(time.monotonic() - self.began, 1e-3)
         return (
-            f"{display.count(self.done, 'recording')}{failed}: {display.count(self.events, 'event')} "
+            f"{display.count(self.done, 'recording')}{failed}: {' and '.join(found)} "
             f"in {display.clock(self.audio_s)} of sound, {speed:,.0f} x real time"
         )
 

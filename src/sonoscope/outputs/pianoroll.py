@@ -61,6 +61,11 @@ class _Roll:
         return tonics if len(tonics) > 1 else [pitch for pitch in pitches if pitch % 12 not in BLACK]
 
     @property
+    def legend(self) -> tuple[str, ...]:
+        """The labels that are told apart by their colours: none where there is only one."""
+        return self.labels if len(self.labels) > 1 else ()
+
+    @property
     def scale(self) -> float:
         """Pixels for a second."""
         return min(SECOND, WIDEST / self.seconds)
@@ -106,7 +111,7 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
         parts.append(
             f'<text x="{x:.2f}" y="{ABOVE + height + 14:g}" text-anchor="middle">{decimal(second)} s</text>'
         )
-    for number, label in enumerate(roll.labels):
+    for number, label in enumerate(roll.legend):
         parts.append(f'<text x="{LEFT + 110 * number:g}" y="13" fill="{COLOURS[number % len(COLOURS)]}">'
                      f"{_written(label)}</text>")  # fmt: skip
     parts += [_bar(roll, note) for note in roll.notes]
@@ -173,7 +178,7 @@ def png(
     axes.set_yticks(roll.named(), [pitch_name(pitch) for pitch in roll.named()])
     axes.set(xlim=(0, roll.seconds), ylim=(roll.low - 0.5, roll.high + 0.5), xlabel="s")
     axes.grid(axis="both", color=LINE, linewidth=0.5, zorder=1)
-    if roll.labels:
+    if roll.legend:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=8, frameon=False)
     target: Any = str(path) if isinstance(path, Path) else path
     figure.savefig(target, format="png", bbox_inches="tight", metadata={"Software": None})

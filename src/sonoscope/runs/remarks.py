@@ -24,7 +24,7 @@ _DECISIONS = {
 }
 
 
-def message(tally: Tally, out: Path, *, changes: list[str], missing: int) -> str:
+def message(tally: Tally, out: Path, *, changes: list[str], missing: int, counted: str = "event") -> str:
     """One line: how many inputs, what became of them, and where it is.
 
     Parameters
@@ -33,6 +33,8 @@ def message(tally: Tally, out: Path, *, changes: list[str], missing: int) -> str
         The decision settings that are not those of the run before.
     missing : int
         Parts of the run that are not finished.
+    counted : str
+        What events are called: ``note`` where there are only those.
     """
     counts = [f"{plural(tally.done, 'input')} done"]
     if tally.skipped:
@@ -42,7 +44,7 @@ def message(tally: Tally, out: Path, *, changes: list[str], missing: int) -> str
         counts.append(f"{tally.decided} decided again from kept scores{because}")
     if tally.failed:
         counts.append(f"{tally.failed} failed")
-    text = f"{', '.join(counts)}; {plural(tally.events, 'event')} in {out}"
+    text = f"{', '.join(counts)}; {plural(tally.events, counted)} in {out}"
     if missing:
         return f"{text}; {plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
     if tally.failed:

@@ -85,7 +85,8 @@ class Run:
         missing = self._write_tables("done")
         self.complete = not missing
         changes = remarks.changes(earlier, self._setup.effective()) if earlier else []
-        text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing)
+        counted = "note" if all(b.task == NOTES for b in self._setup.bundles) else "event"
+        text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing, counted=counted)
         said = (
             *remarks.about_special(self.tally),
             *remarks.about_origins(self.tally, self._setup.spec.site_from),
