@@ -61,12 +61,13 @@ def read_midi(file: str | Path) -> Score:
             controls.append(Control(now_s, "pedal", float(message.value)))
     if not notes:
         raise BadManifest(f"{file} holds no pitched notes: leave it out")
-    return Score(apart(notes), tuple(sorted(controls)), now_s, _style(), 0.0, "composition")
+    return as_score(apart(notes), sorted(controls), now_s)
 
 
-def _style() -> Style:
-    """What a score of our own would have drawn; here only tempo and metre are asked for, by nobody."""
-    return Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
+def as_score(notes: Iterable[NoteEvent], controls: Iterable[Control], duration_s: float) -> Score:
+    """A score of somebody else's: its style, what one of our own would have drawn, is asked for by nobody."""
+    style = Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
+    return Score(tuple(notes), tuple(controls), duration_s, style, 0.0, "composition")
 
 
 def apart(notes: Iterable[NoteEvent]) -> tuple[NoteEvent, ...]:

@@ -117,7 +117,7 @@ def perform(
     peak = float(np.abs(mixture).max(initial=0.0))
     if peak > render.PEAK:
         mixture *= np.float32(render.PEAK / peak)
-    return Piece(mixture, _union(spans), tuple(sorted(notes, key=lambda row: (float(row[0]), row[2]))))
+    return Piece(mixture, union(spans), tuple(sorted(notes, key=lambda row: (float(row[0]), row[2]))))
 
 
 def _gain(stem: np.ndarray, heard: list[tuple[float, float]], sample_rate: int, gain_db: float) -> np.float32:
@@ -127,7 +127,7 @@ def _gain(stem: np.ndarray, heard: list[tuple[float, float]], sample_rate: int, 
     return np.float32(_LEVEL / level * 10 ** (gain_db / 20))
 
 
-def _union(spans: Iterable[tuple[float, float, str]]) -> tuple[tuple[float, float, str], ...]:
+def union(spans: Iterable[tuple[float, float, str]]) -> tuple[tuple[float, float, str], ...]:
     """Intervals of the same label joined where they overlap or nearly touch, in order of time."""
     joined: dict[str, list[list[float]]] = {}
     for start, end, label in sorted(spans):

@@ -1,4 +1,4 @@
-"""``sonoscope data render``: sound from random scores and a soundfont, stems of one instrument or whole pieces."""
+"""``sonoscope data render``: sound from MIDI files or random scores, and a soundfont: songs, stems or whole pieces."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ import typer
 
 from sonoscope.errors import UsageError
 
+Midi = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[MIDI]...",
+        help="MIDI files, and folders of them, to play as they are; without any, music is composed.",
+        show_default=False,
+    ),
+]
 Out = Annotated[
     Path,
     typer.Option(
         "-o",
         "--out",
         metavar="OUT",
-        help="Folder for the sound and its manifest.csv; a second call with larger numbers adds to it.",
+        help="Folder for the sound and its manifest.csv; a second call with larger numbers or more files adds to it.",
         show_default=False,
     ),
 ]
@@ -30,7 +38,12 @@ Fonts = Annotated[
     ),
 ]
 Instruments = Annotated[
-    str, typer.Option(metavar="NAME,...", help="Instruments or labels (violin,drums,other), or all.")
+    str,
+    typer.Option(
+        metavar="NAME,...",
+        help="Instruments or labels (violin,drums,other), or all. They play the parts of MIDI files in turn; all: "
+        "what the files say.",
+    ),
 ]
 PerClass = Annotated[
     int | None,
@@ -49,40 +62,63 @@ Pieces = Annotated[
 Duration = Annotated[
     float | None,
     typer.Option(
-        metavar="SECONDS", help="Length of each stem (default 11) or piece (default 20).", show_default=False
+        metavar="SECONDS",
+        help="Length of each stem (default 11) or piece (default 20); of MIDI files only so much (default: all).",
+        show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="The same seed (default 0) gives the same bytes.", show_default=False),
+]
 Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
 SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]
 
 
 def render_command(
     out: Out,
+    midi: Midi = None,
     soundfont: Fonts = "fluidr3",
     instruments: Instruments = "all",
     per_class: PerClass = None,
     pieces: Pieces = None,
     duration: Duration = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     rate: Rate = 24_000,
     format: SoundFormat = "flac",
 ) -> int:
-    """Render random music with exact labels: stems of one instrument each, or pieces for several.
+    """Render music with exact labels: MIDI files as they are, or random stems of one instrument, or pieces for several.
 
     Needs the render extra, FluidSynth and a soundfont (Debian, Ubuntu: apt install libfluidsynth3
     fluid-soundfont-gm).
     """
     from sonoscope.data.pieces import render_pieces
     from sonoscope.data.render import default_counts, render_stems
+    from sonoscope.data.songs import render_songs
 
     if pieces is not None and per_class is not None:
         raise UsageError("--pieces and --per-class exclude each other: pieces are counted as a whole")
     fonts = _words(soundfont, "--soundfont")
     names = _instruments(instruments)
+    files = _midi_files(midi or [])
+    for value, option in ((per_class, "--per-class"), (pieces, "--pieces"), (seed, "--seed")):
+        if files and value is not None:
+            raise UsageError(f"{option} is for music that is composed, and {files[0]} is not: leave one out")
+    seed = seed or 0
     for font in fonts:
         folder = out / Path(font).stem.lower() if len(fonts) > 1 else out
-        if pieces is not None:
+        if files:
+            manifest = render_songs(
+                folder,
+                files,
+                soundfont=font,
+                instruments=() if instruments == "all" else names,
+                duration_s=duration,
+                sample_rate=rate,
+                format=format,
+                progress=_progress(font),
+            )
+        elif pieces is not None:
             manifest = render_pieces(
                 folder,
                 soundfont=font,
@@ -107,6 +143,26 @@ def render_command(
             )
         print(manifest)
     return 0
+
+
+def _midi_files(given: list[Path]) -> list[Path]:
+    """The MIDI files among paths and in folders, sorted within each. Raises ``UsageError`` for what is none."""
+    from sonoscope.data.songs import SUFFIXES
+
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UsageError(f"{path} holds no MIDI files ({', '.join(SUFFIXES)})")
+            found += inside
+        elif not path.is_file():
+            raise UsageError(f"{path} does not exist: name a MIDI file, or a folder of them")
+        elif path.suffix.lower() not in SUFFIXES:
+            raise UsageError(f"{path} is no MIDI file ({', '.join(SUFFIXES)}): those can be rendered")
+        else:
+            found.append(path)
+    return found
 
 
 def _words(text: str, option: str) -> list[str]:
