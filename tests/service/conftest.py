@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from sonoscope.notes.sonify import sonify
+from sonoscope.values import Event
+
 pytest.importorskip("fastapi")
 
 
@@ -68,4 +71,14 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sound = np.where(t < 2, np.sin(2 * np.pi * 1000 * t), 0.0) * 0.999
     path = tmp_path_factory.mktemp("song") / "song.wav"
     soundfile.write(path, sound, rate, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def melody(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of five notes that the model hears."""
+    notes = [Event(0.5 * k, 0.5 * k + 0.4, "note", 1.0, pitch=pitch, velocity=90) for k, pitch in
+             enumerate((72, 74, 76, 79, 77))]  # fmt: skip
+    path = tmp_path_factory.mktemp("melody") / "melody.wav"
+    soundfile.write(path, sonify(notes, 44_100, 3.0), 44_100, subtype="PCM_16")
     return path

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import io
 import json
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -17,6 +20,7 @@ import soundfile
 from tests.service.conftest import Served, start
 
 from sonoscope.cli import main
+from sonoscope.outputs import WRITERS
 from sonoscope.service.places import clean_name, under_root
 from sonoscope.service.settings import parse_size
 
@@ -46,24 +50,62 @@ def ended(http: httpx.Client, job: str) -> dict[str, Any]:
 # ---- the command's bytes -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def written(melody: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command writes of the melody, in every format: ``instruments/`` and ``notes/``."""
+    folder = tmp_path_factory.mktemp("command")
+    wishes = {"instruments": ["--threshold", "0.01", "--hop", "0.25"], "notes": []}
+    for model, options in wishes.items():
+        formats = ",".join(name for name in formats_of(model))
+        words = ["analyze", str(melody), "-o", str(folder / model), "-q", "-m", model, "--format", formats]
+        assert main(words + options) == 0
+    return folder
+
+
+def formats_of(model: str) -> list[str]:
+    """The formats that events of this model can be written in, on this machine."""
+    left_out = {"instruments": ("midi", "notes"), "notes": ("buzzdetect", "buzzr")}[model]
+    found = [name for name in WRITERS if name not in left_out]
+    return [name for name in found if name != "parquet" or importlib.util.find_spec("pyarrow")]
+
+
 @pytest.mark.parametrize(
-    ("query", "options", "ending"),
-    [
-        ("format=csv&threshold=0.01&hop=0.25", ["--threshold", "0.01", "--hop", "0.25"], ".events.csv"),
-        ("format=raven&threshold=0.01", ["--threshold", "0.01", "--format", "raven"], ".selections.txt"),
-        ("format=audacity&threshold=0.01", ["--threshold", "0.01", "--format", "audacity"], ".labels.txt"),
-    ],
+    ("model", "format"), [(model, name) for model in ("instruments", "notes") for name in formats_of(model)]
 )
 def test_bytes_are_those_of_the_command(
-    http: httpx.Client, song: Path, tmp_path: Path, query: str, options: list[str], ending: str
+    http: httpx.Client, melody: Path, written: Path, model: str, format: str
 ) -> None:
-    assert main(["analyze", str(song), "-o", str(tmp_path / "out"), "-q", *options]) == 0
-    answer = http.post(f"/analyze?{query}", files=sent(song))
-    assert answer.status_code == 200
-    written = (tmp_path / "out" / f"song.wav{ending}").read_bytes()
+    options = "&threshold=0.01&hop=0.25" if model == "instruments" else ""
+    answer = http.post(f"/analyze?model={model}&format={format}{options}", files=sent(melody))
+    assert answer.status_code == 200, answer.text
+    (name,) = [part for part in answer.headers["content-disposition"].split('"') if part.startswith("melody")]
+    expected = (written / model / name).read_bytes()
+    assert len(expected) > 20
     # Where a file lies is told to who runs the command, and to nobody over HTTP.
-    assert answer.content == written.replace(str(song).encode(), b"song.wav")
-    assert f'filename="song.wav{ending}"' in answer.headers["content-disposition"]
+    if format == "parquet":
+        table = importlib.import_module("pyarrow.parquet").read_table
+        assert table(io.BytesIO(answer.content)).equals(table(io.BytesIO(expected)))
+    else:
+        expected = expected.replace(str(melody).encode(), b"melody.wav")
+        assert answer.content == expected.replace(str(melody.parent).encode(), b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "format"),
+    [
+        ("text/csv", "csv"),
+        ("audio/midi", "midi"),
+        ("text/x-raven", "raven"),
+        ("text/x-audacity", "audacity"),
+        ("application/jsonl", "jsonl"),
+        ("application/vnd.jams+json", "jams"),
+        ("application/x-nothing;q=0.9, text/csv;q=0.5, audio/midi;q=0.4", "csv"),
+    ],
+)
+def test_accept_chooses_the_format(http: httpx.Client, melody: Path, accept: str, format: str) -> None:
+    asked = http.post("/analyze?model=notes", files=sent(melody), headers={"Accept": accept})
+    named = http.post(f"/analyze?model=notes&format={format}", files=sent(melody))
+    assert asked.content == named.content and asked.headers["content-type"] == named.headers["content-type"]
 
 
 def test_json_lines_and_csv_say_the_same(http: httpx.Client, song: Path) -> None:
@@ -348,3 +390,56 @@ def test_a_labelled_folder_is_judged(http: httpx.Client, song: Path) -> None:
         file.write(song, "../../a.wav")
     answer = http.post("/evaluate?draws=0", files={"file": ("set.zip", archive.getvalue())})
     assert error_of(answer, 422)["code"] == "unreadable"
+
+
+# ---- archives ----------------------------------------------------------------------------------------------
+
+
+def zipped(song: Path, *names: str, packing: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip with the sound under these names, and a text beside them."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", packing) as file:
+        for name in names:
+            file.write(song, name)
+        file.writestr("read me.txt", "not sound")
+    return archive.getvalue()
+
+
+def test_an_archive_is_heard_as_by_the_command(http: httpx.Client, song: Path, tmp_path: Path) -> None:
+    content = zipped(song, "night/a.wav", "b.wav", "../c.wav", packing=zipfile.ZIP_DEFLATED)
+    answer = http.post("/analyze?threshold=0.01&format=csv", files={"file": ("take.zip", content)})
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "take.zip").write_bytes(content)
+    assert (
+        main(
+            ["analyze", str(tmp_path / "take.zip"), "-o", str(tmp_path / "out"), "-q", "--threshold", "0.01"]
+        )
+        == 0
+    )
+    assert answer.content == (tmp_path / "out" / "events.csv").read_bytes()
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(song.read_bytes())
+    with tarfile.open(tmp_path / "take.tar.gz", "w:gz") as file:
+        file.add(folder / "a.wav", "a.wav")
+    found = http.post(
+        "/analyze", files={"file": ("take.tar.gz", (tmp_path / "take.tar.gz").read_bytes())}
+    ).json()
+    assert [one["file"] for one in found["files"]] == ["take.tar.gz/a.wav"]
+
+
+def test_archives_that_are_empty_damaged_or_too_large_are_refused(http: httpx.Client, song: Path) -> None:
+    def asked(content: bytes, route: str = "/analyze") -> httpx.Response:
+        return http.post(route, files={"file": ("x.zip", content)})
+
+    assert "no recordings" in error_of(asked(zipped(song)), 400)["message"]
+    whole = zipped(song, "a.wav")
+    assert error_of(asked(whole[: len(whole) // 2]), 422)["code"] == "unreadable"
+    assert "archive" in error_of(asked(whole, "/recordings"), 400)["message"]
+    # Silence of 20 MB in 20 kB; this service takes uploads of 3 MiB and archives of four times that.
+    silence = io.BytesIO()
+    soundfile.write(silence, np.zeros(10_000_000, np.int16), 48_000, format="WAV")
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("silence.wav", silence.getvalue())
+    assert error_of(asked(bomb.getvalue()), 413)["code"] == "too_large"

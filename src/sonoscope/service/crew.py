@@ -90,9 +90,9 @@ class Crewman(Process):
         Fault
             ``crashed`` if the process ended, ``too_slow`` if it took or was silent for too long.
         """
-        await self.start()
-        ends = time.monotonic() + self._settings.time_s
         try:
+            await self.start()
+            ends = time.monotonic() + self._settings.time_s
             await self.send(json.dumps({"kind": kind, "request": request}).encode() + b"\n")
             while True:
                 wait_s = min(self._settings.silence_s, ends - time.monotonic())

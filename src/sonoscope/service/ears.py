@@ -77,17 +77,9 @@ class Ears:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._idle: list[Process] = []
-        self._warming: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Have one ready, so that the first stream does not wait."""
-        self._warming = asyncio.create_task(self._warm())
 
     async def stop(self) -> None:
         """Stop those that listen to nobody; the others end with their streams."""
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
         while self._idle:
             await self._idle.pop().stop()
 
@@ -119,8 +111,6 @@ class Ears:
             await process.stop()
 
     async def _one(self) -> Process:
-        if self._warming is not None and not self._idle:
-            await asyncio.gather(self._warming, return_exceptions=True)
         while self._idle:
             process = self._idle.pop()
             if process.is_running:
@@ -135,10 +125,6 @@ class Ears:
             await process.stop()
             raise _crashed() from None
         return process
-
-    async def _warm(self) -> None:
-        with suppress(Fault):
-            self._idle.append(await self._started())
 
 
 def _crashed() -> Fault:

@@ -60,7 +60,6 @@ class House:
     async def start(self) -> None:
         """Let everything work."""
         await self.office.start()
-        await self.ears.start()
         self._sweeper = asyncio.create_task(self._sweep_on())
 
     async def stop(self) -> None:

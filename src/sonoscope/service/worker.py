@@ -142,4 +142,7 @@ def _limit_memory(limit: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # By the name under which tasks import it: what they raise is then what is caught here.
+    from sonoscope.service import worker
+
+    worker.main()

@@ -27,6 +27,8 @@ FormatName = Annotated[
         max_length=40, alias="format", description="json, ndjson or a format of /formats; goes before Accept."
     ),
 ]
+#: An archive holds so many times what an upload may have, at most.
+UNPACKED = 4
 OfWishes = Annotated[Wishes, Depends(wishes)]
 
 #: What a request with a file looks like, for OpenAPI.
@@ -72,7 +74,8 @@ async def filled(house: House, job: Job, request: Request, path: str | None) -> 
             limit=house.settings.max_upload,
         )
         house.disk_used += sum(one.path.stat().st_size for one in uploads)
-        return {"uploads": [one.to_json() for one in uploads]}
+        unpacked_bytes = UNPACKED * house.settings.max_upload
+        return {"uploads": [one.to_json() for one in uploads], "unpacked_bytes": unpacked_bytes}
     except BaseException:
         await house.office.drop(job)
         raise

@@ -77,7 +77,7 @@ async def evaluate(
     job = house.office.new("evaluate")
     job.request = {
         **await filled(house, job, request, path), "model": model, "dataset": dataset, "protocol": protocol,
-        "split": split, "truth": truth, "form": format, "unpacked_bytes": 4 * house.settings.max_upload,
+        "split": split, "truth": truth, "form": format,
         "models": str(house.settings.models) if house.settings.models else "",
         "options": {key: value for key, value in given.items() if value is not None},
     }  # fmt: skip

@@ -183,6 +183,8 @@ def _write_format(hearing: Hearing, form: Form) -> None:
             f"a file of the format {form.name} holds one recording, and there are {len(hearing.entries)}: ask for one "
             "at a time, or for csv"
         )
+    # As in the command's table of all inputs; lines and JSON keep the order in which files were sent.
+    hearing.entries.sort(key=lambda entry: entry.name)
     results = hearing.results()
     options = WriteOptions(raw=spec.raw)
     if not format.many:

@@ -12,10 +12,9 @@ import numpy as np
 from sonoscope.audio.decode import Decoder
 from sonoscope.pipeline import sound_remarks
 from sonoscope.service.faults import Fault
-from sonoscope.service.tasks.inputs import recordings
+from sonoscope.service.tasks.inputs import only
 from sonoscope.service.tiles import HEADER, STRETCH
 from sonoscope.service.worker import Tools
-from sonoscope.values import Recording
 
 #: Bytes that the 32 bits of a WAV file's sizes can state.
 LONGEST_BYTES = 2**32 - 4096
@@ -29,8 +28,7 @@ PLAYED = {
 
 def prepare(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
     """The task ``prepare``. ``request``: ``uploads`` (one), and the ``folder`` for ``sound.wav`` and ``peaks.i16``."""
-    recording = recordings(request)[0]
-    assert isinstance(recording, Recording)
+    recording = only(request)
     folder = Path(request["folder"])
     with (
         Decoder(recording) as decoder,
