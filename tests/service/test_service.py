@@ -287,6 +287,7 @@ def test_a_job_is_accepted_done_and_forgotten(http: httpx.Client, song: Path) ->
     assert error_of(http.get(f"/jobs/{job}"), 404)["code"] == "not_found"
 
 
+@pytest.mark.slow
 def test_a_killed_service_loses_no_accepted_job(song: Path, tmp_path: Path) -> None:
     first = start(tmp_path)
     try:

@@ -145,9 +145,11 @@ class Office:
 
     async def stop(self) -> None:
         """Stop the crew; what is under way is done again after the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A cancellation comes to nothing where a message comes at the same moment (asyncio.wait_for before 3.12).
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=1.0)
         for crewman in self._crew:
             await crewman.stop()
         for job in [job for job in self._jobs.values() if not job.is_kept]:
