@@ -249,7 +249,11 @@ def walk(
     if model is None:
         model = str(folder / TAUGHT)
         if not Path(model).exists():
-            print(sonoscope("train", str(folder / "snippets"), "--unlabelled", str(cards), "-o", model))
+            print(
+                sonoscope(
+                    "train", str(folder / "snippets"), "--unlabelled", str(cards / "site1"), "-o", model
+                )
+            )
     place = ("--recorded-in", ZONE, "--site-from", "1", "--max-memory", "1G")
     # The empty recording is the one that fails.
     sonoscope("analyze", str(cards), "-o", str(out), "-m", model, *place, code=1)
