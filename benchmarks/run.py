@@ -38,6 +38,7 @@ BENCHMARKS = {
     "augment": "every augmentation of a batch against its log-mel (needs torch)",
     "notes": "notes from scores, an hour against ten minutes",
     "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
+    "listeners": "live streams to one service: computing per hop, sound to message (needs the model notes)",
     "durations": "a recording at every length, from a tenth of a second to an hour (writes 500 MB)",
     "listing": "a hundred thousand files, the first against the last",
     "search": "the nearest of a million embeddings (writes 1 GB)",
