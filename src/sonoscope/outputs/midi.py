@@ -12,10 +12,14 @@ label followed by ``ends``. Pitches are rounded to semitones.
 from __future__ import annotations
 
 import math
+import struct
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
 
 from sonoscope.errors import UsageError
 from sonoscope.labels import INSTRUMENTS
@@ -39,36 +43,61 @@ TICKS_PER_BEAT = 960
 SLOWEST, FASTEST = 4.0, 1000.0
 DRUMS = 9
 _ENDS = " ends"
+#: Of what :class:`_Moments` holds: not a note, but a mark where an event begins or ends.
+_BEGINS, _STOPS = -1, -2
+#: No ticks since the message before; the end of a track.
+_NOW, _END = b"\x00", b"\x00\xff\x2f\x00"
 _GENERAL = {label.id: label for label in INSTRUMENTS}
 
 
 def write(results: Iterable[FileResult], file: IO[bytes], options: WriteOptions) -> None:
     """One file; raises ``UsageError`` for a tempo that no file can state."""
     for result in results:
-        _file(result.in_order(), result.labels, options.tempo).save(file=file)
+        for chunk in _chunks(result.in_order(), result.labels, options.tempo):
+            file.write(chunk)
 
 
-def _file(events: Iterable[Event], labels: Iterable[Label], tempo: float) -> mido.MidiFile:
+def _chunks(events: Iterable[Event], labels: Iterable[Label], tempo: float) -> Iterator[bytes]:
+    """The header and the tracks. Of a note no more than its numbers is held: messages of mido's would be 2 KB each."""
     import mido  # 50 ms, which who writes no MIDI need not wait for
 
     if not SLOWEST <= tempo <= FASTEST:
         raise UsageError(f"tempo {tempo:g} must lie in {SLOWEST:g}..{FASTEST:g} beats a minute")
-    midi = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     beat_us = round(60e6 / tempo)
     ticks_per_s = TICKS_PER_BEAT * 1e6 / beat_us  # of the tempo as it is stated, in whole microseconds
-    midi.tracks.append(
-        mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=beat_us), mido.MetaMessage("time_signature")])
-    )
     groups: dict[str, list[Event]] = {}
     for event in events:
         groups.setdefault(event.label, []).append(event)
     known = _GENERAL | {label.id: label for label in labels}
+    yield _chunk(b"MThd", struct.pack(">hhh", 1, 1 + len(groups), TICKS_PER_BEAT))
+    first = (mido.MetaMessage("set_tempo", tempo=beat_us), mido.MetaMessage("time_signature"))
+    yield _chunk(b"MTrk", b"".join(_NOW + _bytes(message) for message in first) + _END)
     for number, (name, group) in enumerate(sorted(groups.items())):
-        midi.tracks.append(_track(name, group, known.get(name, Label(name)), number, ticks_per_s))
-    return midi
+        track = _track(name, group, known.get(name, Label(name)), number, ticks_per_s)
+        yield _chunk(b"MTrk", track)
 
 
-def _track(name: str, events: list[Event], label: Label, number: int, ticks_per_s: float) -> mido.MidiTrack:
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack(">L", len(content)) + content
+
+
+def _bytes(message: mido.Message | mido.MetaMessage) -> bytes:
+    """A message as it stands in a file, text in UTF-8."""
+    from mido.midifiles import meta
+
+    with meta.meta_charset("utf-8"):
+        return bytes(message.bytes())
+
+
+def _delta(ticks: int) -> bytes:
+    """Ticks since the message before, seven bits a byte."""
+    found = [ticks & 0x7F]
+    while ticks := ticks >> 7:
+        found.append(0x80 | ticks & 0x7F)
+    return bytes(reversed(found))
+
+
+def _track(name: str, events: list[Event], label: Label, number: int, ticks_per_s: float) -> bytes:
     import mido
 
     general = _GENERAL.get(name, label)
@@ -76,42 +105,74 @@ def _track(name: str, events: list[Event], label: Label, number: int, ticks_per_
     channel = DRUMS if drums else (number % 15) + (number % 15 >= DRUMS)
     program = label.gm_program if label.gm_program is not None else general.gm_program
     shown = text(name)
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=shown)])
+    out = bytearray(_NOW + _bytes(mido.MetaMessage("track_name", name=shown)))
     if not drums:
-        track.append(mido.Message("program_change", channel=channel, program=program or 0))
-    moments: list[tuple[int, int, Any]] = []
+        out += _NOW + _bytes(mido.Message("program_change", channel=channel, program=program or 0))
+    begins, ends = (_bytes(mido.MetaMessage("marker", text=shown + more)) for more in ("", _ENDS))
+    moments = _Moments()
     for event in events:
         if event.pitch is None:
             first, last = (round(seconds * ticks_per_s) for seconds in (event.start_s, event.end_s))
-            moments.append((first, 2, mido.MetaMessage("marker", text=shown)))
-            moments.append((last, 0 if last > first else 3, mido.MetaMessage("marker", text=shown + _ENDS)))
-    for first, last, note, velocity in _notes(events, ticks_per_s):
-        moments.append((first, 2, mido.Message("note_on", channel=channel, note=note, velocity=velocity)))
-        moments.append((last, 1, mido.Message("note_off", channel=channel, note=note, velocity=0)))
-    now = 0
-    for tick, _, message in sorted(moments, key=lambda moment: moment[:2]):
-        track.append(message.copy(time=tick - now))
+            moments.add(first, 2, _BEGINS)
+            moments.add(last, 0 if last > first else 3, _STOPS)
+    for first, last, key, velocity, place in _notes(events, ticks_per_s):
+        moments.add(first, 2, key << 8 | velocity, place)
+        moments.add(last, 1, key << 8, place)
+    now, status = 0, -1
+    for tick, what in moments.in_order():
+        out += _delta(tick - now)
         now = tick
-    return track
+        if what < 0:
+            out += begins if what == _BEGINS else ends
+            status = -1
+            continue
+        wanted = (0x90 if what & 0xFF else 0x80) | channel
+        out += (
+            bytes((what >> 8, what & 0xFF)) if wanted == status else bytes((wanted, what >> 8, what & 0xFF))
+        )
+        status = wanted
+    return bytes(out) + _END
 
 
-def _notes(events: list[Event], ticks_per_s: float) -> Iterator[tuple[int, int, int, int]]:
-    """First tick, last tick, key and velocity of each note; none overlaps another of its key."""
-    of_key: dict[int, list[list[int]]] = {}
+class _Moments:
+    """What happens in a track, in numbers: tick, rank among what happens in it, what, and the place of its key."""
+
+    def __init__(self) -> None:
+        self._tables = array("q"), array("b"), array("i"), array("h")
+
+    def add(self, tick: int, rank: int, what: int, place: int = -1) -> None:
+        """``what`` is key and velocity, or one of the marks."""
+        for table, value in zip(self._tables, (tick, rank, what, place), strict=True):
+            table.append(value)
+
+    def in_order(self) -> Iterator[tuple[int, int]]:
+        """Tick and what, in order of time."""
+        tick, rank, _, place = (np.asarray(table) for table in self._tables)
+        for k in np.lexsort((place, rank, tick)).tolist():
+            yield self._tables[0][k], self._tables[2][k]
+
+
+def _notes(events: list[Event], ticks_per_s: float) -> Iterator[tuple[int, int, int, int, int]]:
+    """First tick, last tick, key and velocity of each note, and which of the keys came first; none overlaps another
+    of its key."""
+    of_key: dict[int, list[int]] = {}
+    places: dict[int, int] = {}
     for event in sorted(events):
         if event.pitch is None:
             continue
         key = min(max(round(event.pitch), 0), 127)
         first, last = (round(seconds * ticks_per_s) for seconds in (event.start_s, event.end_s))
-        before = of_key.setdefault(key, [])
-        if before and before[-1][1] > first:
-            before[-1][1] = first
-        if before and before[-1][1] <= before[-1][0]:  # both begin in one tick: the longer one is left
-            last = max(last, before.pop()[2])
-        before.append([first, max(last, first + 1), last, _velocity(event)])
-    for key, notes in of_key.items():
-        for first, last, _, velocity in notes:
-            yield first, last, key, velocity
+        before = of_key.pop(key, None)
+        if before and before[1] > first:
+            before[1] = first
+        if before and before[1] <= before[0]:  # both begin in one tick: the longer one is left
+            last = max(last, before[2])
+        elif before:
+            yield before[0], before[1], key, before[3], places[key]
+        places.setdefault(key, len(places))
+        of_key[key] = [first, max(last, first + 1), last, _velocity(event)]
+    for key, (first, last, _, velocity) in of_key.items():
+        yield first, last, key, velocity, places[key]
 
 
 def _velocity(event: Event) -> int:
