@@ -1,6 +1,6 @@
 """Does judging help? The loop of teaching, running, judging and teaching again, on simulated meadows.
 
-    python recipes/field/loop.py [--runs 16] [--minutes 3] [--clips 120] [--snippets 12] [--fpr 0.01] [--seed 0]
+    python recipes/field/loop.py [--runs 12] [--minutes 3] [--held 6] [--clips 200] [--snippets 12] [--fpr 0.02]
 
 Each run makes places of their own: each has its background, its loudness, and something else that hums there (an
 engine, a tool, a mosquito, cicadas). Bees are taught by snippets from two of them, with unlabelled recordings from
@@ -45,13 +45,15 @@ FILLED, EMPTY = 0.5, 0.05
 
 @dataclass(frozen=True)
 class Size:
-    """Of a run: minutes at each place, clips to judge, snippets to begin with, events an hour, the rate of mistakes."""
+    """Of a run: minutes at each place that is taught of, and at each other; clips to judge, snippets to begin with,
+    events an hour, the rate of mistakes."""
 
     minutes: int = 3
-    clips: int = 120
+    held: int = 6
+    clips: int = 200
     snippets: int = 12
     an_hour: float = 300.0
-    fpr: float = 0.01
+    fpr: float = 0.02
 
 
 class Gain(NamedTuple):
@@ -82,13 +84,13 @@ def place(rng: np.random.Generator, size: Size) -> SceneSpec:
 
 
 def record(
-    folder: Path, specs: dict[str, SceneSpec], size: Size, seed: int
+    folder: Path, specs: dict[str, SceneSpec], minutes: int, seed: int
 ) -> dict[str, list[tuple[float, float]]]:
     """Recordings of places, a folder for each, and when bees sound in each."""
     truth = {}
     for number, (site, spec) in enumerate(specs.items()):
         (folder / site).mkdir(parents=True)
-        for minute in range(size.minutes):
+        for minute in range(minutes):
             scene = compose(spec, seed * 10_000 + number * 100 + minute, further=FURTHER)
             name = f"{site}/{minute:02d}.flac"
             soundfile.write(folder / name, scene.samples, RATE)
@@ -155,27 +157,14 @@ def run(seed: int, size: Size, work: Path) -> Gain:
     rng = np.random.default_rng([seed, 11])
     specs = {site: place(rng, size) for site in (*TAUGHT, *HELD)}
     season, held = work / "season", work / "held"
-    heard = record(season, {site: specs[site] for site in TAUGHT}, size, seed)
-    never = record(held, {site: specs[site] for site in HELD}, size, seed + 500)
+    heard = record(season, {site: specs[site] for site in TAUGHT}, size.minutes, seed)
+    never = record(held, {site: specs[site] for site in HELD}, size.held, seed + 500)
     snippets(work / "snippets", specs, size, seed)
     asked = {"unlabelled": (str(season),), "seed": seed}
     sounds = (str(work / "snippets"),)
     teach(Wish(sounds, **asked), work / "first", say=_silent)
-    command(
-        [
-            "analyze",
-            season,
-            "-m",
-            work / "first",
-            "-o",
-            work / "out",
-            "--site-from",
-            "1",
-            "-q",
-            "--workers",
-            1,
-        ]
-    )
+    place = ("--site-from", "1", "-q", "--workers", 1)
+    command(["analyze", season, "-m", work / "first", "-o", work / "out", *place])
     command(["clips", work / "out", "-o", work / "clips", "--count", size.clips, "--labels", LABEL])
     judge(work / "clips", heard)
     teach(Wish(sounds, verdicts=(work / "clips",), **asked), work / "second", say=_silent)
@@ -220,19 +209,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=16)
+    parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--minutes", type=int, default=Size.minutes)
+    parser.add_argument("--held", type=int, default=Size.held)
     parser.add_argument("--clips", type=int, default=Size.clips)
     parser.add_argument("--snippets", type=int, default=Size.snippets)
     parser.add_argument("--fpr", type=float, default=Size.fpr)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    size = Size(asked.minutes, asked.clips, asked.snippets, fpr=asked.fpr)
+    size = Size(asked.minutes, asked.held, asked.clips, asked.snippets, fpr=asked.fpr)
     found = []
     for seed in range(asked.seed, asked.seed + asked.runs):
         with tempfile.TemporaryDirectory(prefix="loop-") as work:
             found.append(run(seed, size, Path(work)))
-        print(f"{seed + 1 - asked.seed} of {asked.runs}: {found[-1]}", file=sys.stderr, flush=True)
+        before, after = found[-1]
+        print(f"run {seed}: {before:.3f} -> {after:.3f}", file=sys.stderr, flush=True)
     print(table(found))
 
 
