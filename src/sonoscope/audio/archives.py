@@ -22,8 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol, cast
 
+from sonoscope.audio import ranges, stores
 from sonoscope.audio.reader import NotDecodable
 
 ZIP_SUFFIXES = (".zip",)
@@ -97,7 +98,7 @@ class Slice(io.RawIOBase):
 
     def __init__(self, path: str, start: int, size: int) -> None:
         super().__init__()
-        self._file = io.FileIO(path)
+        self._file = _raw(path)
         self._start, self._size, self._position = start, size, 0
 
     def readable(self) -> bool:
@@ -127,14 +128,37 @@ class Slice(io.RawIOBase):
         super().close()
 
 
+def _raw(path: str) -> io.RawIOBase:
+    """The archive, unbuffered."""
+    return cast(io.RawIOBase, ranges.open_url(path)) if stores.is_url(path) else io.FileIO(path)
+
+
+def _source(path: str) -> Any:
+    """What the libraries open: a path, or a file at a URL that is read by ranges."""
+    return io.BufferedReader(_raw(path), 1 << 16) if stores.is_url(path) else path
+
+
+def _opened_tar(path: str) -> tarfile.TarFile:
+    return tarfile.open(fileobj=_source(path)) if stores.is_url(path) else tarfile.open(path)
+
+
+def identity(path: str) -> tuple[int, int]:
+    """Size and time of change."""
+    if stores.is_url(path):
+        entry = stores.details(path)
+        return entry.size_bytes, entry.modified_ns
+    status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def _listed(path: str) -> Iterator[Member]:
     if path.lower().endswith(ZIP_SUFFIXES):
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(_source(path)) as archive:
             for info in archive.infolist():
                 if not info.is_dir():
                     yield Member(info.filename, info.file_size)
         return
-    with tarfile.open(path) as archive:
+    with _opened_tar(path) as archive:
         for file in _forward(archive):
             yield Member(file.name, file.size)
 
@@ -158,7 +182,7 @@ class _Archive(Protocol):
 class _Zip:
     def __init__(self, path: str) -> None:
         self._path = path
-        self._archive = zipfile.ZipFile(path)
+        self._archive = zipfile.ZipFile(_source(path))
         self._infos: dict[str, zipfile.ZipInfo] = {}
         for info in self._archive.infolist():
             self._infos.setdefault(info.filename, info)
@@ -170,9 +194,9 @@ class _Zip:
         if info.compress_type != zipfile.ZIP_STORED:
             with self._archive.open(info) as packed:
                 return _spooled(packed)
-        with open(self._path, "rb") as file:
+        with _raw(self._path) as file:
             file.seek(info.header_offset)
-            head = file.read(30)
+            head = file.read(30) or b""
         if head[:4] != b"PK\x03\x04":
             raise zipfile.BadZipFile("the member's header is damaged")
         # The local header repeats the name, and has extra fields of its own.
@@ -189,7 +213,7 @@ class _Tar:
         self._rewind()
 
     def _rewind(self) -> None:
-        self._archive = tarfile.open(self._path)  # noqa: SIM115 (closed by close)
+        self._archive = _opened_tar(self._path)
         self._files = _forward(self._archive)
         self._passed: set[str] = set()
 
@@ -220,8 +244,7 @@ _kept: list[tuple[tuple, _Archive]] = []
 
 def _current(path: str) -> _Archive:
     """The archive kept open, after changing it for ``path`` if it is another one."""
-    status = Path(path).stat()
-    key = (os.getpid(), path, status.st_size, status.st_mtime_ns)
+    key = (os.getpid(), path, *identity(path))
     if _kept and _kept[0][0] == key:
         return _kept[0][1]
     _forget()

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from sonoscope.audio import stores
+
 T = TypeVar("T")
 
 #: How long one outage is waited for, in seconds.
@@ -40,6 +42,8 @@ def is_away(path: str, error: OSError) -> bool:
     if error.errno in GONE_ERRORS:
         return True
     if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return False
+    if stores.is_url(path):
         return False
     try:
         with os.scandir(Path(path).parent) as entries:

@@ -30,7 +30,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from sonoscope.audio import archives, pcm, recorders
+from sonoscope.audio import archives, pcm, ranges, recorders, stores
 from sonoscope.audio.contents import Content, recognise
 from sonoscope.audio.reader import AudioInfo, NotDecodable, Reader
 from sonoscope.audio.sndfile import SndfileReader
@@ -179,6 +179,8 @@ class Decoder:
         try:
             if recording.member is not None:
                 return archives.open_member(recording.path, recording.member)
+            if stores.is_url(recording.path):
+                return ranges.open_url(recording.path)
             kind = os.stat(recording.path).st_mode  # noqa: PTH116 (a path that is no text stays as it is)
             if not stat.S_ISREG(kind):
                 what = "a folder" if stat.S_ISDIR(kind) else "a device or a pipe"

@@ -1,4 +1,4 @@
-"""What the user names, as recordings: files, folders, globs and archives, listed lazily.
+"""What the user names, as recordings: files, folders, globs and archives, on disks and in stores, listed lazily.
 
 In a folder (and the folders in it) only files with a known suffix are recordings; whatever else lies there is
 passed over, and so is what is hidden (``.name``, the ``._name`` and ``__MACOSX`` of macOS). A file that is
@@ -20,7 +20,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from sonoscope.audio import archives
+from sonoscope.audio import archives, stores
 from sonoscope.audio.away import Patience
 from sonoscope.audio.naming import Input, Unique, names, writable
 from sonoscope.audio.reader import NotDecodable
@@ -65,7 +65,7 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> Iterator[Recording | Unlis
     ----------
     inputs : sequence of path
         Files, folders, zip and tar archives (by suffix), and patterns with ``*``, ``?``, ``[...]`` or ``**``
-        that name no file as they stand.
+        that name no file as they stand; the same as URLs (:mod:`~sonoscope.audio.stores`).
 
     Returns
     -------
@@ -89,7 +89,9 @@ def find(inputs: Sequence[str | os.PathLike[str]]) -> Iterator[Recording | Unlis
 def _listed(given: list[Input], names: list[str]) -> Iterator[Recording | Unlisted]:
     patience = Patience()
     for entry, name in zip(given, names, strict=True):
-        if entry.kind == "folder":
+        if entry.kind == "folder" and stores.is_url(entry.path):
+            yield from _in_store(entry.path, name, patience)
+        elif entry.kind == "folder":
             yield from _in_folder(entry.path, name, patience)
         elif entry.kind == "archive":
             yield from _in_archive(entry.path, name)
@@ -102,6 +104,9 @@ def _listed(given: list[Input], names: list[str]) -> Iterator[Recording | Unlist
 
 def _expanded(text: str) -> Iterator[Input]:
     """The input that ``text`` names, or those that match it as a pattern."""
+    if stores.is_url(text):
+        yield from _in_place(text)
+        return
     if os.path.lexists(text):
         yield Input(text, _kind(text))
         return
@@ -116,6 +121,37 @@ def _expanded(text: str) -> Iterator[Input]:
             yield Input(path, kind, max(_n_parts(path) - fixed, 0))
     if not found:
         raise UsageError(f"no file matches {text!r}. In a shell, quote patterns that sonoscope is to expand.")
+
+
+def _in_place(url: str) -> Iterator[Input]:
+    """The same for a URL."""
+    try:
+        if glob.has_magic(url) and stores.scheme_of(url) not in stores.WEB:
+            fixed, found = _fixed_part(url), False
+            for entry in stores.matching(url):
+                if entry.is_folder or _is_sound(entry.name) or _suffix(url).strip("*?"):
+                    found = True
+                    depth = len(Input(entry.url, "").parts) - len(Input(fixed, "").parts)
+                    yield Input(entry.url, _kind_of(entry), max(depth, 0))
+            if not found:
+                raise UsageError(f"nothing matches {url!r}")
+            return
+        entry = stores.details(url)
+        yield Input(entry.url, _kind_of(entry))
+    except FileNotFoundError:
+        raise UsageError(f"no such file or folder: {url!r}") from None
+    except PermissionError as error:
+        raise UsageError(
+            f"{url}: no permission ({error.strerror}). Credentials are taken from the environment: docs/cluster.md"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{url}: {error.strerror}") from None
+
+
+def _kind_of(entry: stores.Entry) -> str:
+    if entry.is_folder:
+        return "folder"
+    return "archive" if archives.is_archive(entry.url) else "file"
 
 
 def _fixed_part(pattern: str) -> str:
@@ -154,6 +190,8 @@ def _without_repeats(given: list[Input]) -> list[Input]:
     real_folder = lru_cache(1000)(os.path.realpath)
 
     def real(path: str) -> str:
+        if stores.is_url(path):
+            return path.rstrip("/")
         above, name = os.path.split(path)
         if os.path.islink(path) or name in ("", ".", ".."):
             return os.path.realpath(path)
@@ -186,9 +224,14 @@ def _is_within(path: str, kind: str, folders: set[str]) -> bool:
 
 def _is_listed(folder: str, name: str) -> bool:
     """Whether listing ``folder`` gives a recording ``name``, or may give some below it."""
-    path = os.path.join(folder, name)
     if any(map(_is_hidden, name.split("/"))):
         return False
+    if stores.is_url(folder):
+        try:
+            return stores.details(stores.below(folder, name)).is_folder or _is_sound(name)
+        except OSError:
+            return False
+    path = os.path.join(folder, name)
     return os.path.isdir(path) or (_is_sound(name) and os.path.lexists(path))
 
 
@@ -225,6 +268,27 @@ def _in_folder(
             yield _recording(inner_path, inner_name)
 
 
+def _in_store(url: str, name: str, patience: Patience) -> Iterator[Recording | Unlisted]:
+    """Recordings in a folder of a store and the folders in it, one folder at a time."""
+    try:
+        entries = patience.keep(url, lambda: stores.entries(url))
+    except OSError as error:
+        yield _unlisted(name or url, error)
+        return
+    for entry in entries:
+        inner = f"{name}/{entry.name}" if name else entry.name
+        if _is_hidden(entry.name):
+            continue
+        if entry.is_folder:
+            yield from _in_store(entry.url, inner, patience)
+        elif _is_sound(entry.name):
+            yield _stored(stores.sized(entry), inner)
+
+
+def _stored(entry: stores.Entry, name: str) -> Recording:
+    return Recording(entry.url, writable(name), None, entry.size_bytes, entry.modified_ns)
+
+
 def _identity(folder: str) -> _Identity:
     status = os.stat(folder)
     return status.st_dev, status.st_ino
@@ -252,7 +316,7 @@ def _in_archive(path: str, name: str) -> Iterator[Recording | Unlisted]:
     """The members of an archive that are recordings."""
     unique = Unique()
     try:
-        modified_ns = os.stat(path).st_mtime_ns
+        modified_ns = archives.identity(path)[1]
         for member in archives.members(path):
             parts = _safe_parts(member.name)
             if parts and _is_sound(parts[-1]) and not any(map(_is_hidden, parts)):
@@ -272,6 +336,11 @@ def _safe_parts(member: str) -> list[str]:
 
 def _recording(path: str, name: str) -> Recording:
     """With size and time; those of a file that cannot be asked stay unknown, and decoding it says why."""
+    if stores.is_url(path):
+        try:
+            return _stored(stores.details(path), name)
+        except OSError:
+            return Recording(path, writable(name))
     try:
         status = os.stat(path)
     except OSError:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, count
 from pathlib import PurePath
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Input:
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts of the absolute path below the root; links keep their names."""
+        scheme, is_url, place = self.path.partition("://")
+        if is_url:
+            # The names of web servers are encoded.
+            place = unquote(place) if scheme.startswith("http") else place
+            return tuple(part for part in place.split("/") if part not in ("", ".", ".."))
         absolute = PurePath(os.path.abspath(self.path))  # noqa: PTH100
         return absolute.parts[1:] or ("root",)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from pathlib import Path
 from typing import BinaryIO
 
-from sonoscope.audio import archives, pcm
+from sonoscope.audio import archives, pcm, ranges, stores
 
 #: Atoms at the top of an mp4; a file with more is damaged.
 MOST_ATOMS = 1000
@@ -25,12 +24,16 @@ def is_whole(path: str | os.PathLike[str]) -> bool:
     A WAV that a recorder without power left behind is never whole in this sense, though it can be analysed.
     """
     try:
-        size = Path(path).stat().st_size
-        if size == 0:
-            return False
-        if os.fspath(path).lower().endswith(archives.ZIP_SUFFIXES):
-            return zipfile.is_zipfile(path)
-        with open(path, "rb") as file:
+        if stores.is_url(path) and stores.scheme_of(os.fspath(path)) in stores.OBJECTS:
+            # There is no half of an object.
+            return stores.details(os.fspath(path)).size_bytes != 0
+        with _opened(path) as file:
+            size = file.seek(0, 2)
+            if size == 0:
+                return False
+            if os.fspath(path).lower().endswith(archives.ZIP_SUFFIXES):
+                return zipfile.is_zipfile(file)
+            file.seek(0)
             head = file.read(12)
             if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
                 return _samples_are_there(file)
@@ -39,6 +42,10 @@ def is_whole(path: str | os.PathLike[str]) -> bool:
             return len(head) == 12
     except OSError:
         return False
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    return ranges.open_url(os.fspath(path)) if stores.is_url(path) else open(path, "rb")
 
 
 def _samples_are_there(file: BinaryIO) -> bool:

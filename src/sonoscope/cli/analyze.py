@@ -45,7 +45,7 @@ Inputs = Annotated[
     typer.Argument(
         metavar="INPUT",
         show_default=False,
-        help="Files, folders (searched through), globs, zip and tar archives; sound or video.",
+        help="Files, folders (searched through), globs, zip and tar archives; sound or video; also as URLs (s3://...).",
     ),
 ]
 Models = Annotated[
@@ -58,7 +58,7 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="OUT",
-        help="A folder for the results ({time} in its name becomes the time); for one input also a file "
+        help="A folder for the results ({time} in its name becomes the time), or its URL; for one input also a file "
         "(song.csv), or - for stdout. Without it: a table on the screen.",
     ),
 ]
@@ -324,7 +324,9 @@ def to_files(
     from sonoscope.cli.progress import Progress
 
     wanted = given.get("formats", ())
-    form = single.file_format(spec.out, wanted or (default[-1:] if spec.out == "-" else ()))
+    form = None
+    if "://" not in spec.out:
+        form = single.file_format(spec.out, wanted or (default[-1:] if spec.out == "-" else ()))
     if form is None:
         if dry_run:
             print(runs.plan(spec))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Place = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of a run that was done in parts.")]
+Place = Annotated[
+    str, typer.Argument(metavar="OUT", help="The folder, or URL, of a run that was done in parts.")
+]
 
 
 def collect_command(place: Place) -> int:

@@ -189,12 +189,14 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
     With ``verbose`` stderr gets tracebacks too. What a run tells by the way is for the file: the screen has its
     progress. Handlers are marked, and the command removes them at its end.
     """
+    from sonoscope.audio.secrets import Discreet
+
     log = logging.getLogger("sonoscope")
     log.setLevel(logging.DEBUG)
     least = logging.ERROR if quiet else logging.WARNING
     screen: logging.Handler = logging.StreamHandler(sys.stderr)
     screen.addFilter(lambda record: record.levelno >= least or (verbose and bool(record.exc_info)))
-    screen.setFormatter(logging.Formatter("sonoscope: %(message)s"))
+    screen.setFormatter(Discreet("sonoscope: %(message)s"))
     handlers = [screen]
     if log_file:
         try:
@@ -202,7 +204,7 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
             kept = logging.FileHandler(log_file, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--log {log_file} cannot be written: {error.strerror}") from None
-        kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        kept.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         handlers.append(kept)
     for handler in handlers:
         handler.of_the_command = True  # type: ignore[attr-defined]

@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sonoscope.audio import stores
 from sonoscope.errors import RunRefused
-from sonoscope.runs import combine, report
+from sonoscope.runs import afar, combine, report
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import DONE, Journal
@@ -25,7 +26,7 @@ SHOWN = 20
 
 
 def collect(out: str | Path) -> RunSummary:
-    """Write ``events.csv``, ``files.csv``, ``errors.csv`` and ``run.json`` of what is complete in the folder ``out``.
+    """Write ``events.csv``, ``files.csv``, ``errors.csv`` and ``run.json`` of what is complete in ``out``.
 
     Returns
     -------
@@ -39,6 +40,9 @@ def collect(out: str | Path) -> RunSummary:
     Locked
         If some of it is being written.
     """
+    if stores.is_url(str(out)):
+        with afar.mirrored(str(out)) as mirror:
+            return afar.told(collect(mirror.folder), mirror)
     place = Folder(out)
     settings = place.read_settings()
     if settings is None:

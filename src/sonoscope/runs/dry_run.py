@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sonoscope.audio import stores
 from sonoscope.audio.find import Unlisted
-from sonoscope.runs import folder, remarks
+from sonoscope.runs import afar, folder, remarks
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Task
@@ -61,6 +62,10 @@ def plan(spec: RunSpec) -> Plan:
     UsageError, UnknownName, BadBundle, RunRefused
         As the run itself would.
     """
+    if stores.is_url(spec.out):
+        mirror = afar.Mirror(folder.dated(spec.out), spec.shard)
+        mirror.fetch()
+        return replace(plan(replace(spec, out=str(mirror.folder))), out=mirror.url)
     setup = prepare(replace(spec, out=folder.dated(spec.out)))
     spec = setup.spec
     place = Folder(spec.out, spec.shard)

@@ -20,8 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sonoscope.audio import secrets, stores
 from sonoscope.errors import RunRefused, Stopped, UsageError
-from sonoscope.runs import afterwards, folder, parts
+from sonoscope.runs import afar, afterwards, folder, parts
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import Journal
@@ -56,6 +57,15 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
         If the run was interrupted or cannot go on (a full disk). What is there is whole, and the same call
         goes on.
     """
+    if stores.is_url(spec.out):
+        if spec.checked().dask not in (None, "local"):
+            raise UsageError(
+                f"--dask {spec.dask} with -o {spec.out}: workers of a cluster write into a folder that all of them see; "
+                "give -o FOLDER, and --then to send it"
+            )
+        with afar.mirrored(folder.dated(spec.out), spec.shard) as mirror:
+            here = replace(spec, out=str(mirror.folder))
+            return afar.told(run(here, report=afar.Telling(report or Silent(), mirror)), mirror)
     setup = prepare(replace(spec.checked(), out=folder.dated(spec.out)))
     first = list(islice(parts.inputs(replace(setup.spec, shard=None)), 2))
     if len(first) > 1 and Origins.of_spec(setup.spec).is_fixed:
@@ -102,6 +112,12 @@ def decide(
     RunRefused
         If the folder holds no run or no scores, or ``given`` asks for what needs the recordings (model, hop, channel).
     """
+    if stores.is_url(str(source)):
+        with afar.mirrored(str(source)) as mirror:
+            summary = decide(mirror.folder, given, report=afar.Telling(report or Silent(), mirror))
+            return afar.told(summary, mirror)
+    if stores.is_url((given or {}).get("out", "")):
+        raise UsageError(f"-o {(given or {})['out']}: with --from-scores name a folder of this machine")
     origin = Folder(source)
     settings = origin.read_settings()
     if settings is None:
@@ -250,7 +266,7 @@ def _logged(file: Path) -> Iterator[None]:
     """Send what the package logs to ``file`` too."""
     handler = _QuietHandler(file, encoding="utf-8", delay=True, errors="backslashreplace")
     handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(secrets.Discreet("%(asctime)s %(levelname)s %(message)s"))
     level = log.level
     if log.getEffectiveLevel() > logging.INFO:
         log.setLevel(logging.INFO)

@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from sonoscope import outputs
 from sonoscope import scores as score_tables
-from sonoscope.audio import away
+from sonoscope.audio import away, secrets
 from sonoscope.errors import BadBundle, SonoscopeError, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv
@@ -190,8 +190,8 @@ class Desk:
 
     def _unexpected(self, recording: Recording, error: Exception) -> Outcome:
         remedy = f"This is a mistake of the program: {self._task.log} says where; please report it."
-        outcome = failed(recording, f"{type(error).__name__}: {error}", remedy)
-        return replace(outcome, trace=traceback.format_exc())
+        outcome = failed(recording, secrets.redacted(f"{type(error).__name__}: {error}"), remedy)
+        return replace(outcome, trace=secrets.redacted(traceback.format_exc()))
 
     def _scores(
         self, job: Job, written: Written, progress: Callable[[float], None] | None

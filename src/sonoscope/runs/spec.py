@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from sonoscope.audio import secrets, stores
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.models import thresholds
 from sonoscope.models.devices import DEVICES
@@ -37,9 +38,9 @@ class RunSpec:
     Attributes
     ----------
     inputs : tuple of str
-        Files, folders, globs, archives.
+        Files, folders, globs, archives; also as URLs.
     out : str
-        Folder for the results; ``{time}`` in it becomes the local time, so each run gets its own.
+        Folder for the results, or its URL; ``{time}`` in it becomes the local time, so each run gets its own.
     models, formats : tuple of str
         Names of bundles (or bundle folders) and of output formats.
     threshold : str, optional
@@ -127,6 +128,9 @@ class RunSpec:
         """
         if not self.out:
             raise UsageError("no place for the results: give -o OUT")
+        for text in (*self.inputs, self.out):
+            if stores.is_url(text):
+                secrets.check(text)
         if not self.models or len(set(self.models)) != len(self.models):
             raise UsageError(f"models={','.join(self.models)!r}: name each model once (-m NAME,NAME)")
         if not self.formats or len(set(self.formats)) != len(self.formats):
@@ -256,7 +260,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def place(text: str) -> str:
     """A local path made absolute (without following links); URLs stay as they are."""
-    return text if "://" in text else str(Path.cwd() / text)
+    return text if stores.is_url(text) else str(Path.cwd() / text)
 
 
 def _check_positive(option: str, value: float | None, *, zero: bool) -> None:

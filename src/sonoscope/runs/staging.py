@@ -1,5 +1,7 @@
 """Reading recordings from a disk of this machine instead of where they are: copied there first, one for each worker.
 
+What lies in a store is read by ranges if it is not staged.
+
 A shared file system serves one long read well and many short ones badly, and a decoder makes short ones. What is too
 large for a worker's share of the limit is read where it is.
 """
@@ -7,12 +9,14 @@ large for a worker's share of the limit is read where it is.
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from sonoscope.audio import stores
 from sonoscope.errors import UsageError
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.spec import RunSpec
@@ -76,6 +80,15 @@ def _folder(stage: str) -> Iterator[Path]:
 
 def _copied(source: str, copy: Path) -> bool:
     """Copy; False if the disk is full, which others of the machine may have done."""
+    if stores.is_url(source):
+        try:
+            stores.download(source, copy)
+        except OSError as error:
+            copy.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return False
+            raise
+        return True
     with open(source, "rb") as file:
         try:
             with open(copy, "wb") as out:
