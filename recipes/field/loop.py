@@ -163,8 +163,8 @@ def run(seed: int, size: Size, work: Path) -> Gain:
     asked = {"unlabelled": (str(season),), "seed": seed}
     sounds = (str(work / "snippets"),)
     teach(Wish(sounds, **asked), work / "first", say=_silent)
-    place = ("--site-from", "1", "-q", "--workers", 1)
-    command(["analyze", season, "-m", work / "first", "-o", work / "out", *place])
+    how = ("--site-from", "1", "-q", "--workers", 1)
+    command(["analyze", season, "-m", work / "first", "-o", work / "out", *how])
     command(["clips", work / "out", "-o", work / "clips", "--count", size.clips, "--labels", LABEL])
     judge(work / "clips", heard)
     teach(Wish(sounds, verdicts=(work / "clips",), **asked), work / "second", say=_silent)
