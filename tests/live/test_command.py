@@ -195,5 +195,5 @@ def test_a_recording_that_is_none_is_a_failed_input(
 def test_devices_are_listed_or_what_is_missing_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     code = main(["live", "--list-devices"])
     out, err = capfd.readouterr()
-    assert code == 0 or "needs" in err or "cannot be reached" in err
-    assert "microphone" in out + err and ("MIDI port" in out + err)
+    assert code == 0 or "needs" in err  # a machine without MIDI is no failure
+    assert "microphone" in out + err and "MIDI ports: " in out

@@ -55,6 +55,7 @@ def test_the_page_has_commands_of_every_kind() -> None:
         assert any(words in command for command in commands()), words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in commands() if not hears_a_microphone(c)])
 def test_a_command_runs(command: str, folder: Path, environment: dict[str, str]) -> None:
     words = ["bash", "-o", "pipefail", "-c", command]
@@ -69,6 +70,7 @@ def test_a_command_runs(command: str, folder: Path, environment: dict[str, str])
         assert told == ["C5", "E5", "G5", "C6"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [c for c in commands() if hears_a_microphone(c)])
 def test_a_microphone_is_heard_or_what_is_missing_is_said(
     command: str, folder: Path, environment: dict[str, str]
