@@ -6,9 +6,10 @@
 ENV has TensorFlow, librosa, pandas and soundfile (``pip install tensorflow-cpu librosa pandas soundfile``). The weights
 of buzzdetect do not lie with its sources, so its way is re-enacted (peer.py says what that is) on layers with random
 weights (network.py). sonoscope gets the same layers by its own command, ``models import``, and writes the table that
-buzzdetect writes and its own. Both are new processes, everything they import included; user CPU, medians of the ratios
-of runs that followed each other. *Steady* is what an hour costs beyond ten minutes. Figures go to stdout in Markdown
-and to results-buzzdetect.json; with ``--docs`` into the page, between its marks.
+buzzdetect writes and its own. Both are new processes, everything they import included (as bytecode, as an installed
+package has it); user and system CPU, medians of the ratios of runs that followed each other. *Steady* is what an hour
+costs beyond ten minutes. Figures go to stdout in Markdown and to results-buzzdetect.json; with ``--docs`` into the
+page, between its marks.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="sonoscope-buzzdetect-") as scratch:
         folder = options.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        # A source tree may have no bytecode; the first run of each side writes it.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str((folder / "bytecode").resolve())
         sides = prepare(options.engine, options.python, folder)
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         lengths = (0.2, 0.5) if options.quick else LENGTHS_MIN
@@ -158,11 +162,11 @@ def compare(sides: Sides, folder: Path, lengths_min: Sequence[float], repeats: i
         print(f"{number + 1} of {repeats}", file=sys.stderr, flush=True)
     found: dict[str, dict] = {}
     for minutes in lengths_min:
-        value, details = ratio([c.user_s for c in theirs[minutes]], [c.user_s for c in ours[minutes]])
+        value, details = ratio([c.cpu_s for c in theirs[minutes]], [c.cpu_s for c in ours[minutes]])
         found[f"{minutes:g} min"] = {"ratio": value, **details}
     short, long = lengths_min
     steady = [
-        [b.user_s - a.user_s for a, b in zip(side[short], side[long], strict=True)] for side in (theirs, ours)
+        [b.cpu_s - a.cpu_s for a, b in zip(side[short], side[long], strict=True)] for side in (theirs, ours)
     ]
     value, details = ratio(*steady)
     found["steady"] = {"ratio": value, **details}
@@ -172,11 +176,6 @@ def compare(sides: Sides, folder: Path, lengths_min: Sequence[float], repeats: i
         "theirs_mib": round(peaks[0]),
         "ours_mib": round(peaks[1]),
     }
-    table_bytes = (folder / "theirs.csv").stat().st_size
-    kept_bytes = sum(
-        file.stat().st_size for file in (folder / "ours" / ".sonoscope" / "scores").rglob("*.npz")
-    )
-    found["bytes"] = {"ratio": table_bytes / kept_bytes, "theirs": table_bytes, "ours": kept_bytes}
     return found
 
 
@@ -198,7 +197,6 @@ def table(found: dict[str, dict[str, dict]]) -> str:
 TITLES = {
     "10 min": "10 minutes, imports counted", "60 min": "an hour, imports counted",
     "steady": "what fifty minutes more cost", "memory": "peak memory, an hour",
-    "bytes": "table of all scores / scores kept, an hour, 13 classes",
 }  # fmt: skip
 
 
@@ -206,8 +204,6 @@ def cell(figure: str, value: dict) -> str:
     """The ratio and what it is of."""
     if figure == "memory":
         return f"{value['ratio']:.1f} x ({value['theirs_mib']} / {value['ours_mib']} MiB)"
-    if figure == "bytes":
-        return f"{value['ratio']:.1f} x ({value['theirs'] / 1000:.0f} / {value['ours'] / 1000:.0f} kB)"
     spread = f"{min(value['ratios']):.1f}–{max(value['ratios']):.1f}"
     return f"{value['ratio']:.1f} x ({spread}; {value['slow_s']:.1f} / {value['fast_s']:.1f} s)"
 
