@@ -64,6 +64,11 @@ def summary(
             "one site only: how much is found elsewhere, nobody knows. Say where snippets are from (--group-by), or "
             "teach some from a second site"
         )
+    elif folds.sites == int(examples.taught.sum()):
+        lines.append(
+            "each recording counts as a site of its own. If several are of one place, say so: folders of sites inside "
+            "those of classes, or --group-by; what is found at a new place may be less than this"
+        )
     elif any(each.by_file for each in classes):
         alone = ", ".join(each.label for each in classes if each.by_file)
         lines.append(f"from one site only: {alone}. How much of it is found elsewhere, nobody knows")
