@@ -34,6 +34,8 @@ BY_KEY = "organ"
 STEM_S = PHRASE_S = 12.0
 PIANOS, MIXTURES, REAL = "nc_maps: pianos", f"{FONT}: three at once", "real notes"
 NOISE, SPEECH = "noise", "speech"
+#: One recording, and one speaker, of so many is left to those who fit rules (`fitting`), and never reported.
+_FITTED, _FITTED_SPEAKERS = 4, 3
 #: Shortest note of a phrase.
 _SHORTEST_S = 0.12
 _FADE_S = 0.02
@@ -131,14 +133,14 @@ def _union(parts: list[Notes]) -> Notes:
     return _notes(np.array(kept))
 
 
-def phrases(data: Path, folder: Path, each: int) -> Iterator[Recording]:
+def phrases(data: Path, folder: Path, each: int, *, fitting: bool = False) -> Iterator[Recording]:
     """Recorded single notes stitched to phrases: one voice, and every third phrase two.
 
     A note begins where its recording has last been 20 dB below its loudest 5 ms before it first comes within 10 dB of
     them: noises before it, of a finger or of breath, are not the note. Recordings in which that rise takes longer than
     60 ms are left out, as nobody can say when such notes begin. A note ends where it is faded out, while it is still
     within 25 dB of its loudest: where one that dies away by itself ends is nobody's to say either. Pitches are those of
-    the manifest, where a measurement agrees.
+    the manifest, where a measurement agrees. Every fourth recording of an instrument is for ``fitting`` only.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pools: dict[str, list[tuple[Path, float]]] = defaultdict(list)
@@ -151,10 +153,11 @@ def phrases(data: Path, folder: Path, each: int) -> Iterator[Recording]:
     for name in sorted(pools):
         if len(pools[name]) < 15:
             continue
+        pool = [one for k, one in enumerate(pools[name]) if (k % _FITTED == 0) is fitting]
         for number in range(each):
-            rng = np.random.default_rng((37, *name.encode(), number))
+            rng = np.random.default_rng((38 if fitting else 37, *name.encode(), number))
             path = folder / f"{name}-{number:02d}.wav"
-            samples, notes = _phrase(pools[name], rng, voices=2 if number % 3 == 2 else 1)
+            samples, notes = _phrase(pool, rng, voices=2 if number % 3 == 2 else 1)
             if not path.is_file():
                 render.write_sound(path, samples, RATE)
             yield Recording(f"{REAL}: {name}", path.stem, path, notes)
@@ -212,11 +215,15 @@ def _cut(file: Path, held_s: float) -> tuple[np.ndarray, float, float]:
     return note * np.float32(0.1 / max(loud, 1e-6)), (first - begin) / RATE, (last - begin) / RATE
 
 
-def unmusical(data: Path, folder: Path) -> Iterator[Recording]:
-    """What holds no notes: three colours of noise, a minute each, and spoken words of several people."""
+def unmusical(data: Path, folder: Path, *, fitting: bool = False) -> Iterator[Recording]:
+    """What holds no notes: three colours of noise, a minute each, and spoken words of several people.
+
+    For ``fitting`` there are those of other people, and no noise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     nothing = _notes([])
-    for number, (name, slope) in enumerate((("white", 0.0), ("pink", -0.5), ("brown", -1.0))):
+    colours = (("white", 0.0), ("pink", -0.5), ("brown", -1.0))
+    for number, (name, slope) in enumerate(() if fitting else colours):
         path = folder / f"noise-{name}.wav"
         if not path.is_file():
             spectrum = np.fft.rfft(np.random.default_rng((41, number)).standard_normal(60 * RATE))
@@ -228,7 +235,9 @@ def unmusical(data: Path, folder: Path) -> Iterator[Recording]:
     by_speaker: dict[str, list[Path]] = defaultdict(list)
     for clip in clips:
         by_speaker[clip.stem.split("_")[1]].append(clip)
-    for speaker, own in sorted(by_speaker.items()):
+    speakers = [one for k, one in enumerate(sorted(by_speaker)) if (k % _FITTED_SPEAKERS == 0) is fitting]
+    for speaker in speakers:
+        own = by_speaker[speaker]
         path = folder / f"speech-{speaker}.wav"
         if not path.is_file():
             gap = np.zeros(round(0.2 * 8000), dtype=np.float32)

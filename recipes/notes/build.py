@@ -4,12 +4,13 @@
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK extra
     python recipes/notes/build.py --work WORK train
     python recipes/notes/build.py --work WORK refine
-    python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK fit-thresholds
+    python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
 STEMS is what `sonoscope data render` wrote (one folder for each sound font), MIDI a folder of MIDI files, DATA a
-folder with a folder `nc_maps` of piano recordings and their notes (evaluation only, never trained on). Every step
-leaves its result in WORK and can be interrupted.
+folder with a folder `nc_maps` of piano recordings and their notes (evaluation only, never trained on), and with
+recorded notes and speech, of which `fit-thresholds` takes a part too (the rest is reported by benchmarks/notes.py).
+Every step leaves its result in WORK and can be interrupted.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import extra
 import freepats
@@ -39,7 +42,13 @@ from sonoscope.networks.notegraph import write_note_graph
 from sonoscope.notes.scores import NoteScores
 from sonoscope.training.notes import NoteTrainSpec, fit_notes, statistics
 
+if TYPE_CHECKING:
+    from transcription.recordings import Recording
+
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and what is left to fitting
+#: Phrases of each instrument's recorded notes that rules are fitted on.
+RECORDED = 2
 STEPS = ("bank", "extra", "train", "refine", "validate", "fit-thresholds")
 
 
@@ -54,7 +63,7 @@ class Recipe:
     def network(self, size: str | None) -> networks.NoteNetwork:
         """A fresh, untrained network; ``size`` instead of the recipe's."""
         torch.manual_seed(self.settings["train"]["seed"])
-        return networks.build({**self.settings["network"], **({"size": size} if size else {})})
+        return networks.build({"size": size} if size else self.settings["network"])
 
     def mix(self, network: networks.NoteNetwork, *, refine: bool = False) -> NoteMix:
         """All stems with their notes; ``refine`` adds those of the step `extra`."""
@@ -304,8 +313,11 @@ def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each:
         print(group, row)
 
 
-def fit_thresholds(recipe: Recipe, folder: Path, stems: Path, midi: Path, each: int) -> None:
-    """Fit the decoder's rules on freepats and on new pieces of the trained fonts; never on what is reported."""
+def fit_thresholds(
+    recipe: Recipe, folder: Path, stems: Path, midi: Path, data: Path | None, each: int
+) -> None:
+    """Fit the decoder's rules on freepats, new pieces of the trained fonts and, with ``data``, on recorded notes and
+    speech that are left out of what is reported."""
     rate, keep_every = recipe.feature.sample_rate, recipe.settings["compositions"]["keep_every"]
     unheard = [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % keep_every == 0]
     out = recipe.work / "freepats"
@@ -313,8 +325,23 @@ def fit_thresholds(recipe: Recipe, folder: Path, stems: Path, midi: Path, each: 
     given += new_pieces(recipe, stems, each)
     hear, _ = transcriber(recipe, folder)
     heard = [thresholds.Heard(group, hear(path), thresholds.truth_of(rows)) for group, path, rows in given]
+    if data is not None:
+        heard += [
+            thresholds.Heard(group, hear(one.path), one.notes)
+            for group, one in recorded(data, recipe.work / "recorded", RECORDED)
+        ]
     print(f"{len(heard)} recordings", flush=True)
     thresholds.write(folder / "rules.json", heard)
+
+
+def recorded(data: Path, out: Path, each: int) -> Iterator[tuple[str, Recording]]:
+    """Groups and recordings of notes and speech, of those that benchmarks/notes.py leaves to fitting."""
+    from transcription import recordings as reported
+
+    for one in reported.phrases(data, out / "phrases", each, fitting=True):
+        yield thresholds.REAL + one.group.removeprefix(f"{reported.REAL}: "), one
+    for one in reported.unmusical(data, out / "unmusical", fitting=True):
+        yield thresholds.SPEECH, one
 
 
 def main() -> None:
@@ -324,7 +351,7 @@ def main() -> None:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--midi", type=Path, help="a folder of MIDI files")
-    parser.add_argument("--data", type=Path, help="a folder with nc_maps, for validation only")
+    parser.add_argument("--data", type=Path, help="labelled recordings: nc_maps, single notes, speech")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument("--size", choices=tuple(networks.SIZES), help="instead of the recipe's")
@@ -349,7 +376,7 @@ def main() -> None:
     if arguments.midi is None:
         parser.error(f"{arguments.step} needs --midi")
     if arguments.step == "fit-thresholds":
-        fit_thresholds(recipe, folder, arguments.stems, arguments.midi, arguments.each)
+        fit_thresholds(recipe, folder, arguments.stems, arguments.midi, arguments.data, arguments.each)
     else:
         make = {"bank": make_banks, "extra": make_extra}[arguments.step]
         make(recipe, arguments.stems, arguments.midi)

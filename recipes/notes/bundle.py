@@ -5,6 +5,11 @@
 The folder of the network holds `network.json` and `averaged.pt` (build.py train), `rules.json` (build.py
 fit-thresholds) and `validation.json` (build.py validate); WORK the banks, which are counted. What was measured is
 kept in recipes/notes/results too, unless another place is named.
+
+`validate` chooses thresholds of its own, to judge networks by. What the bundle reaches with its rules is measured by
+benchmarks/notes.py, when there is one; then its figures become the card's:
+
+    python recipes/notes/bundle.py --compared benchmarks/results-notes.json -o src/sonoscope/bundles/notes
 """
 
 from __future__ import annotations
@@ -20,12 +25,15 @@ import card
 import torch
 import yaml
 
-from sonoscope import features
+from sonoscope import features, models
 from sonoscope.networks import notes as networks
+from sonoscope.networks.export import readable_json
 from sonoscope.networks.noteexport import write_note_bundle
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+#: Groups of recorded notes in results-notes.json, and the command that wrote it.
+REAL, COMPARED = "real notes", "python benchmarks/notes.py --data DATA"
 #: What a network's folder holds of figures.
 MEASURED = ("rules.json", "validation.json", "history.csv")
 
@@ -63,12 +71,50 @@ def make(network_folder: Path, work: Path, out: Path, *, version: str, recipe: d
     return write_note_bundle(network, out, description, feature=feature, card=text)
 
 
+def compared(results: Path) -> dict[str, dict[str, Any]]:
+    """The model's own figures in what benchmarks/notes.py wrote, by group as `validate` gives them: the pianos, each
+    instrument of the font, three at once, and all recorded notes together."""
+    held = json.loads(results.read_text())
+    groups = {}
+    for name, entry in held["groups"].items():
+        own = entry["systems"][held["ours"]]
+        source, _, group = name.partition(": ")
+        if group.endswith("by key") or (group.startswith("all")) is (source != REAL):
+            continue
+        shown = {"nc_maps": card.PIANO, REAL: card.REAL}.get(source, group)
+        groups[shown] = {
+            "recordings": entry["recordings"], "f1": own["onset_f1"], "f1_interval": own["onset_f1_interval"],
+            "precision": own["precision"], "recall": own["recall"], "f1_offsets": own["offset_f1"],
+            "late_s": round(own["late_ms"] / 1000, 4),
+        }  # fmt: skip
+    return groups
+
+
+def tell(bundle: Path, results: Path) -> None:
+    """Put the figures of a comparison into a bundle that there is, and write its card again."""
+    loaded = models.load(bundle)
+    feature = loaded.feature
+    assert feature is not None
+    spec = json.loads((bundle / "bundle.json").read_text())
+    spec["metrics"]["validation"] = {"groups": compared(results), "command": COMPARED}
+    delay_s = (loaded.look_ahead_frames * feature.hop_samples + feature.right_context) / feature.sample_rate
+    network = networks.build(spec["network"])
+    text = card.notes_card(
+        spec, parameters=sum(weights.numel() for weights in network.parameters()), delay_s=delay_s
+    )
+    for name, content in (("bundle.json", readable_json(spec) + "\n"), ("README.md", text)):
+        (bundle / name).write_text(content, encoding="utf-8")
+
+
 def origin(fitted: dict[str, Any], recipe: dict[str, Any]) -> str:
     """Where the rules come from, in words."""
     count = sum(row["recordings"] for row in fitted.get("groups", {}).values())
+    recorded = (
+        ", and phrases of recorded notes" if any(": " in name for name in fitted.get("groups", {})) else ""
+    )
     return (
         f"Fitted on {count} recordings that the network was not trained on: new pieces of the fonts "
-        f"{', '.join(recipe['stems']['soundfonts'])}, and MIDI files on a font of other samples (freepats). "
+        f"{', '.join(recipe['stems']['soundfonts'])}, MIDI files on a font of other samples (freepats){recorded}. "
         "None of the recordings whose figures are reported was used."
     )
 
@@ -113,8 +159,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--network", type=Path, required=True, help="the folder that training left")
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--network", type=Path, help="the folder that training left")
+    parser.add_argument(
+        "--compared", type=Path, metavar="JSON", help="figures for the card of the bundle in OUT"
+    )
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument("--version", default="1.0.0", help="of the model")
     parser.add_argument(
@@ -122,6 +171,11 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures are kept")
     arguments = parser.parse_args()
+    if arguments.compared is not None:
+        tell(arguments.out, arguments.compared)
+        return
+    if arguments.work is None or arguments.network is None:
+        parser.error("--work and --network say what the bundle is made of")
     recipe = yaml.safe_load(arguments.recipe.read_text())
     keep_results(arguments.network, arguments.results)
     made = make(arguments.network, arguments.work, arguments.out, version=arguments.version, recipe=recipe)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-PIANO = "nc_maps"
+PIANO, REAL = "nc_maps", "recorded notes"
 NEW_PIECES = "new pieces"
 TITLES = {
     NEW_PIECES: "new pieces on the fonts it was trained on",
     PIANO: "piano: 60 clips of software pianos (MAPS)",
+    REAL: "recorded single notes of 29 instruments, in phrases",
 }
 
 
@@ -19,7 +20,7 @@ def figures_table(validation: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     groups = validation["groups"]
-    first = [name for name in (PIANO, NEW_PIECES) if name in groups]
+    first = [name for name in (PIANO, REAL, NEW_PIECES) if name in groups]
     for name in (*first, *sorted(set(groups) - set(first))):
         row = groups[name]
         low, high = row["f1_interval"]
@@ -42,6 +43,7 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
     """The whole card from the keys of ``bundle.json`` that the recipe fills."""
     metrics, data = description["metrics"], description["training_data"]
     validation = metrics.get("validation")
+    command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)
         if validation
@@ -61,7 +63,7 @@ recordings; where there are few, they are wide. *Late* is the median of what mat
 
 {measured}
 
-Command: `python recipes/notes/build.py … validate`.
+Command: `{command}`.
 
 ## Rules
 
@@ -82,6 +84,7 @@ core. No recording was trained on.
 
 - It learnt from renders. Real players, singers above all, glide and tremble more: expect short notes beside the long
   one, and use `--mono` for a single voice.
+- Speech is no music: some of it is told as notes.
 - Drums are not notes; where they play, precision falls.
 - Ends of notes are harder than beginnings, with a pedal above all.
 - Octaves of organs and bells, whose partials are notes of their own, are guesses.

@@ -1,8 +1,9 @@
-"""The decoder's rules, fitted where nobody trained and nobody reports: freepats, and new pieces of the trained fonts.
+"""The decoder's rules, fitted where nobody trained and nobody reports: freepats, new pieces of the trained fonts, and
+recorded notes and speech that are left out of what is reported.
 
 One rule after another is set to the value with the best mean of the F1 of onsets plus half of the F1 with offsets,
-until nothing moves; dense music counts as much as all that instruments play alone. Then beginnings and ends are shifted
-by what the network is late by in the median.
+less a little for every note in speech, until nothing moves; dense music, all that rendered instruments play alone, and
+all that recorded ones do count alike. Beginnings are shifted by what the network is late by in the median.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ from sonoscope.notes.decode import decode
 from sonoscope.notes.rules import NoteRules
 from sonoscope.notes.scores import NoteScores
 
-#: Values that are tried for each rule; ``onset_low`` and ``sustain_low`` are shares of the one above them.
+#: Values that are tried for each rule, those against blips first: what else were raised against them would cost more.
+#: ``onset_low`` is a share of the one above it.
 GRID: dict[str, tuple[float | None, ...]] = {
+    "unsure_length_s": (0.0, 0.04, 0.06, 0.08, 0.1),  # no longer than a sixteenth at 150 beats a minute
+    "sure": (0.6, 0.7, 0.75, 0.8, 0.85),
+    "company": (2, 3, 4, 5),
+    "company_s": (1.0, 2.0),
     "onset": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
     "sustain_low": (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65),
     "onset_low": (0.3, 0.5, 0.7, 0.9),
@@ -30,11 +36,14 @@ GRID: dict[str, tuple[float | None, ...]] = {
     "peak_s": (0.02, 0.04, 0.06),
     "sustain": (0.5, 0.6, 0.7, 0.8),
     "soft_length_s": (None, 0.1, 0.2, 0.3),
+    "end_shift_s": (-0.03, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03),
 }
 #: Groups with many notes at once, as most recordings have.
 DENSE = ("compositions", "compositions, damaged", "three at once")
-#: What +offset F1 counts against the F1 of onsets.
-_ENDS = 0.5
+#: Groups of recorded notes begin so; the group of what is spoken.
+REAL, SPEECH = "recorded: ", "speech"
+#: What +offset F1 counts against the F1 of onsets, and what a note in a minute of speech takes away.
+_ENDS, _FALSE = 0.5, 2e-4
 _ROUNDS = 3
 
 
@@ -59,30 +68,46 @@ def estimate(scores: NoteScores, rules: NoteRules) -> figures.Notes:
 
 
 def reached(heard: Sequence[Heard], rules: NoteRules) -> float:
-    """Onset F1 + half of +offset F1: the mean over groups of dense music and that over the others, averaged."""
+    """Onset F1 + half of +offset F1: the means over groups of each side, averaged; less what speech takes away."""
     groups: dict[str, list[float]] = defaultdict(list)
+    false, spoken_s = 0, 0.0
     for one in heard:
         true, said = figures.fair(one.truth, estimate(one.scores, rules))
+        if one.group == SPEECH:
+            false, spoken_s = false + len(said), spoken_s + len(one.scores) * one.scores.hop_s
         if len(true):
             total = max(len(true) + len(said), 1)
             onsets, ends = (2 * len(figures.matched(true, said, offsets=o)) / total for o in (False, True))
             groups[one.group].append(onsets + _ENDS * ends)
-    sides = (
-        [np.mean(v) for group, v in groups.items() if (group in DENSE) is dense] for dense in (True, False)
-    )
-    return float(np.mean([np.mean(side) for side in sides if side]))
+    sides: dict[str, list[float]] = defaultdict(list)
+    for group, values in groups.items():
+        side = "dense" if group in DENSE else REAL if group.startswith(REAL) else "alone"
+        sides[side].append(float(np.mean(values)))
+    penalty = _FALSE * false / (spoken_s / 60) if spoken_s else 0.0
+    return float(np.mean([np.mean(side) for side in sides.values()])) - penalty
 
 
 def fit(heard: Sequence[Heard]) -> tuple[NoteRules, dict[str, float]]:
     """The rules, and what they reach before and after."""
-    rules = NoteRules(onset=0.4, onset_low=0.2, sustain=0.6, sustain_low=0.4, soft_length_s=None)
+    rules = NoteRules(
+        onset=0.4,
+        onset_low=0.12,
+        sustain=0.6,
+        sustain_low=0.6,
+        max_gap_s=0.06,
+        min_length_s=0.02,
+        soft_length_s=None,
+    )
     rules = shifted(heard, rules)
     best = before = reached(heard, rules)
     for _ in range(_ROUNDS):
         start = best
+        print(f"{best:.4f} {rules}", flush=True)
         for name, values in GRID.items():
             for value in values:
                 tried = changed(rules, name, value)
+                if tried.onset > tried.sure:
+                    continue
                 if tried != rules and (score := reached(heard, tried)) > best + 1e-4:
                     best, rules = score, tried
         rules = shifted(heard, rules)
@@ -108,27 +133,26 @@ def changed(rules: NoteRules, name: str, value: float | None) -> NoteRules:
 
 
 def shifted(heard: Sequence[Heard], rules: NoteRules) -> NoteRules:
-    """The rules with beginnings and ends moved by what they are late by: the median over groups of their medians."""
-    plain = replace(rules, onset_shift_s=0.0, end_shift_s=0.0)
+    """The rules with beginnings moved by what they are late by: the median over groups of their medians.
+
+    Only rendered sound is asked, where beginnings are exact.
+    """
+    plain = replace(rules, onset_shift_s=0.0)
     starts: dict[str, list[float]] = defaultdict(list)
-    ends: dict[str, list[float]] = defaultdict(list)
     for one in heard:
+        if one.group.startswith(REAL):
+            continue
         true, said = figures.fair(one.truth, estimate(one.scores, plain))
         for r, e in figures.matched(true, said):
             starts[one.group].append(float(said.start_s[e] - true.start_s[r]))
-            ends[one.group].append(float(said.end_s[e] - true.end_s[r]))
-    late, long = (
-        float(np.median([np.median(values) for values in errors.values()])) for errors in (starts, ends)
-    )
-    return replace(
-        plain, onset_shift_s=round(-late, 4), end_shift_s=round(float(np.clip(-long, -0.1, 0.1)), 4)
-    )
+    late = float(np.median([np.median(values) for values in starts.values()]))
+    return replace(plain, onset_shift_s=round(-late, 4))
 
 
 def by_group(heard: Sequence[Heard], rules: NoteRules) -> dict[str, dict[str, float]]:
     """Figures of each group at the rules."""
     table = {}
-    for group in dict.fromkeys(one.group for one in heard):
+    for group in dict.fromkeys(one.group for one in heard if one.group != SPEECH):
         rows = []
         late: list[float] = []
         for one in heard:

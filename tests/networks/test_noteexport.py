@@ -133,6 +133,17 @@ def test_the_recipe_makes_a_bundle_with_its_card(
     piano = next(k for k, line in enumerate(lines) if "MAPS" in line and line.startswith("|"))
     assert piano < lines.index("| flute | 60 | 0.900 | 0.880–0.920 | 0.910 | 0.890 | 0.500 | 0 ms |")
     assert "Fitted on 3 recordings" in card and "| `soft_length_s` | none |" in lines
+    own = {"onset_f1": 0.8123, "onset_f1_interval": [0.8, 0.83], "precision": 0.9, "recall": 0.7, "offset_f1": 0.6,
+           "late_ms": 1.5}  # fmt: skip
+    entry = {"recordings": 9, "systems": {"ours": own}}
+    names = ("nc_maps: pianos", "timgm6mb: flute", "timgm6mb: all instruments", "timgm6mb: organ, by key",
+             "real notes: flute", "real notes: all instruments")  # fmt: skip
+    (tmp_path / "compared.json").write_text(
+        json.dumps({"ours": "ours", "groups": dict.fromkeys(names, entry)})
+    )
+    module.tell(made, tmp_path / "compared.json")
+    told = [line for line in models.load(made).card.read_text().splitlines() if "| 9 | 0.812 |" in line]
+    assert [line.split("|")[1].split()[0] for line in told] == ["piano:", "recorded", "flute"]
     module.keep_results(trained, tmp_path / "results")
     assert sorted(f.name for f in (tmp_path / "results").iterdir()) == [
         "history.csv",
