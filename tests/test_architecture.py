@@ -52,6 +52,8 @@ TORCH = {"torch", "lightning", "onnx", "onnxscript", "safetensors"}
 EXTRAS = {
     "dask",
     "dask_jobqueue",
+    "fsspec",
+    "paramiko",
     "sounddevice",
     "pandas",
     "pyarrow",
