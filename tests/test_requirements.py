@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+#: How many items each of the five founding documents has.
+ITEMS = {"A": 31, "B": 113, "C": 39, "D": 30, "E": 30}
+PRESETS = {path.stem for path in (ROOT / "src" / "sonoscope" / "training" / "presets").glob("*.yaml")}
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8").splitlines()
@@ -16,8 +19,8 @@ ROWS = [
 
 
 def test_each_id_has_one_row_with_a_place_and_a_proof() -> None:
-    ids = [row[0] for row in ROWS]
-    assert len(ids) == len(set(ids)) > 20
+    assert [row[0] for row in ROWS] == [f"{letter}{n + 1}" for letter in ITEMS for n in range(ITEMS[letter])]
+    assert len(ROWS) == 243
     assert all(len(row) == 4 and all(row) for row in ROWS)
 
 
@@ -28,5 +31,9 @@ def test_places_and_proofs_exist(row: list[str]) -> None:
     for file, test in proofs:
         text = (ROOT / file).read_text(encoding="utf-8")
         assert not test or f"def {test}(" in text, f"{file} has no {test}"
-    for place in re.findall(r"`([\w/]+\.py)", row[2]):
-        assert (ROOT / "src" / "sonoscope" / place).is_file(), f"{place} does not exist"
+    for place in re.findall(r"`([\w/]+(?:\.py|/))[`:]", row[2]):
+        assert (ROOT / "src" / "sonoscope" / place).exists() or (ROOT / place).is_file(), f"no {place}"
+    for page in re.findall(r"docs/([\w-]+\.\w+)", row[2]):
+        assert (ROOT / "docs" / page).is_file(), f"docs/{page} does not exist"
+    for names in re.findall(r"presets? ((?:`[\w-]+`(?:, )?)+)", row[2]):
+        assert set(re.findall(r"[\w-]+", names)) <= PRESETS, names

@@ -7,7 +7,7 @@ The package is laid out along the path of the data: ``audio`` finds and decodes 
 turns samples into frames, ``windows`` says which frames belong together, ``models`` runs a bundle over them,
 ``scores`` and ``events`` decide, ``outputs`` writes. ``pipeline`` is that path as code, ``runs`` does it for
 whole folders, ``api`` for one recording in Python: its names are here, and importing the package alone loads
-nothing. ``evaluate`` judges arrays of scores (``evaluation.arrays``).
+nothing. ``evaluate`` judges arrays of scores (``evaluation.arrays``); ``train`` is the command of that name.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sonoscope.api import Model, Result, analyze, load
     from sonoscope.evaluation.arrays import evaluate
+    from sonoscope.training.start import train
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "Result", "__version__", "analyze", "evaluate", "load"]
+__all__ = ["Model", "Result", "__version__", "analyze", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,6 +31,10 @@ def __getattr__(name: str) -> Any:
         from sonoscope.evaluation import arrays
 
         return arrays.evaluate
+    if name == "train":
+        from sonoscope.training import start
+
+        return start.train
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

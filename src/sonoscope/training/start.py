@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sonoscope.errors import UsageError
+from sonoscope.training import config as configs
+from sonoscope.training import plans
 from sonoscope.training.config import Config
 
 #: Kind of a training -> the module whose ``fit`` does it.
@@ -28,6 +31,41 @@ def fit(config: Config, folder: Path, **options: Any) -> Any:
         If what it needs is not installed, or the configuration cannot be meant.
     """
     return room(ROOMS[config.kind], "training").fit(config, folder, **options)
+
+
+def train(
+    *words: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    quick: bool = False,
+) -> Any:
+    """One training, as ``sonoscope train WORDS -o OUT`` does it.
+
+    Parameters
+    ----------
+    *words : str or path
+        The command's: a configuration or the name of a preset, data, and ``key=value``.
+    out : path, optional
+        The folder of the run; default: ``runs/NAME``, with a number where that exists.
+    resume : bool
+        Go on in a folder where a training was interrupted.
+    quick : bool
+        Five clips of each part: does everything work?
+
+    Returns
+    -------
+    rundir.Outcome
+        ``folder`` (the model is its ``bundle``), ``metrics`` of the test part, and whether it was ``interrupted``.
+
+    Raises
+    ------
+    UsageError
+        If what it needs is not installed, or the configuration cannot be meant.
+    """
+    found = plans.asked([os.fspath(word) for word in words])
+    config = configs.compose(found.values, found.words)
+    folder = plans.folder_for(config.name, None if out is None else os.fspath(out))
+    return fit(config, folder, resume=resume, quick=quick)
 
 
 def room(module: str, purpose: str) -> Any:
