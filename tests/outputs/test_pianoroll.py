@@ -25,7 +25,7 @@ def bars(text: str) -> list[ElementTree.Element]:
 def test_every_note_is_a_bar_at_its_place():
     first, second = bars(pianoroll.svg(NOTES, 4.0))
     x, y, width = (float(first.get(name, "")) for name in ("x", "y", "width"))
-    assert (x, width) == pytest.approx((pianoroll.LEFT + 0.5 * 80, 79.5))
+    assert (x, width) == pytest.approx((pianoroll.LEFT + 0.5 * 80, 79.0))
     assert y - float(second.get("y", "")) == pytest.approx(12.5 * pianoroll.ROW)
     assert first.get("fill") != second.get("fill")
     assert [rect[0].text for rect in (first, second)] == [
@@ -71,3 +71,15 @@ def test_png_without_matplotlib_names_the_extra(tmp_path, monkeypatch):
         UsageError, match=r"a piano roll as PNG needs the package matplotlib.*sonoscope\[eval\]"
     ):
         pianoroll.png(NOTES, tmp_path / "x.png")
+
+
+def test_a_note_that_is_struck_again_is_seen_to_be_two(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib import image
+
+    again = [Event(0.0, 1.0, "note", 0.9, pitch=60.0), Event(1.0, 2.0, "note", 0.9, pitch=60.0)]
+    pianoroll.png(again, tmp_path / "again.png", 2.0)
+    blue = image.imread(tmp_path / "again.png")[..., :3]
+    row = max(range(len(blue)), key=lambda k: (blue[k, :, 2] - blue[k, :, 0]).sum())
+    coloured = blue[row, :, 2] - blue[row, :, 0] > 0.2
+    assert (coloured[1:] & ~coloured[:-1]).sum() == 2

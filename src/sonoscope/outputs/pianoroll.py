@@ -120,7 +120,7 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
 
 def _bar(roll: _Roll, note: Event) -> str:
     pitch = note.pitch or 0.0
-    wide = max((note.end_s - note.start_s) * roll.scale - 0.5, 0.5)
+    wide = max((note.end_s - note.start_s) * roll.scale - 1.0, 0.5)  # struck again, it is seen to be two
     top = ABOVE + (roll.high - pitch) * ROW + 0.5
     loud = "" if note.velocity is None else f", velocity {note.velocity}"
     told = f"{note.label}, pitch {decimal(pitch)}, {note.start_s:.3f}–{note.end_s:.3f} s{loud}"
@@ -172,6 +172,8 @@ def png(
             left=[note.start_s for note in own],
             height=0.85,
             color=[(roll.colour(note), roll.opacity(note)) for note in own],
+            edgecolor=PAPER,  # a note that is struck again is seen to be two
+            linewidth=0.8,
             label=_plain(label).replace("$", r"\$"),
             zorder=2,
         )
