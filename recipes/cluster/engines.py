@@ -164,7 +164,8 @@ def main() -> int:
     compared, differ = differences(one, out)
     report = json.loads((out / "run.json").read_text())
     found = {
-        "engine": given.engine, "hours": given.hours, "model": given.model or "small", "files": compared, "differ": differ,
+        "engine": given.engine, "hours": given.hours, "model": given.model or "small",
+        "files": compared, "differ": differ,
         "events": report["events"], "one_process_s": round(one_s, 1), "engine_s": round(engine_s, 1),
         "cpu_s": report["cpu_s"], "parts": len(report.get("parts", [])) or 1,
     }  # fmt: skip

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sonoscope.cli.telling import say
-from sonoscope.errors import UnreadableAudio
+from sonoscope.errors import UnreadableAudio, UsageError
 
 if TYPE_CHECKING:
     from sonoscope.audio.find import Unlisted
+    from sonoscope.embeddings.vectors import Piece
+    from sonoscope.runs.dasked import Share
     from sonoscope.values import Recording
 
 Inputs = Annotated[
@@ -40,6 +44,20 @@ Channel = Annotated[
     int | None,
     typer.Option(metavar="N", show_default=False, help="The channel to hear, from 1 (default: their mean)."),
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        show_default=False,
+        help="Workers are dask's: an address, local, slurm, or a YAML file.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default=False, min=1, help="With --dask local or slurm: how many workers."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
@@ -49,6 +67,8 @@ def embed(
     model: Model = "field",
     hop: Hop = None,
     channel: Channel = None,
+    dask: Dask = None,
+    workers: Workers = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Embeddings: a vector for each window of recordings, for classifiers, maps and searches of your own."""
@@ -56,25 +76,66 @@ def embed(
     from sonoscope.audio import find
     from sonoscope.cli.display import count
     from sonoscope.embeddings import Embedder, Folder, OneFile
+    from sonoscope.embeddings.vectors import embedded
+    from sonoscope.runs import dasked
 
+    if workers is not None and dask is None:
+        raise UsageError("--workers is about --dask: alone, recordings are heard one after the other")
     found = find.find(inputs)
-    embedder = Embedder(models.load(model), hop, channel)
+    bundle = models.load(model)
+    embedder = Embedder(bundle, hop, channel)
     windows = 0
 
-    def take(recording: Recording) -> None:
+    def add(name: str, pieces: Iterable[Piece]) -> None:
         nonlocal windows
-        windows += sink.add(recording.name, embedder.pieces(recording))
+        windows += sink.add(name, pieces)
+
+    def take(recording: Recording) -> None:
+        add(recording.name, embedder.pieces(recording))
 
     target = Path(out)
     one = bool(target.suffix) and not out.endswith("/") and not target.is_dir()
     with (OneFile if one else Folder)(target, embedder, overwrite=overwrite) as sink:
-        done, failed = each(found, take)
+        if dask is None:
+            done, failed = each(found, take)
+        else:
+            with dasked.shared(dask, workers) as share:
+                pieces: deque[list[Piece]] = deque()
+                done, failed = each(
+                    _clustered(found, share, partial(embedded, bundle, hop, channel), pieces),
+                    lambda recording: add(recording.name, pieces.popleft()),
+                )
         if done:
             sink.close()
     if done:
         text = f"{count(windows, 'embedding')} of {count(done, 'recording')}, {embedder.size} values each"
         say(f"{text}, in {target}")
     return 1 if failed else 0
+
+
+def _clustered(
+    found: Iterable[Recording | Unlisted],
+    share: Share,
+    function: Callable[[Recording | Unlisted], list[Piece] | UnreadableAudio],
+    pieces: deque[list[Piece]],
+) -> Iterator[Recording | Unlisted]:
+    """The recordings in order, each when its pieces are in ``pieces``; what failed is as what cannot be listed."""
+    from sonoscope.audio.find import Unlisted
+
+    handed = deque[Any]()
+
+    def handing() -> Iterator[Recording | Unlisted]:
+        for entry in found:
+            handed.append(entry)
+            yield entry
+
+    for result in share(function, handing()):
+        entry = handed.popleft()
+        if isinstance(result, UnreadableAudio):
+            yield Unlisted(result.file, result.reason, result.remedy)
+        else:
+            pieces.append(result)
+            yield entry
 
 
 def each(found: Iterable[Recording | Unlisted], take: Callable[[Recording], None]) -> tuple[int, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,6 +134,20 @@ Paper = Annotated[
         "command and leak certificate.",
     ),
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        show_default=False,
+        help="Clips are heard by dask's workers: an address, local, slurm, or a YAML file.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default=False, min=1, help="With --dask local or slurm: how many workers."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
@@ -153,6 +169,8 @@ def evaluate(
     list_protocols: List = False,
     out: Out = None,
     paper: Paper = None,
+    dask: Dask = None,
+    workers: Workers = None,
     overwrite: Overwrite = False,
 ) -> int:
     """How right models or predictions are, as published protocols count.
@@ -199,7 +217,8 @@ def evaluate(
         },
         problem=problems.append,
     )
-    result = found.judge(request)
+    with _elsewhere(dask, workers, found):
+        result = found.judge(request)
     result = replace(
         result, provenance={**result.provenance, "command": shlex.join(["sonoscope", *sys.argv[1:]])}
     )
@@ -212,6 +231,30 @@ def evaluate(
     for problem in problems[:10]:
         say(f"{problem.path}: {problem.reason}. {problem.remedy}")
     return 1 if problems else 0
+
+
+@contextlib.contextmanager
+def _elsewhere(dask: str | None, workers: int | None, protocol: Any) -> Iterator[None]:
+    """While bundles hear clips: on a cluster, if one is named."""
+    if dask is None:
+        if workers is not None:
+            raise UsageError("--workers is about --dask: alone, clips are heard one after the other")
+        yield
+        return
+    if protocol.kind != "clip":
+        raise UsageError(
+            f"--dask shares out clips, and {protocol.name} judges {protocol.kind}: analyze the recordings with --dask, "
+            "and evaluate the folder of results"
+        )
+    from sonoscope.evaluation.predictions.bundles import SHARE
+    from sonoscope.runs import dasked
+
+    with dasked.shared(dask, workers) as share:
+        before = SHARE.set(share)
+        try:
+            yield
+        finally:
+            SHARE.reset(before)
 
 
 def _written(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sonoscope.audio.decode import Decoder
-from sonoscope.errors import UsageError
+from sonoscope.audio.find import Unlisted
+from sonoscope.errors import UnreadableAudio, UsageError
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.values import Recording
@@ -84,3 +85,22 @@ class Embedder:
         starts = (first + np.arange(len(vectors), dtype=np.int64)) * self.hop_samples
         ends = np.minimum(starts + self.bundle.window_samples, heard)
         return Piece(starts / self.bundle.sample_rate, ends / self.bundle.sample_rate, vectors)
+
+
+_embedders: dict[tuple[str, float | None, int | None], Embedder] = {}
+
+
+def embedded(
+    bundle: Bundle, hop_s: float | None, channel: int | None, entry: Recording | Unlisted
+) -> list[Piece] | UnreadableAudio:
+    """The pieces of a recording, or why there are none; for a process that is handed one recording after the other."""
+    if isinstance(entry, Unlisted):
+        return UnreadableAudio(entry.name, entry.reason, entry.remedy)
+    key = (bundle.sha256, hop_s, channel)
+    if key not in _embedders:
+        _embedders.clear()
+        _embedders[key] = Embedder(bundle, hop_s, channel)
+    try:
+        return list(_embedders[key].pieces(entry))
+    except UnreadableAudio as error:
+        return error

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ PATIENCE_S = 0.05
 #: Seconds in which a scheduler must answer.
 ANSWER_S = 20
 
+#: Shares calls out: takes a function and items, gives results in their order.
+Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 #: None in the iterator of jobs: none is known yet, more may come.
 Jobs = Iterator[Job | None]
 
@@ -38,7 +42,7 @@ def clustered(jobs: Jobs, task: Task) -> Generator[Outcome, None, None]:
     SonoscopeError
         If a model cannot be loaded on a worker.
     """
-    with contextlib.closing(_client(task)) as client:
+    with contextlib.closing(_client(str(task.spec.dask), task.spec.workers)) as client:
         yield from _Hands(client, task).run(jobs)
 
 
@@ -112,13 +116,56 @@ def _do(task: Task, job: Job) -> Outcome:
     return _desks[key].do(job)
 
 
-def _client(task: Task) -> Any:
+@contextlib.contextmanager
+def shared(asked: str, workers: int | None = None) -> Iterator[Share]:
+    """A function that shares calls out to the workers of a cluster: ``share(function, items)``.
+
+    Results come in the order of the items, so that what is written of them is what one process writes; a few calls are
+    under way at a time. Function, items and results are sent between processes.
+
+    Raises
+    ------
+    UsageError
+        If dask is not installed, or the cluster cannot be had.
+    SonoscopeError
+        From ``share``: if a call has lost several workers, or what the function raised.
+    """
+    with contextlib.closing(_client(asked, workers)) as client:
+        yield lambda function, items: _in_order(client, function, items)
+
+
+def _in_order(client: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    left, under_way = iter(items), deque[Any]()
+    try:
+        while True:
+            most = (sum(client.nthreads().values()) or 1) * (1 + AHEAD)
+            for item in islice(left, most - len(under_way)):
+                under_way.append(client.submit(function, item, pure=False, retries=0))
+            if not under_way:
+                return
+            future = under_way.popleft()
+            try:
+                found = future.result()
+            except SonoscopeError:
+                raise
+            except Exception as error:
+                why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                raise SonoscopeError(
+                    f"the dask workers could not do it ({why}): give workers more memory"
+                ) from None
+            future.release()
+            yield found
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _client(asked: str, workers: int | None) -> Any:
     """A client of the cluster; closing it ends a cluster that was made for this run."""
     try:
         from dask.distributed import Client
     except ModuleNotFoundError:
         raise UsageError('--dask needs dask: pip install "sonoscope[dask]"') from None
-    asked, workers = str(task.spec.dask), task.spec.workers
     try:
         if asked == "local":
             return _Made(_local(workers))

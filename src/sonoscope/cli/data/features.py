@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,6 +93,14 @@ Digest = Annotated[
     bool, typer.Option("--digest", help="Tell by their content, not by their time, whether files changed.")
 ]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that decode.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        show_default=False,
+        help="Workers are dask's: an address, local, slurm, or a YAML file.",
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Make everything again, also where other content was prepared.")
 ]
@@ -114,6 +123,7 @@ def features_command(
     shard_size: ShardSize = 256,
     digest: Digest = False,
     workers: Workers = 1,
+    dask: Dask = None,
     labels: Labels = None,
     root: Root = None,
     overwrite: Overwrite = False,
@@ -141,19 +151,26 @@ def features_command(
         "digest": digest, "overwrite": overwrite, "workers": workers, "progress": told(_prepared),
     }  # fmt: skip
     parameters = of_feature(sets)
-    if layout == "shards":
-        from sonoscope.data import shards
-
-        content = _content(kind, parameters, sample_rate, model, dtype or "float16")
-        built = shards.build(manifest, out, content, shard_bytes=shard_size * MIB, **options)
+    chosen: Any
+    if layout == "bands":
+        chosen = _bands(kind, parameters, sample_rate, reference)
     else:
-        from sonoscope.data.shards import trees
+        kept = dtype or ("float16" if layout == "shards" else "float32")
+        chosen = _content(kind, parameters, sample_rate, model, kept)
+    with contextlib.ExitStack() as stack:
+        if dask is not None:
+            from sonoscope.runs import dasked
 
-        if layout == "bands":
-            chosen: Any = _bands(kind, parameters, sample_rate, reference)
+            options["share"] = stack.enter_context(dasked.shared(dask, workers))
+        if layout == "shards":
+            from sonoscope.data import shards
+
+            built = shards.build(manifest, out, chosen, shard_bytes=shard_size * MIB, **options)
         else:
-            chosen = trees.Npy(_content(kind, parameters, sample_rate, model, dtype or "float32"))
-        built = trees.build(manifest, out, chosen, by_split=by_split, **options)
+            from sonoscope.data.shards import trees
+
+            chosen = chosen if layout == "bands" else trees.Npy(chosen)
+            built = trees.build(manifest, out, chosen, by_split=by_split, **options)
     return _tell(built, out)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
+from typing import Any
 
 from sonoscope.data import clips
 from sonoscope.data.rows import Manifest
@@ -17,16 +19,31 @@ from sonoscope.data.survey import Problem
 FILES_AT_A_TIME, WAITING = 16, 2
 
 Found = tuple[int, Converted] | Problem
+#: Shares calls out: takes a function and items, gives results in their order.
+Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
-def each(manifest: Manifest, indices: Sequence[int], content: Content, workers: int = 1) -> Iterator[Found]:
+def each(
+    manifest: Manifest,
+    indices: Sequence[int],
+    content: Content,
+    workers: int = 1,
+    share: Share | None = None,
+) -> Iterator[Found]:
     """Yield index and data of each of these rows, or the problem that it has; rows of one file together.
 
     Parameters
     ----------
     workers : int
         Processes; with 1 it is done in this one.
+    share : function, optional
+        Shares calls out to other machines: takes a function and items, gives results in their order.
     """
+    if share is not None:
+        parts = ((_part(manifest, some), some) for some in _by_files(manifest, indices))
+        for found in share(partial(_of_part, content), parts):
+            yield from found
+        return
     if workers < 2:
         yield from _converted(manifest, indices, content)
         return
@@ -35,8 +52,7 @@ def each(manifest: Manifest, indices: Sequence[int], content: Content, workers: 
 
         def submit(some: list[int]) -> Future[list[Found]]:
             # Only their rows: a manifest of a hundred thousand would be sent each time.
-            part = replace(manifest, rows=tuple(manifest.rows[index] for index in some))
-            return pool.submit(_listed, part, some, content)
+            return pool.submit(_listed, _part(manifest, some), some, content)
 
         waiting = [submit(some) for some in islice(hands_out, workers * WAITING)]
         try:
@@ -46,6 +62,14 @@ def each(manifest: Manifest, indices: Sequence[int], content: Content, workers: 
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _part(manifest: Manifest, some: Sequence[int]) -> Manifest:
+    return replace(manifest, rows=tuple(manifest.rows[index] for index in some))
+
+
+def _of_part(content: Content, item: tuple[Manifest, list[int]]) -> list[Found]:
+    return _listed(*item, content)
 
 
 def _listed(part: Manifest, indices: Sequence[int], content: Content) -> list[Found]:

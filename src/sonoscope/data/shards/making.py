@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ def build(
     digest: bool = False,
     overwrite: bool = False,
     workers: int = 1,
+    share: convert.Share | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Built:
     """Bring a prepared folder up to date with a manifest.
@@ -74,6 +76,8 @@ def build(
         If the folder holds something else prepared, remove that; if the same, make all of it again.
     workers : int
         Processes that decode; what is stored does not depend on it.
+    share : function, optional
+        Shares decoding out to other machines (``convert.each``).
     progress : function (rows done, rows in all), optional
 
     Raises
@@ -95,7 +99,7 @@ def build(
         next_number = 1 + max((files.number(path) for path in files.shard_paths(folder)), default=-1)
         with Writer(folder, content, next_number, shard_bytes) as writer:
             _move(found.moving, content, writer)
-            made = _make(manifest, found, content, writer, workers, problems, report)
+            made = _make(manifest, found, content, writer, problems, report, workers=workers, share=share)
         where = {
             **found.kept,
             **_places(writer.shards, [*(index for index, _, _ in found.moving), *made]),
@@ -224,15 +228,15 @@ def _make(
     plan: _Plan,
     content: Content,
     writer: Writer,
-    workers: int,
     problems: list[Problem],
     report: Callable[[int, int], None],
+    **manner: Any,
 ) -> list[int]:
     """Decode and store the rows that are to be made; their indices in the order in which they were written."""
     made: list[int] = []
     before = len(manifest) - len(plan.sources)
     report(before, len(manifest))
-    for found in convert.each(manifest, sorted(plan.sources), content, workers):
+    for found in convert.each(manifest, sorted(plan.sources), content, **manner):
         if isinstance(found, Problem):
             problems.append(found)
         else:

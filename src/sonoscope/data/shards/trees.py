@@ -146,6 +146,7 @@ def build(
     digest: bool = False,
     overwrite: bool = False,
     workers: int = 1,
+    share: convert.Share | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Built:
     """Bring a tree up to date with a manifest; other options and errors are those of ``making.build``.
@@ -174,7 +175,7 @@ def build(
         report = progress or (lambda done, total: None)
         report(n_kept, len(manifest))
         try:
-            for found in convert.each(manifest, sorted(sources), layout.content, workers):
+            for found in convert.each(manifest, sorted(sources), layout.content, workers, share):
                 if isinstance(found, Problem):
                     problems.append(found)
                 else:

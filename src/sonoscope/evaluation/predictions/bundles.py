@@ -6,9 +6,12 @@ rounded, since LRAP takes ties for the worst rank.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 
 from sonoscope.data import clips
 from sonoscope.data.rows import Manifest
+from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
 from sonoscope.evaluation.clipfigures import ClipOptions
 from sonoscope.evaluation.pooling import Windows
@@ -27,6 +31,11 @@ from sonoscope.windows import Grid, in_samples
 
 #: Samples that a model is given at a time.
 BLOCK = 1 << 18
+#: Files that a process elsewhere is handed at a time.
+FILES_AT_A_TIME = 16
+#: Shares calls out to other machines while a bundle hears (``runs.dasked.shared``); None: this process does.
+Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
 
 
 @dataclass(eq=False)
@@ -71,21 +80,23 @@ class BundleSource:
     def windows(self, manifest: Manifest, asked: Asked) -> Iterator[tuple[int, Windows]]:
         """Hear every clip; see :class:`~sonoscope.evaluation.predictions.windows.Source`."""
         bundle = self._windowed(asked.options)
-        runtime = Runtime(bundle)
         hop = self._hop(bundle, asked.options)
-        grid = Grid(bundle.window_samples, hop)
         keep = asked.embedding if self.embeds else None
-        for clip in clips.each(manifest, bundle.sample_rate, report=asked.report):
-            n = clip.samples.size
-            if not n:
+        share = SHARE.get()
+        if share is None:
+            found = _heard(Runtime(bundle), hop, keep is not None, manifest)
+        else:
+            parts = _by_files(manifest)
+            lists = share(partial(_heard_there, bundle, hop, keep is not None), parts)
+            found = (each for some in lists for each in some)
+        for each in found:
+            if isinstance(each, Problem):
+                asked.report(each)
                 continue
-            scorer = runtime.scorer(hop, embeddings=keep is not None)
-            parts = [scorer.push(clip.samples[first : first + BLOCK]) for first in range(0, n, BLOCK)]
-            logits, vectors = (np.concatenate(part) for part in zip(*parts, scorer.close(), strict=True))
-            weights = (grid.ends(n) - grid.starts(n)) / grid.window
-            if keep is not None:
-                keep(clip.index, np.average(vectors, axis=0, weights=weights))
-            yield clip.index, Windows(probabilities(logits, bundle.calibration), weights)
+            index, windows, vector = each
+            if keep is not None and vector is not None:
+                keep(index, vector)
+            yield index, windows
 
     def _windowed(self, options: ClipOptions) -> Bundle:
         """The bundle with the window that is asked for, where its network takes windows of any length."""
@@ -126,6 +137,54 @@ class BundleSource:
     def _say(self, text: str) -> None:
         if text not in self._said:
             self._said.append(text)
+
+
+#: A clip's place, its windows, and their mean embedding if it was asked for; or why it cannot be heard.
+Found = tuple[int, Windows, np.ndarray | None] | Problem
+
+
+def _heard(runtime: Runtime, hop: int, embeddings: bool, manifest: Manifest) -> Iterator[Found]:
+    bundle = runtime.bundle
+    grid = Grid(bundle.window_samples, hop)
+    problems: list[Problem] = []
+    for clip in clips.each(manifest, bundle.sample_rate, report=problems.append):
+        yield from problems
+        problems.clear()
+        n = clip.samples.size
+        if not n:
+            continue
+        scorer = runtime.scorer(hop, embeddings=embeddings)
+        parts = [scorer.push(clip.samples[first : first + BLOCK]) for first in range(0, n, BLOCK)]
+        logits, vectors = (np.concatenate(part) for part in zip(*parts, scorer.close(), strict=True))
+        weights = (grid.ends(n) - grid.starts(n)) / grid.window
+        vector = np.average(vectors, axis=0, weights=weights) if embeddings else None
+        yield clip.index, Windows(probabilities(logits, bundle.calibration), weights), vector
+    yield from problems
+
+
+_runtimes: dict[str, Runtime] = {}
+
+
+def _heard_there(bundle: Bundle, hop: int, embeddings: bool, item: tuple[Manifest, list[int]]) -> list[Found]:
+    """What another process does with some of the rows, whose places are given."""
+    part, places = item
+    # Windows of other lengths are the same graph.
+    if bundle.sha256 not in _runtimes or _runtimes[bundle.sha256].bundle.spec != bundle.spec:
+        _runtimes.clear()
+        _runtimes[bundle.sha256] = Runtime(bundle)
+    found = _heard(_runtimes[bundle.sha256], hop, embeddings, part)
+    return [each if isinstance(each, Problem) else (places[each[0]], *each[1:]) for each in found]
+
+
+def _by_files(manifest: Manifest) -> Iterator[tuple[Manifest, list[int]]]:
+    """The rows in parts that cut no file, in the order in which files are first named."""
+    of_file: dict[str, list[int]] = {}
+    for place, row in enumerate(manifest.rows):
+        of_file.setdefault(row.path, []).append(place)
+    groups = iter(of_file.values())
+    while some := list(islice(groups, FILES_AT_A_TIME)):
+        places = [place for group in some for place in group]
+        yield replace(manifest, rows=tuple(manifest.rows[place] for place in places)), places
 
 
 def probabilities(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:

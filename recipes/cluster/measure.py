@@ -1,0 +1,196 @@
+"""What engines cost beside the work, and how busy two workers stay when recordings lie in a store.
+
+    python recipes/cluster/measure.py [overhead] [files] [store] --work FOLDER
+
+Costs are seconds of CPU, which a machine that others use does not change much; how busy workers stay is by the clock,
+and the load of the machine is written beside it. The figures go to ``recipes/cluster/measured.json``, from which
+``plan.py`` reckons and docs/cluster.md quotes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 24_000
+MODEL = "field"
+LATENCY_S = 0.005
+
+
+def hour(folder: Path, number: int, seconds: int = 3600) -> Path:
+    """Noise and a tone, 24 kHz FLAC: what a recorder writes, without silence that packs well."""
+    file = folder / f"{number}.flac"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(number)
+        with soundfile.SoundFile(file, "w", RATE, 1, "PCM_16", format="FLAC") as out:
+            for start in range(0, seconds, 60):
+                at = np.arange(min(60, seconds - start) * RATE) / RATE
+                tone = 0.2 * np.sin(2 * np.pi * rng.uniform(200, 3000) * at) * (np.sin(at) > 0.3)
+                out.write((tone + 0.02 * rng.standard_normal(at.size)).astype(np.float32))
+    return file
+
+
+def cpu_of(*words: str | Path) -> float:
+    """Seconds of CPU of a command and of all that it started."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = subprocess.run(
+        [sys.executable, "-m", "sonoscope", *map(str, words)], stderr=subprocess.DEVNULL
+    ).returncode
+    assert code in (0, 1), words
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def worked(files: list[str], out: str) -> None:
+    """The bare work of some recordings: decode, score, decide, write; prints its CPU, that of imports left out."""
+    from sonoscope import load
+
+    model = load(MODEL)
+    model.analyze(files[0]) if len(files) > 1 and Path(files[0]).stat().st_size < 1 << 20 else None
+    began = time.process_time()
+    for file in files:
+        model.analyze(file).to_csv(f"{out}/{Path(file).name}.csv")
+    print(time.process_time() - began)
+
+
+def work_of(files: list[Path], out: Path) -> float:
+    out.mkdir(parents=True, exist_ok=True)
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import measure; "
+    code += f"measure.worked({[str(file) for file in files]!r}, {str(out)!r})"
+    return float(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
+
+
+def overhead(work: Path) -> dict[str, object]:
+    """CPU of a command over recordings of an hour, as a share of their bare work."""
+    files = [hour(work / "hours", number) for number in range(2)]
+    bare_s = work_of(files, work / "bare")
+    found: dict[str, object] = {"hours": len(files), "work_cpu_s_per_hour": round(bare_s / len(files), 3)}
+    start_s = cpu_of("models", "list")
+    found["start_cpu_s"] = round(start_s, 3)
+    for name, words in {
+        "one process": ["--workers", "1"],
+        "two workers": ["--workers", "2"],
+        "dask, two workers": ["--dask", "local", "--workers", "2"],
+    }.items():
+        out = work / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        cpu_s = cpu_of("analyze", work / "hours", "-m", MODEL, "-o", out, "-q", *words)
+        empty = work / "short"
+        hour(empty, 0, 2), hour(empty, 1, 2)
+        shutil.rmtree(out, ignore_errors=True)
+        # The same command with nothing to hear: what starting and ending costs, once for each run.
+        once_s = cpu_of("analyze", empty, "-m", MODEL, "-o", out, "-q", *words)
+        found[name] = {
+            "cpu_s": round(cpu_s, 3),
+            "once_cpu_s": round(once_s, 3),
+            "share_of_work": round((cpu_s - once_s) / bare_s - 1, 4),
+            "share_with_start": round(cpu_s / bare_s - 1, 4),
+        }
+    return found
+
+
+def files(work: Path) -> dict[str, object]:
+    """CPU of one more recording, however short: listing, opening, journal, tables."""
+    few, many = 20, 420
+    folder = work / "many"
+    source = hour(work / "second", 0, 1)
+    for number in range(many):
+        file = folder / f"{number}.flac"
+        file.parent.mkdir(exist_ok=True)
+        if not file.exists():
+            os.link(source, file)
+    costs = []
+    for count in (few, many):
+        some = work / f"some{count}"
+        some.mkdir(exist_ok=True)
+        for number in range(count):
+            if not (some / f"{number}.flac").exists():
+                os.link(source, some / f"{number}.flac")
+        shutil.rmtree(work / "out", ignore_errors=True)
+        costs.append(cpu_of("analyze", some, "-m", MODEL, "-o", work / "out", "-q", "--workers", "1"))
+    return {"cpu_s_per_file_of_1_s": round((costs[1] - costs[0]) / (many - few), 5)}
+
+
+def heard(url: str, told) -> None:
+    """One worker: seconds of the clock, of CPU, and of waiting for bytes."""
+    from sonoscope import models, pipeline
+    from sonoscope.audio.ranges import Waiting
+    from sonoscope.models.runtime import Runtime
+    from sonoscope.values import Recording
+
+    bundle = models.load(MODEL)
+    runtime = Runtime(bundle)
+    began, cpu = time.monotonic(), time.process_time()
+    pipeline.score_recording(Recording(url, "a.flac"), bundle, runtime)
+    told.put((time.monotonic() - began, time.process_time() - cpu, Waiting.seconds, Waiting.n_bytes))
+
+
+def store(work: Path) -> dict[str, object]:
+    """Two workers at once, each an hour, from disk and from a web server that answers after 5 ms."""
+    spec = util.spec_from_file_location("web_of_tests", ROOT / "tests/stores/conftest.py")
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recordings = [hour(work / "hours", number) for number in range(2)]
+    web = module.Web(work / "hours")
+    web.latency_s = LATENCY_S
+    context = multiprocessing.get_context("spawn")
+    found: dict[str, object] = {"latency_ms": 1000 * LATENCY_S, "load_average": round(os.getloadavg()[0], 1)}
+    for name, places in {
+        "disk": [str(file) for file in recordings],
+        "store": [f"{web.url}/{file.name}" for file in recordings],
+    }.items():
+        told = context.Queue()
+        workers = [context.Process(target=heard, args=(place, told)) for place in places]
+        for worker in workers:
+            worker.start()
+        rows = [told.get(timeout=1800) for _ in workers]
+        for worker in workers:
+            worker.join()
+        wall, cpu, waited, n_bytes = (sum(row[k] for row in rows) for k in range(4))
+        found[name] = {
+            "busy": round(1 - waited / wall, 4),
+            "cpu_s": round(cpu, 2),
+            "wall_s": round(wall, 2),
+            "MB": round(n_bytes / 1e6, 1),
+        }
+    web.close()
+    found["cpu_store_over_disk"] = round(found["store"]["cpu_s"] / found["disk"]["cpu_s"], 3)  # type: ignore[index]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", default=["overhead", "files", "store"])
+    parser.add_argument("--work", type=Path, required=True)
+    given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    place = Path(__file__).with_name("measured.json")
+    figures = json.loads(place.read_text()) if place.is_file() else {}
+    for part in given.parts:
+        figures[part] = {"overhead": overhead, "files": files, "store": store}[part](given.work.resolve())
+        place.write_text(json.dumps(figures, indent=1) + "\n")
+        print(part, json.dumps(figures[part], indent=1), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
