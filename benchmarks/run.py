@@ -6,7 +6,7 @@
     python benchmarks/run.py --show                 the table of the last figures
 
 Each benchmark is a file here with ``run(settings) -> list[Figure]`` and runs in a process of its own, on one core
-(``workers`` and ``season`` on all). README.md says how to read what comes out.
+(``workers`` and ``cards`` on all). README.md says how to read what comes out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ BENCHMARKS = {
     "startup": "--help and the first window",
     "workers": "two workers against one, on all processors",
     "memory": "ten hours against ten minutes (writes 3 GB)",
-    "season": "a day in one file, ten thousand files of a minute (writes 3 GB)",
+    "day": "a day in one file (writes 3 GB)",
+    "cards": "ten thousand files of a minute",
 }
 RESULTS = HERE / "results.json"
 
@@ -103,7 +104,7 @@ def in_own_process(name: str, folder: Path, options: argparse.Namespace) -> list
     command += ["--repeats", str(options.repeats)] + ["--quick"] * options.quick
     usable = os.sched_getaffinity(0)
     core = max(usable) if options.core is None else options.core
-    os.sched_setaffinity(0, usable if name in ("workers", "season") else {core})
+    os.sched_setaffinity(0, usable if name in ("workers", "cards") else {core})
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD})
     finally:

@@ -101,3 +101,33 @@ def test_recordings_at_lengths_become_a_table(tmp_path: Path) -> None:
     assert [int(row["windows"]) for row in rows] == [1, 3]
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in ("score", "share"))
     assert all(float(row[name]) > 0 for row in rows for name in ("wall_s", "cpu_s", "peak_mib"))
+
+
+@pytest.mark.slow
+def test_buzzdetects_way_and_ours_turn_one_recording_into_tables(tmp_path: Path) -> None:
+    """The same frames on both sides; TensorFlow's side needs an environment of its own."""
+    words = [
+        "--engine",
+        "onnx",
+        "--quick",
+        "--repeats",
+        "1",
+        "--folder",
+        tmp_path,
+        "--json",
+        tmp_path / "r.json",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "benchmarks" / "buzzdetect"), *map(str, words)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["onnx"]
+    assert all(math.isfinite(figure["ratio"]) for figure in figures.values())
+    with open(tmp_path / "theirs.csv", newline="") as file:
+        theirs = list(csv.DictReader(file))
+    with open(next((tmp_path / "ours").rglob("*_buzzdetect.csv")), newline="") as file:
+        ours = list(csv.DictReader(file))
+    assert list(theirs[0]) == list(ours[0])
+    assert abs(len(theirs) - len(ours)) <= 1

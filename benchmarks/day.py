@@ -1,22 +1,19 @@
-"""What cards bring: a day in one file, and ten thousand files of a minute. Peak memory, speed, bytes that are kept.
+"""A day in one file, by the model ``field``: peak memory, speed, and the bytes of the scores that are kept.
 
 The peak is that of the largest process as the system counted it, imports and writing included; what ``run.json`` says
-of the run and its largest worker is in ``details``. The ten thousand are hard links to ten recordings, each of them
-decoded and scored. The model is ``field``.
+of the run and its largest worker is in ``details``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import HERE, Child, Figure, Settings, adopt_orphans, child, sonoscope
+from measure import HERE, Child, Figure, Settings, child, sonoscope
 
 RATE_HZ = 22_050
-DISTINCT = 10
 LIMIT_MIB = 400
 #: A table of buzzdetect's for a day and four classes, in MB (90,000 rows of 0.96 s).
 TABLE_MB, TABLE_CLASSES, TABLE_HOP_S = 2.49, 4, 0.96
@@ -33,29 +30,19 @@ class Cards:
 
 
 def run(settings: Settings) -> list[Figure]:
-    """Both, one worker for the day and two for the many."""
-    adopt_orphans()
-    day_min, files, each_min = (0.5, 12, 0.05) if settings.quick else (1440.0, 10_000, 1.0)
-    day = analyze(settings, "day", [made(settings.folder / "day", "day.flac", day_min)], 1, day_min / 60)
-    folder = settings.folder / "cards"
-    sources = [made(settings.folder / "minutes", f"{n}.flac", each_min) for n in range(DISTINCT)]
-    for number in range(files):
-        link = folder / f"card{number % 4}" / f"{number:05}.flac"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.exists():
-            os.link(sources[number % DISTINCT], link)
-    many = analyze(settings, "many", [folder], 2, files * each_min / 60)
-    figures = []
-    for what, cards in (
-        (f"{round(day_min / 60, 3):g} h in one file", day),
-        (f"{files} files of {each_min:g} min", many),
-    ):
-        details = {**cards.said, "cpu_s": round(cards.used.cpu_s, 1), "wall_s": round(cards.used.wall_s, 1)}
-        figures += [
-            Figure(f"{what}: peak memory", cards.used.peak_mib, "MiB", f"<= {LIMIT_MIB}", details),
-            Figure(f"{what}: CPU, times real time", 3600 * cards.hours / cards.used.cpu_s, "x", ""),
-        ]
-    return [*figures, kept(settings, day)]
+    """Peak and speed with one worker; what is kept beside buzzdetect's table."""
+    minutes = 0.5 if settings.quick else 1440.0
+    cards = analyze(settings, "day", [made(settings.folder / "day", "day.flac", minutes)], 1, minutes / 60)
+    return [*figures(f"{round(minutes / 60, 3):g} h in one file", cards), kept(settings, cards)]
+
+
+def figures(what: str, cards: Cards) -> list[Figure]:
+    """Peak and speed."""
+    details = {**cards.said, "cpu_s": round(cards.used.cpu_s, 1), "wall_s": round(cards.used.wall_s, 1)}
+    return [
+        Figure(f"{what}: peak memory", cards.used.peak_mib, "MiB", f"<= {LIMIT_MIB}", details),
+        Figure(f"{what}: CPU, times real time", 3600 * cards.hours / cards.used.cpu_s, "x", ""),
+    ]
 
 
 def made(folder: Path, name: str, minutes: float) -> Path:
@@ -68,7 +55,7 @@ def made(folder: Path, name: str, minutes: float) -> Path:
 
 def analyze(settings: Settings, name: str, inputs: list[Path], workers: int, hours: float) -> Cards:
     """The inputs through the command, into a folder."""
-    out = settings.folder / f"season-{name}"
+    out = settings.folder / f"analysed-{name}"
     words = ("-m", "field", "-o", out, "--workers", str(workers), "--overwrite", "-q")
     used = child(sonoscope("analyze", *inputs, *words))
     said = json.loads((out / "run.json").read_text(encoding="utf-8"))
@@ -78,7 +65,7 @@ def analyze(settings: Settings, name: str, inputs: list[Path], workers: int, hou
 
 def kept(settings: Settings, day: Cards) -> Figure:
     """The scores kept of the day, for as many rows and classes as buzzdetect's table has, beside that."""
-    spec = json.loads((settings.folder / "season-day" / "run.json").read_text(encoding="utf-8"))
+    spec = json.loads((settings.folder / "analysed-day" / "run.json").read_text(encoding="utf-8"))
     values = 3600 * day.hours / spec["settings"]["hop_s"] * len(spec["models"][0]["thresholds"])
     ours = day.kept_bytes / values * 24 * 3600 / TABLE_HOP_S * TABLE_CLASSES / 1e6
     details = {
