@@ -1,7 +1,8 @@
 """Builds the bundle `instruments`: bank of stems, one model per left-out fold, calibration, bench, final model, card.
 
     python recipes/instruments/build.py --data DATA --stems STEMS --work WORK bank
-    python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D
+    python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard
+    python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens; bench does it too
     python recipes/instruments/build.py --data DATA --work WORK bench         # calibrates and measures
     python recipes/instruments/build.py --data DATA --work WORK final         # trains on everything, writes the bundle
 
@@ -14,13 +15,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import card
+import extra
 import numpy as np
 import torch
 import yaml
@@ -44,6 +45,8 @@ DOCUMENT = HERE.parents[1] / "docs" / "models.md"
 FOLDS = ("A", "B", "C", "D")
 IDS = tuple(label.id for label in INSTRUMENTS)
 ELEVEN = tuple(label.id for label in IRMAS)
+#: Libraries of everyday, speech and field sounds; the fold ``unheard`` leaves them out.
+UNHEARD = ("berklee_olpc", "field_events", "fsdd_speech")
 #: Windows drawn from each left-out fold to calibrate on: its recordings alone and mixed.
 CALIBRATION_WINDOWS = 4000
 
@@ -61,10 +64,6 @@ class Recipe:
         """A fresh, untrained network."""
         torch.manual_seed(self.settings["train"]["seed"])
         return Network(self.feature.n_bins, len(IDS), **self.settings["network"])
-
-    def train_spec(self, **changes: int) -> TrainSpec:
-        """Training settings, with changes."""
-        return TrainSpec(**{**self.settings["train"], **changes})
 
     @property
     def bank(self) -> Bank:
@@ -97,6 +96,13 @@ def rendered_stems(recipe: Recipe, root: Path) -> Iterator[Stem]:
                 )  # fmt: skip
 
 
+def extra_stems(recipe: Recipe) -> Iterator[Stem]:
+    """What is rendered beside the fonts."""
+    folder, rate = recipe.work / "extra", recipe.feature.sample_rate
+    for stem in extra.stems(folder, recipe.settings["extra"], rate):
+        yield replace(stem, variants=recipe.settings["variants"]["rendered"])
+
+
 def make_bank(recipe: Recipe, stems: Path) -> None:
     """Compute every stem's mel powers."""
 
@@ -106,19 +112,33 @@ def make_bank(recipe: Recipe, stems: Path) -> None:
 
     build(
         recipe.work / "bank",
-        [*collection_stems(recipe), *rendered_stems(recipe, stems)],
+        [*collection_stems(recipe), *rendered_stems(recipe, stems), *extra_stems(recipe)],
         recipe.feature,
         overdrive=lambda stem: 0.5 if "electric_guitar" in stem.labels else 0.05,
         progress=show,
     )
 
 
-def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], spec: TrainSpec) -> Network:
-    """Fit a network on the stems that ``keep`` lets in."""
-    mix = PowerMix(recipe.bank, IDS, recipe.mix, keep=keep)
+def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: list[dict]) -> None:
+    """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated."""
     network = recipe.network()
-    network.set_normalisation(*statistics(mix))
-    return fit(network, mix, spec, folder)
+    for number, phase in enumerate(phases):
+        within = folder / f"phase-{number + 1}"
+        if not (within / "averaged.pt").is_file():
+            without = tuple(phase.get("without", ()))
+            mix = PowerMix(
+                recipe.bank,
+                IDS,
+                replace(recipe.mix, **phase.get("mix", {})),
+                keep=lambda row, without=without: keep(row) and not row["key"].startswith(without or "\0"),
+            )
+            if number == 0:
+                network.set_normalisation(*statistics(mix))
+            settings = {**recipe.settings["train"], **phase["train"], "seed": number}
+            fit(network, mix, TrainSpec(**settings), within)
+        network = recipe.network()
+        network.load_state_dict(torch.load(within / "averaged.pt", weights_only=True))
+    torch.save(network.state_dict(), folder / "averaged.pt")
 
 
 def trainable(recipe: Recipe) -> Callable[[dict], bool]:
@@ -128,14 +148,14 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
 
 
 def train_fold(recipe: Recipe, fold: str) -> None:
-    """A model that never saw one fold."""
+    """A model that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds."""
     allowed = trainable(recipe)
-    train(
-        recipe,
-        recipe.work / f"fold-{fold}",
-        lambda row: allowed(row) and row["fold"] != fold,
-        recipe.train_spec(),
-    )
+
+    def keep(row: dict) -> bool:
+        return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
+
+    name = "unheard" if fold == "unheard" else "folds"
+    train(recipe, recipe.work / f"fold-{fold}", keep, recipe.settings["phases"][name])
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
@@ -218,9 +238,39 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     }
 
 
+def bench_clips(recipe: Recipe) -> list[collection.Clip]:
+    """The recordings that are tested."""
+    clips = collection.read(recipe.data)
+    return [c for c in clips if c.fold and c.source != "fluidr3_rendered" and not c.unknown]
+
+
+def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
+    """Window logits of each of a fold's clips, by the model that never heard the fold, through the users' pipeline."""
+    folder = recipe.work / f"fold-{fold}"
+    stored = folder / "heard.npz"
+    if not stored.is_file():
+        raw = {label: {"slope": 1.0, "offset": 0.0} for label in IDS}
+        halves = {label: {"threshold": 0.5, "low_threshold": 0.4, "origin": "not fitted"} for label in IDS}
+        write_bundle(
+            folder / "raw", trained(recipe, folder), describe(recipe, f"raw-{fold}", raw, halves, {}, {}),
+            feature=recipe.feature, card="# Not calibrated\n",
+        )  # fmt: skip
+        model = open_bundle(folder / "raw")
+        runtime = Runtime(model)
+        found = {
+            clip.key: pipeline.score_recording(
+                Recording(str(clip.path), clip.key), model, runtime
+            ).scores.logits
+            for clip in bench_clips(recipe)
+            if clip.fold == fold
+        }
+        np.savez(stored, **{key.replace("/", "|"): logits for key, logits in found.items()})
+    with np.load(stored) as file:
+        return {key.replace("|", "/"): file[key] for key in file.files}
+
+
 def run_bench(recipe: Recipe) -> dict:
-    """Score every clip of the folds by the model that never saw its fold, through the pipeline that users run."""
-    clips = [clip for clip in collection.read(recipe.data) if clip.fold and clip.source != "fluidr3_rendered"]
+    """Score every clip of the folds by the model that never saw its fold, calibrated on the other folds."""
     scores, truth, origins, folds, rows = [], [], [], [], []
     columns = [IDS.index(name) for name in ELEVEN]
     for fold in FOLDS:
@@ -230,12 +280,12 @@ def run_bench(recipe: Recipe) -> dict:
             folder / "bundle", trained(recipe, folder), describe(recipe, f"fold-{fold}", scaling, decisions, {}, {}),
             feature=recipe.feature, card=f"# A model that never heard fold {fold}\n",
         )  # fmt: skip
-        model = open_bundle(folder / "bundle")
-        runtime = Runtime(model)
-        for clip in clips:
-            if clip.fold == fold and not clip.unknown:
-                table = pipeline.score_recording(Recording(str(clip.path), clip.key), model, runtime).scores
-                mean = table.probabilities.mean(axis=0, dtype=np.float64)
+        slope, offset = (np.array([scaling[label][key] for label in IDS]) for key in ("slope", "offset"))
+        heard = listen(recipe, fold)
+        for clip in bench_clips(recipe):
+            if clip.fold == fold:
+                logits = heard[clip.key].astype(np.float64)
+                mean = np.round(1.0 / (1.0 + np.exp(-(slope * logits + offset))), 4).mean(axis=0)
                 scores.append(mean[columns])
                 truth.append(ELEVEN.index(clip.label) if clip.label in ELEVEN else -1)
                 origins.append(clip.origin)
@@ -249,18 +299,28 @@ def run_bench(recipe: Recipe) -> dict:
     result = bench.summary(bench.BenchScores(np.array(scores), np.array(truth), origins, folds, ELEVEN))
     (RESULTS / "bench.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     tables = f"{card.bench_table(result)}\n\n{card.confusion_table(result)}"
-    text = DOCUMENT.read_text(encoding="utf-8")
-    marked = re.sub(r"(<!-- bench -->\n).*?(<!-- /bench -->)", rf"\1\n{tables}\n\n\2", text, flags=re.DOTALL)
-    DOCUMENT.write_text(marked, encoding="utf-8")
+    card.put(DOCUMENT, "bench", tables)
     print(tables)
     return result
+
+
+def write_unheard(recipe: Recipe) -> Path:
+    """The bundle of the model that heard no everyday, speech and field sounds, with the shipped thresholds."""
+    scaling, decisions = calibrate(recipe, FOLDS)
+    folder = recipe.work / "fold-unheard"
+    description = describe(recipe, "unheard", scaling, decisions, {}, {})
+    card_text = f"# A model that never heard {', '.join(UNHEARD)}\n"
+    write_bundle(
+        folder / "bundle", trained(recipe, folder), description, feature=recipe.feature, card=card_text
+    )
+    return folder / "bundle"
 
 
 def make_final(recipe: Recipe, out: Path) -> None:
     """Train on everything that may be trained on and write the shipped bundle, with the folds' figures on its card."""
     folder = recipe.work / "final"
     if not (folder / "averaged.pt").is_file():
-        train(recipe, folder, trainable(recipe), recipe.train_spec(**recipe.settings["final"]))
+        train(recipe, folder, trainable(recipe), recipe.settings["phases"]["final"])
     scaling, decisions = calibrate(recipe, FOLDS)
     metrics = {"bench": json.loads((RESULTS / "bench.json").read_text())}
     allowed = trainable(recipe)
@@ -289,8 +349,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "fold", "bench", "final"))
-    parser.add_argument("fold", nargs="?", choices=FOLDS)
+    parser.add_argument("step", choices=("bank", "fold", "score", "bench", "final"))
+    parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard"))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--work", type=Path, required=True)
@@ -304,10 +364,14 @@ def main() -> None:
         if arguments.stems is None:
             parser.error("bank needs --stems")
         make_bank(recipe, arguments.stems)
-    elif arguments.step == "fold":
+    elif arguments.step in ("fold", "score"):
         if arguments.fold is None:
-            parser.error("fold needs one of A B C D")
-        train_fold(recipe, arguments.fold)
+            parser.error(f"{arguments.step} needs one of A B C D, fold also unheard")
+        if arguments.step == "fold":
+            train_fold(recipe, arguments.fold)
+        else:
+            unheard(recipe, arguments.fold)
+            listen(recipe, arguments.fold)
     elif arguments.step == "bench":
         run_bench(recipe)
     else:

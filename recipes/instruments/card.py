@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 
@@ -40,6 +42,50 @@ def confusion_table(result: dict[str, Any]) -> str:
     lines = ["| sounded \\ said | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name, row in zip(names, result["confusion"], strict=True):
         lines.append(f"| {name} | " + " | ".join(str(count) for count in row) + " |")
+    return "\n".join(lines)
+
+
+def put(page: Path, name: str, tables: str) -> None:
+    """Put tables where a page has the place ``<!-- name -->``."""
+    text = page.read_text(encoding="utf-8")
+    marked = re.sub(
+        rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+        lambda m: f"{m[1]}\n{tables}\n\n{m[2]}",
+        text,
+        flags=re.DOTALL,
+    )
+    page.write_text(marked, encoding="utf-8")
+
+
+def pairs_table(result: dict[str, Any]) -> str:
+    """Two instruments at once, as Markdown."""
+    names = result["average_precision"]
+    return "\n".join(
+        [
+            "| " + " | ".join(("mAP", *names)) + " |",
+            "|---" * (len(names) + 1) + "|",
+            "| " + " | ".join(f"{value:.2f}" for value in (result["map"], *names.values())) + " |",
+            "",
+            f"{result['mixtures']} mixtures of two; in {100 * result['both_first']:.0f} % of them the two that sound "
+            "are the two of the eleven with the highest scores.",
+        ]
+    )
+
+
+def alarms_table(result: dict[str, Any]) -> str:
+    """False alarms, made and recorded sounds apart, as Markdown."""
+    lines = [
+        "| sounds | minutes | alarms | per hour | 95 % limits | `other` first | of them |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for origin, kinds in result.items():
+        for kind, row in kinds.items():
+            labels = ", ".join(f"{label} {count}" for label, count in row["by_label"].items()) or "–"
+            low, high = row["limits_95"]
+            lines.append(
+                f"| {origin}: {kind} | {row['minutes']:.1f} | {row['alarms']} | {row['per_hour']:.1f} "
+                f"| {low:.1f}–{high:.1f} | {100 * row['other_first']:.0f} % | {labels} |"
+            )
     return "\n".join(lines)
 
 

@@ -247,3 +247,23 @@ def test_noise_has_the_level_that_is_asked_for(bank: Watched) -> None:
         return float(quiet.mean())
 
     assert level_db(0.0) - level_db(20.0) == pytest.approx(20.0, abs=4.0)
+
+
+def test_parts_are_transposed_within_the_range(bank: Watched) -> None:
+    """A tone's loudest band moves by no more than the semitones asked for (and a band's width), up and down."""
+    spec = replace(PLAIN, classes={"flute": 1.0, "cello": 0.0, "drums": 0.0, "other": 0.0}, shift_share=1.0)
+    mix = PowerMix(bank, LABELS, replace(spec, shift_semitones=5.0), keep=lambda row: row["group"] == "lab")
+    frames, _, _ = windows(mix, 60)
+    edges_hz = mel_to_hz(np.linspace(hz_to_mel(60.0), hz_to_mel(4000.0), 34))
+    loudest = frames.max(axis=1).argmax(axis=1)
+    semitones = 12.0 * np.log2(edges_hz[loudest + 1] / edges_hz[BAND["flute", "lab"] + 1])
+    width = 12.0 * np.log2(edges_hz[BAND["flute", "lab"] + 1] / edges_hz[BAND["flute", "lab"]])
+    assert np.abs(semitones).max() <= 5.0 + width
+    assert semitones.min() < -2.0 and semitones.max() > 2.0
+
+
+def test_who_transposes_nothing_draws_what_was_drawn_before(bank: Watched) -> None:
+    """Without transposition its settings change no window: older recipes give the windows they gave."""
+    frames, _, _ = windows(PowerMix(bank, LABELS, PLAIN), 10)
+    again, _, _ = windows(PowerMix(bank, LABELS, replace(PLAIN, shift_semitones=9.0)), 10)
+    np.testing.assert_array_equal(frames, again)

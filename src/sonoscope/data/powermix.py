@@ -21,6 +21,7 @@ import numpy as np
 from sonoscope.data.bank import Bank
 from sonoscope.data.levels import AUDIBLE_DB
 from sonoscope.errors import UnknownName
+from sonoscope.features import LogMel, logmel
 
 _TO_NATURAL = np.float32(np.log(10.0) / 10.0)
 _TO_DB = np.float32(10.0 / np.log(10.0))
@@ -48,6 +49,8 @@ class MixSpec:
     band_limit_share, mask_share : float
     noise_only_share : float
         Windows of noise or silence alone.
+    shift_share, shift_semitones : float
+        Parts that are transposed (pitch and formants together), and how far at most; tempo stays.
     quiet_label : str
         The label of such windows, where it is among the labels.
     by_name : tuple of str
@@ -68,6 +71,8 @@ class MixSpec:
     noise_only_share: float = 0.03
     stitch_share: float = 0.5
     cut_share: float = 0.15
+    shift_share: float = 0.0
+    shift_semitones: float = 4.0
     quiet_label: str = "other"
     by_name: tuple[str, ...] = ("other", "drums")
 
@@ -144,6 +149,7 @@ class PowerMix:
         self._floor = np.float32(bank.feature.floor)
         self._curves = _smooth_curves(np.random.default_rng(1), 1024, bank.feature.n_bins)
         self._speckle = _speckle(np.random.default_rng(2), bank)
+        self._shifts = _shifts(bank.feature, spec.shift_semitones)
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One window: dB frames (frames, n_bins), targets (c,) and mask of judged labels (c,), all float32."""
@@ -221,6 +227,9 @@ class PowerMix:
                 if self._place(rng, part, index, stitched=count > 1):
                     rows.append(bank.rows[index])
             if rows:
+                if spec.shift_share and rng.random() < spec.shift_share:
+                    low, share = self._shifts[rng.integers(len(self._shifts))]
+                    part = part[:, low] * (np.float32(1.0) - share) + part[:, low + 1] * share
                 curve = self._curves[rng.integers(len(self._curves))] * np.float32(spec.equaliser_db)
                 return part + curve, rows
         return None, []
@@ -281,6 +290,23 @@ def _smooth_curves(rng: np.random.Generator, count: int, bins: int) -> np.ndarra
     part = 0.5 - 0.5 * np.cos(np.pi * (positions - low))
     curves = knots[:, low] * (1 - part) + knots[:, low + 1] * part
     return (curves - curves.mean(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _shifts(feature: LogMel, semitones: float, count: int = 33) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where a transposed sound's bins lie in the original: the bin below, and the share of the one above it.
+
+    What would lie outside the bank's band is taken from its edge.
+    """
+    edges_mel = logmel.hz_to_mel(np.array([feature.f_min_hz, feature.f_max_hz]))
+    step_mel = (edges_mel[1] - edges_mel[0]) / (feature.n_bins + 1)
+    centre_hz = logmel.mel_to_hz(edges_mel[0] + step_mel * np.arange(1, feature.n_bins + 1))
+    tables = []
+    for shift in np.linspace(-semitones, semitones, count):
+        mel = logmel.hz_to_mel(centre_hz / 2.0 ** (shift / 12.0))
+        position = np.clip((mel - edges_mel[0]) / step_mel - 1.0, 0.0, feature.n_bins - 1.001)
+        low = position.astype(np.int64)
+        tables.append((low, (position - low).astype(np.float32)))
+    return tables
 
 
 def _speckle(rng: np.random.Generator, bank: Bank) -> np.ndarray:

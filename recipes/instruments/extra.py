@@ -1,0 +1,63 @@
+"""What is rendered beside the sound fonts: guitars and organs by addition, and Debian's freepats played by TiMidity.
+
+Everything lies in WORK/extra and is described as stems for the bank. Freepats' organs are left out: the labelled
+recordings have an organ of the same project, and a fold that leaves it out must not hear its sister.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import strings
+
+from sonoscope.data import music, orchestra, organ, render, rooms, timidity
+from sonoscope.data.bank import Stem
+
+SECONDS = 9.0
+#: Instruments and the programs of freepats that stand for them.
+PATCHES: dict[str, tuple[int, ...]] = {
+    "piano": (0, 1), "acoustic_guitar": (24, 25), "electric_guitar": (26, 27, 29, 30), "violin": (40,), "cello": (42,),
+    "flute": (73,), "clarinet": (71,), "saxophone": (65, 66), "trumpet": (56,), "voice": (53,), "bass": (32, 33, 35),
+    "harpsichord": (6,), "accordion": (21,), "horn": (60,), "trombone": (57,), "oboe": (68,), "bassoon": (70,),
+}  # fmt: skip
+
+
+def organs(out: Path, count: int, rate: int) -> Iterator[Stem]:
+    """Organs that are drawn at random and played by addition, most of them in a room."""
+    out.mkdir(parents=True, exist_ok=True)
+    hands = orchestra.find("organ")
+    for number in range(count):
+        sound = out / f"organ-{number:04d}.flac"
+        if not sound.is_file():
+            rng = np.random.default_rng((37, number))
+            score = music.compose(hands, rng, SECONDS)
+            samples = organ.play(score, organ.draw_organ(rng), rate, rng)
+            if rng.random() < 0.6:
+                samples = rooms.reverberated(samples, rooms.response(rooms.draw_room(rng), rate, rng))
+            render.write_sound(sound, samples, rate)
+        yield Stem(sound, f"organs/{sound.name}", ("organ",), (), "drawn_organ", "drawn_organs", "", False)
+
+
+def freepats(out: Path, each: int, rate: int) -> Iterator[Stem]:
+    """Random music on every patch."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, programs in PATCHES.items():
+        player = orchestra.find(name)
+        for number in range(each):
+            sound = out / f"{name}-{number:02d}.flac"
+            if not sound.is_file():
+                rng = np.random.default_rng((41, *name.encode(), number))
+                score = music.compose(player, rng, SECONDS)
+                render.write_sound(
+                    sound, timidity.render(score, programs[number % len(programs)], rate), rate
+                )
+            yield Stem(sound, f"freepats/{sound.name}", (player.label,), (), name, "freepats_gm", "", False)
+
+
+def stems(out: Path, counts: dict[str, int], rate: int) -> Iterator[Stem]:
+    """All of them; ``counts`` says how many ``guitars`` (of each kind), ``organs``, ``freepats`` (of each patch)."""
+    yield from freepats(out / "freepats", counts["freepats"], rate)
+    yield from organs(out / "organs", counts["organs"], rate)
+    yield from strings.stems(out / "strings", counts["guitars"], rate)

@@ -1,0 +1,270 @@
+"""The bench beyond single sounds: two instruments at once, and what fires where no instrument sounds.
+
+    python recipes/instruments/wider.py pairs --data DATA --work WORK     # the fold models of build.py
+    python recipes/instruments/wider.py alarms --data DATA --work WORK    # the shipped bundle, and one that never …
+    python recipes/instruments/wider.py alarms --sounds FOLDER …          # … keeps the synthesised sounds in FOLDER
+
+``pairs``: 3 s of two recordings of two of the eleven instruments, from one fold, scored by the model that never heard
+that fold. Which, from where and how loud is drawn from a seed and listed in ``pairs.csv``.
+
+``alarms``: speech by espeak-ng, noise and scenes, 66 minutes made from a seed, none of which any model is trained on,
+through the shipped bundle; and the labelled everyday, speech and field sounds through a model of the same recipe that
+heard none of their libraries (``build.py … fold unheard``). An alarm is an event of a label other than ``other``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import build
+import card
+import numpy as np
+import soundfile
+
+import sonoscope
+from sonoscope.audio import decode
+from sonoscope.data import scenes
+from sonoscope.data.datasets import collection
+from sonoscope.data.levels import loudness_db
+from sonoscope.data.scenes import noises
+from sonoscope.data.scenes.compose import SceneSpec, compose
+from sonoscope.evaluation.detector import poisson_limits
+from sonoscope.evaluation.metrics import average_precision
+
+HERE = Path(__file__).parent
+PAIRS = HERE / "pairs.csv"
+SHIPPED = HERE.parents[1] / "src" / "sonoscope" / "bundles" / "instruments"
+RATE = 24_000
+SECONDS = 3.0
+#: Mixtures in each fold.
+PER_FOLD = 150
+COLUMNS = ("fold", "first", "second", "labels", "start_first_s", "start_second_s", "gain_db")
+#: Minutes of each kind of synthesised sound, in recordings of one minute.
+MINUTES = 22
+
+
+# ---- two instruments at once -------------------------------------------------------------------------------
+
+
+def draw_pairs(data: Path, seed: int = 0) -> None:
+    """Write ``pairs.csv``: instruments first, then libraries, then clips, each equally likely."""
+    clips = [
+        c
+        for c in collection.read(data)
+        if c.fold and c.label in build.ELEVEN and c.source != "fluidr3_rendered"
+    ]
+    rng = np.random.default_rng(seed)
+    rows = []
+    for fold in build.FOLDS:
+        by_label: dict[str, dict[str, list[collection.Clip]]] = {}
+        for clip in clips:
+            if clip.fold == fold and clip.duration_s >= 0.8:
+                by_label.setdefault(clip.label, {}).setdefault(clip.origin, []).append(clip)
+        names = sorted(by_label)
+        for _ in range(PER_FOLD):
+            pair, starts = [], []
+            for name in rng.choice(names, size=2, replace=False):
+                origin = rng.choice(sorted(by_label[name]))
+                clip = by_label[name][origin][rng.integers(len(by_label[name][origin]))]
+                pair.append(clip)
+                starts.append(f"{rng.uniform(0.0, max(SECONDS - clip.duration_s, 0.0)):.3f}")
+            labels = ";".join(clip.label for clip in pair)
+            rows.append(
+                (fold, *(clip.key for clip in pair), labels, *starts, f"{rng.uniform(-6.0, 6.0):.2f}")
+            )
+    with open(PAIRS, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+
+
+def mixed(row: dict[str, str], data: Path) -> np.ndarray:
+    """The 3 s of one row, float32: the second as loud as stated against the first."""
+    out = np.zeros(round(SECONDS * RATE), dtype=np.float32)
+    reference = 0.0
+    for which in ("first", "second"):
+        samples, _ = decode.read(data / row[which], sample_rate=RATE)
+        start = round(float(row[f"start_{which}_s"]) * RATE)
+        part = samples[: out.size - start]
+        level = loudness_db(part, RATE)
+        if which == "first":
+            reference, gain = level, 1.0
+        else:
+            gain = 10.0 ** ((reference + float(row["gain_db"]) - level) / 20.0)
+        out[start : start + part.size] += np.float32(gain) * part
+    return out / max(1.0, float(np.abs(out).max()) / 0.97)
+
+
+def run_pairs(data: Path, work: Path) -> dict[str, Any]:
+    """AP of each instrument over the mixtures of a fold, the mean over folds; mAP is the mean over instruments."""
+    if not PAIRS.is_file():
+        draw_pairs(data)
+    with open(PAIRS, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    precisions: dict[str, list[float]] = {name: [] for name in build.ELEVEN}
+    both = []
+    for fold in build.FOLDS:
+        model = sonoscope.load(str(work / f"fold-{fold}" / "bundle"))
+        ours = [row for row in rows if row["fold"] == fold]
+        scores = []
+        for row in ours:
+            clip = model.analyze(mixed(row, data), sample_rate=RATE).clip()
+            scores.append([clip[name] for name in build.ELEVEN])
+        table = np.array(scores)
+        truth = np.array([[name in row["labels"].split(";") for name in build.ELEVEN] for row in ours])
+        top2 = np.argsort(-table, axis=1)[:, :2]
+        both += [bool(t[k].all()) for t, k in zip(truth, top2, strict=True)]
+        for k, name in enumerate(build.ELEVEN):
+            if truth[:, k].any():
+                precisions[name].append(average_precision(truth[:, k], table[:, k]))
+    each = {name: round(float(np.mean(values)), 4) for name, values in precisions.items()}
+    result = {
+        "mixtures": len(rows),
+        "map": round(float(np.mean(list(each.values()))), 4),
+        "average_precision": each,
+        "both_first": round(float(np.mean(both)), 4),
+    }
+    write("pairs", result, card.pairs_table(result))
+    return result
+
+
+# ---- false alarms ------------------------------------------------------------------------------------------
+
+
+def noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """A minute of noise: coloured, in a band or not, steady or swelling, with hum or clicks now and then."""
+    count = round(seconds * RATE)
+    sound = noises.coloured(rng, count, float(rng.uniform(-9.0, 1.0)), sample_rate=RATE)
+    if rng.random() < 0.4:
+        low = float(np.exp(rng.uniform(np.log(60.0), np.log(2_000.0))))
+        sound = noises.band(sound, RATE, low, min(low * float(rng.uniform(2.0, 12.0)), 11_000.0))
+    if rng.random() < 0.5:
+        sound = sound * 10.0 ** (
+            noises.drift(rng, count, RATE, per_s=float(rng.uniform(0.1, 3.0))) * 6.0 / 20.0
+        )
+    sound = sound / (np.std(sound) + 1e-12)
+    time_s = np.arange(count) / RATE
+    if rng.random() < 0.3:
+        mains = float(rng.choice([50.0, 60.0]))
+        sound += 0.5 * sum(np.sin(2 * np.pi * mains * h * time_s) / h for h in (1, 2, 3, 4, 6))
+    if rng.random() < 0.3:
+        clicks = np.zeros(count)
+        clicks[rng.integers(count, size=int(rng.integers(5, 200)))] = rng.uniform(2.0, 20.0)
+        sound += clicks
+    return noises.levelled(sound, RATE, float(rng.uniform(-60.0, -20.0)))
+
+
+def synthesised(seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Kind and samples of each minute; the same seed makes the same sounds (with the same espeak-ng)."""
+    spec = SceneSpec(
+        60.0,
+        RATE,
+        {
+            "bird_song": 60.0,
+            "bird_call": 60.0,
+            "wing_beat": 60.0,
+            "engine": 40.0,
+            "thunder": 10.0,
+            "tool": 40.0,
+        },
+    )
+    for minute in range(MINUTES):
+        rng = np.random.default_rng((seed, minute))
+        parts = [scenes.make("speech", int(rng.integers(1 << 31)), 12.0, RATE) for _ in range(5)]
+        yield "speech", np.concatenate(parts).astype(np.float32)
+        yield "noise", np.asarray(noise(rng, 60.0), dtype=np.float32)
+        yield "scenes", compose(spec, int(rng.integers(1 << 31))).samples
+
+
+def recorded(data: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The real everyday, speech and field sounds: instruments and singing of the same libraries are not among them."""
+    kinds = {"berklee_olpc": "everyday", "field_events": "field", "fsdd_speech": "speech"}
+    for clip in collection.read(data):
+        if clip.origin in build.UNHEARD and (clip.origin != "berklee_olpc" or clip.name == "other"):
+            yield kinds[clip.origin], decode.read(clip.path, sample_rate=RATE)[0]
+
+
+def count_alarms(model: Any, sounds: Iterator[tuple[str, np.ndarray]]) -> dict[str, Any]:
+    """Events of labels other than ``other``, per kind of sound, with the hours listened to."""
+    hours: Counter[str] = Counter()
+    alarms: dict[str, Counter[str]] = {}
+    windows: Counter[str] = Counter()
+    as_other: Counter[str] = Counter()
+    for kind, samples in sounds:
+        result = model.analyze(samples, sample_rate=RATE)
+        hours[kind] += samples.size / RATE / 3600.0
+        alarms.setdefault(kind, Counter()).update(e.label for e in result.events if e.label != "other")
+        windows[kind] += len(result.scores.probabilities)
+        column = list(result.scores.labels).index("other")
+        as_other[kind] += int((result.scores.probabilities.argmax(axis=1) == column).sum())
+    answer = {}
+    for kind in (*hours, "all"):
+        counts = sum(alarms.values(), Counter()) if kind == "all" else alarms[kind]
+        total, time = sum(counts.values()), sum(hours.values()) if kind == "all" else hours[kind]
+        low, high = poisson_limits(total)
+        first = (
+            sum(as_other.values()) / sum(windows.values())
+            if kind == "all"
+            else as_other[kind] / windows[kind]
+        )
+        answer[kind] = {
+            "minutes": round(60 * time, 1),
+            "alarms": total,
+            "per_hour": round(total / time, 2),
+            "limits_95": [round(low / time, 2), round(high / time, 2)],
+            "other_first": round(first, 3),
+            "by_label": dict(counts.most_common()),
+        }
+    return answer
+
+
+def run_alarms(data: Path, work: Path, sounds: Path | None, seed: int) -> dict[str, Any]:
+    """Both tables, apart."""
+    made = synthesised(seed)
+    if sounds is not None:
+        made = kept(made, sounds)
+    result = {"synthesised": count_alarms(sonoscope.load(str(SHIPPED)), made)}
+    unheard = build.write_unheard(build.Recipe(HERE / "recipe.yaml", work, data))
+    result["recorded"] = count_alarms(sonoscope.load(str(unheard)), recorded(data))
+    write("alarms", result, card.alarms_table(result))
+    return result
+
+
+def kept(sounds: Iterator[tuple[str, np.ndarray]], folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The same sounds, which are also written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (kind, samples) in enumerate(sounds):
+        soundfile.write(folder / f"{kind}-{number // 3:02d}.flac", samples, RATE)
+        yield kind, samples
+
+
+def write(name: str, result: dict[str, Any], table: str) -> None:
+    """Keep the figures and put their table where the page has its place."""
+    build.RESULTS.mkdir(exist_ok=True)
+    (build.RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    card.put(build.DOCUMENT, name, table)
+    print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=("pairs", "alarms"))
+    parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--sounds", type=Path, help="keep the synthesised sounds here")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthesised sounds")
+    arguments = parser.parse_args()
+    if arguments.step == "pairs":
+        run_pairs(arguments.data, arguments.work)
+    else:
+        run_alarms(arguments.data, arguments.work, arguments.sounds, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
