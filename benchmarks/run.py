@@ -39,6 +39,7 @@ BENCHMARKS = {
     "notes": "notes from scores, an hour against ten minutes",
     "live": "notes while they sound: computing per hop, click to event, drop-outs (needs the model notes)",
     "listeners": "live streams to one service: computing per hop, sound to message (needs the model notes)",
+    "page": "an hour in the page: first picture, zooms, memory of the tab (needs Playwright and Chromium)",
     "durations": "a recording at every length, from a tenth of a second to an hour (writes 500 MB)",
     "listing": "a hundred thousand files, the first against the last",
     "search": "the nearest of a million embeddings (writes 1 GB)",

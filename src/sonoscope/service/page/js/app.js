@@ -290,7 +290,7 @@ class App {
       const told = make("td", {}, ...labels.slice(0, 4).flatMap(({ name, seconds }) => {
         const bar = make("i"), share = make("span", { className: "share" }, bar);
         bar.style.width = `${Math.min(100, (100 * seconds) / Math.max(duration, 0.01))}%`;
-        return [share, `${name} ${seconds.toFixed(1)} s   `];
+        return [make("span", { className: "sounds" }, share, `${name} ${seconds.toFixed(1)} s`), " "];
       }));
       if (!labels.length) told.textContent = take.error ? take.error.message : take.progress ? take.progress.words : "–";
       return make("tr", {}, make("td", {}, open), make("td", { className: "n", textContent: duration ? clock(duration, 1) : "" }), told,

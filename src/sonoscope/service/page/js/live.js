@@ -20,7 +20,7 @@ export class Live {
   }
 
   forget() {
-    Object.assign(this, { blocks: [], sent: 0, notes: [], sounding: new Map(), events: [], active: new Map(), scores: new Map(), late: [], pace: null });
+    Object.assign(this, { blocks: [], sent: 0, notes: [], sounding: new Map(), events: [], active: new Map(), scores: new Map(), late: new Map(), pace: null });
   }
 
   /** The view is looked at. */
@@ -136,7 +136,11 @@ export class Live {
       }));
       this.socket.onmessage = (event) => {
         const told = JSON.parse(event.data);
-        if (told.error) fail(new Error([told.error.message, told.error.remedy].filter(Boolean).join(" – ")));
+        if (told.error) {
+          const error = new Error([told.error.message, told.error.remedy].filter(Boolean).join(" – "));
+          if (this.running) warn(error);
+          fail(error);
+        }
         if (told.kind === "stream") done();
         this.take(told);
       };
@@ -179,14 +183,21 @@ export class Live {
     else if (told.kind === "off") this.ends(told);
     else if (told.kind === "scores") this.score(told);
     else if (told.kind === "pace") $("live-pace").textContent = `${(100 * told.compute).toFixed(0)} % of real time${told.behind > 0.3 ? `, ${told.behind.toFixed(1)} s behind` : ""}`;
-    else if (told.kind === "end") this.draw();
+    else if (told.kind === "end") {
+      this.active.clear();
+      this.sounding.clear();
+      this.showNow();
+      this.draw();
+    }
   }
 
   begins(told) {
-    this.late.push(this.sent / this.rate - told.time);
-    if (this.late.length > 25) this.late.shift();
-    const middle = [...this.late].sort((a, b) => a - b)[this.late.length >> 1];
-    $("live-late").textContent = `${Math.round(1000 * middle)} ms`;
+    const late = this.late.get(told.model) ?? [];
+    this.late.set(told.model, [...late.slice(-24), this.sent / this.rate - told.time]);
+    $("live-late").textContent = [...this.late].sort().map(([model, all]) => {
+      const middle = [...all].sort((a, b) => a - b)[all.length >> 1];
+      return `${model} ${Math.round(1000 * middle)} ms`;
+    }).join(", ");
     if (told.pitch === undefined || told.pitch === null) this.active.set(`${told.model}/${told.label}`, told.time);
     else this.sounding.set(told.pitch, { start: told.time, pitch: told.pitch, velocity: told.velocity ?? 64 });
     this.showNow();

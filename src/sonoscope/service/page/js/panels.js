@@ -168,8 +168,8 @@ export function fillEvents(desk) {
   rows.sort((a, b) => a.start - b.start);
   $("event-count").textContent = rows.length ? `(${rows.length.toLocaleString("en")})` : "";
   if (!$("events-as-table").open) return;
-  const head = make("tr", {}, ...["Start, s", "End, s", "What", "Score", ""].map((words, place) =>
-    make("th", { textContent: words, scope: "col", className: [0, 1, 3].includes(place) ? "n" : "" })));
+  const head = make("tr", {}, ...["Start, s", "End, s", "What", "Score"].map((words, place) =>
+    make("th", { textContent: words, scope: "col", className: place === 2 ? "" : "n" })), make("td"));
   const body = rows.slice(0, MOST_ROWS).map((row) => {
     const go = make("button", { type: "button", textContent: "Go" });
     go.setAttribute("aria-label", `Go to ${row.words} at ${written(row.start)} seconds`);
