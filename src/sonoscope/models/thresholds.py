@@ -71,7 +71,8 @@ def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dic
     for label, threshold in on.items():
         own_low = bundle.low_thresholds.get(label, own[label])
         ratio = min(own_low / own[label], 1.0) if own[label] > 0 else 1.0
-        low[label] = own_low if threshold == own[label] else round(threshold * ratio, SCORE_DECIMALS)
+        scaled = min(round(threshold * ratio, SCORE_DECIMALS), threshold)  # rounded up, it would be above
+        low[label] = own_low if threshold == own[label] else scaled
     return on, low
 
 
