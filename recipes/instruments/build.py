@@ -220,7 +220,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.0.0",
+        "version": "1.1.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
@@ -322,7 +322,8 @@ def make_final(recipe: Recipe, out: Path) -> None:
     if not (folder / "averaged.pt").is_file():
         train(recipe, folder, trainable(recipe), recipe.settings["phases"]["final"])
     scaling, decisions = calibrate(recipe, FOLDS)
-    metrics = {"bench": json.loads((RESULTS / "bench.json").read_text())}
+    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "alarms")]
+    metrics = {file.stem: json.loads(file.read_text()) for file in measured if file.is_file()}
     allowed = trainable(recipe)
     used = [row for row in recipe.bank.rows if allowed(row) and row["variant"] == "0"]
     frame_s = recipe.feature.hop_samples / recipe.feature.sample_rate

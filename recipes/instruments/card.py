@@ -103,6 +103,38 @@ def _decision_table(decisions: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _further(metrics: dict[str, Any]) -> str:
+    """Two instruments at once and false alarms, where they were measured."""
+    parts = []
+    if "pairs" in metrics:
+        parts += [
+            "",
+            "### Two instruments at once",
+            "",
+            "3 s, the second -6 to +6 dB against the first, AP by the same four models:",
+        ]
+        parts += [
+            "",
+            pairs_table(metrics["pairs"]),
+            "",
+            "Command: `python recipes/instruments/wider.py pairs`.",
+        ]
+    if "alarms" in metrics:
+        parts += [
+            "",
+            "### False alarms",
+            "",
+            "Events of a label other than `other` at the shipped thresholds where no instrument sounds:",
+        ]
+        parts += [
+            "",
+            alarms_table(metrics["alarms"]),
+            "",
+            "Command: `python recipes/instruments/wider.py alarms`.",
+        ]
+    return "\n".join([*parts, ""])
+
+
 def instruments_card(description: dict[str, Any]) -> str:
     """The whole card from the keys of ``bundle.json``."""
     result, data = description["metrics"]["bench"], description["training_data"]
@@ -125,7 +157,7 @@ on all of them; the figures are the folds', not its own. Intervals: bootstrap ov
 {confusion_table(result)}
 
 Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
-
+{_further(description["metrics"])}
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits. Precision
@@ -137,11 +169,15 @@ classes have other shares, and precision changes with them.
 ## What it was trained on
 
 {data["recordings"]} recordings from {len(data["origins"])} libraries and {data["renders"]} rendered stems
-({", ".join(data["soundfonts"])}), {data["hours"]} hours, mixed and varied without end. Clips per label: {clips}.
+({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition), {data["hours"]} hours, mixed and
+varied without end. Clips per label: {clips}.
 Libraries: {", ".join(data["origins"])}.
 
-Licences of the recordings: CC0, CC-BY 3.0 and 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus, MIT; clips for
-non-commercial use only were scored, never trained on. None of them is redistributed here.
+Licences of the recordings: CC0, CC-BY 2.0 to 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus 1.0, MIT, and one that is free
+for any use; of the fonts: MIT and public domain; freepats: GPL with an exception for music made with it. None is
+redistributed here. **Commercial use: allowed by every licence of what it was trained on**; clips for non-commercial use
+only were scored, never trained on. (CC Sampling Plus forbids the samples themselves in advertising, and Philharmonia
+their sale as samples; the model holds neither.)
 
 ## What it cannot do
 
