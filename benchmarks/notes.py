@@ -160,9 +160,12 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     if options.peer is not None and options.minutes:
         lengths = [options.minutes, *([options.long] if options.long else [])]
         long = {minutes: recordings.long_mixture(folder, minutes) for minutes in lengths}
+        kept = {row["what"]: row["peer"] for row in options.earlier.get("speed", ())} if options.keep else {}
         result["speed"] = speed.table(
-            options.bundle, options.rules, options.peer, long, folder, options.repeats
+            options.bundle, options.rules, options.peer, long, folder, options.repeats, kept
         )
+    elif options.keep and "speed" in options.earlier:
+        result["speed"] = options.earlier["speed"]
     return result
 
 
@@ -216,6 +219,11 @@ def main() -> None:
     parser.add_argument("--phrases", type=int, default=6, help="phrases of each instrument of real notes")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the recording for speed; 0: no speed")
     parser.add_argument("--long", type=float, default=60.0, help="minutes of a longer one, once; 0: none")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="what --json says of basic-pitch's speed with the longer one stays",
+    )
     parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
     parser.add_argument(
         "--json", type=Path, default=RESULTS, help=f"default: {RESULTS.name} beside this file"
@@ -223,6 +231,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="a document with the markers, to write the table into")
     parser.add_argument("--show", action="store_true", help="measure nothing: the table of what --json holds")
     options = parser.parse_args()
+    options.earlier = json.loads(options.json.read_text()) if options.json.is_file() else {}
     from transcription import figures
 
     if options.show:

@@ -10,7 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,14 @@ def written(events: list, file: Path) -> None:
 
 
 def table(model_name: str, rules: Path | None, peer_python: str, recordings: dict[float, Path], folder: Path,
-          repeats: int) -> list[dict[str, Any]]:  # fmt: skip
+          repeats: int, kept: Mapping[str, float] | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of what, unit, ours, peer and ratio (theirs over ours).
 
-    ``recordings`` by their minutes: the first as often as ``repeats`` says, longer ones once.
+    ``recordings`` by their minutes: the first as often as ``repeats`` says, longer ones once. What is in ``kept``, by
+    the words of its row, is theirs from an earlier run, and not measured again for longer ones.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    model, peer = sonoscope_side.load(model_name, rules), Peer(peer_python)
+    model, peer, kept = sonoscope_side.load(model_name, rules), Peer(peer_python), kept or {}
     rows: list[dict[str, Any]] = []
 
     def add(what: str, pairs: list[tuple[float, float]], unit: str = "s") -> None:
@@ -84,13 +85,21 @@ def table(model_name: str, rules: Path | None, peer_python: str, recordings: dic
 
     for minutes, path in recordings.items():
         times, name = (repeats if not rows else 1), f"{minutes:g} min"
+        whats = [
+            f"{what}, {name}" for what in ("notes and MIDI from the output", "file to MIDI", "peak memory")
+        ]
+        if rows and all(what in kept for what in whats):
+            found = (*alone(model, path, folder), peak(_ours(model_name, rules, path, folder)))
+            for what, own, unit in zip(whats, found, ("s", "s", "MiB"), strict=True):
+                add(what, [(own, kept[what])], unit)
+            continue
         if not rows:
             for size, pairs in networks(model, peer, path, folder, times).items():
                 add(f"features and network{size}, {name}", pairs)
         made, whole = totals(model, peer, path, folder, times)
-        add(f"notes and MIDI from the output, {name}", made)
-        add(f"file to MIDI, {name}", whole)
-        add(f"peak memory, {name}", [peaks(model_name, rules, peer_python, path, folder)], "MiB")
+        add(whats[0], made)
+        add(whats[1], whole)
+        add(whats[2], [peaks(model_name, rules, peer_python, path, folder)], "MiB")
     peer.close()
     return rows
 
@@ -115,15 +124,20 @@ def totals(
     model: sonoscope_side.Model, peer: Peer, path: Path, folder: Path, times: int
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
     """User CPU of notes and MIDI from the output, and of a file to MIDI."""
-    scores = model.scores(path)
     made, whole = [], []
     for _ in range(times):
-        own = timed(lambda: written(notes_from(scores, model.rules), folder / "ours.mid"))
-        total = timed(lambda: written(model.events(path), folder / "ours.mid"))
+        own, total = alone(model, path, folder)
         theirs = peer.ask(do="total", file=str(path), midi=str(folder / "peer.mid"))
         made.append((own, theirs["notes_s"]))
         whole.append((total, theirs["user_s"]))
     return made, whole
+
+
+def alone(model: sonoscope_side.Model, path: Path, folder: Path) -> tuple[float, float]:
+    """User CPU of ours: notes and MIDI from the output, and a file to MIDI."""
+    scores = model.scores(path)
+    own = timed(lambda: written(notes_from(scores, model.rules), folder / "ours.mid"))
+    return own, timed(lambda: written(model.events(path), folder / "ours.mid"))
 
 
 def peaks(
@@ -132,15 +146,19 @@ def peaks(
     """The largest memory (MiB) of a process that transcribes the recording and nothing else, ours and theirs."""
     listed = folder / "one.json"
     listed.write_text(json.dumps([str(recording)]))
-    commands = (
-        [sys.executable, HERE / "one.py", model_name, recording, folder / "ours.mid", rules or ""],
-        [peer_python, HERE / "peer.py", "transcribe", listed, folder / "peer-one.json", "default"],
-    )
-    found = []
-    for command in commands:
-        done = subprocess.run(
-            [str(word) for word in command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, **ONE_THREAD},
-        )  # fmt: skip
-        found.append(float(done.stdout.split()[-1]))
-    return found[0], found[1]
+    theirs = [peer_python, HERE / "peer.py", "transcribe", listed, folder / "peer-one.json", "default"]
+    return peak(_ours(model_name, rules, recording, folder)), peak(theirs)
+
+
+def _ours(model_name: str, rules: Path | None, recording: Path, folder: Path) -> list[object]:
+    """The command of a process that transcribes one recording."""
+    return [sys.executable, HERE / "one.py", model_name, recording, folder / "ours.mid", rules or ""]
+
+
+def peak(command: list[object]) -> float:
+    """The largest memory (MiB) that a command tells of itself in its last word."""
+    done = subprocess.run(
+        [str(word) for word in command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, **ONE_THREAD},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
