@@ -48,14 +48,15 @@ def placed(content: bytes, name: str) -> Path:
 
 def hear(content: bytes) -> None:
     """A recording, whatever its format: what it holds is finite, and as long as is said."""
-    decoder = decode.Decoder(Recording("input", str(placed(content, "input"))), sample_rate=8000)
     heard = 0
-    for block in decoder.blocks():
-        assert np.isfinite(block).all()
-        heard += len(block)
-        if heard > MOST_SAMPLES:
-            return
-    assert decoder.n_decoded >= 0 and decoder.duration_s >= 0
+    recording = Recording("input", str(placed(content, "input")))
+    with decode.Decoder(recording, sample_rate=8000) as decoder:
+        for block in decoder.blocks():
+            assert np.isfinite(block).all()
+            heard += len(block)
+            if heard > MOST_SAMPLES:
+                return
+        assert decoder.n_decoded >= 0 and decoder.duration_s >= 0
 
 
 def tables(content: bytes) -> None:

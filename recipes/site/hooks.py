@@ -1,4 +1,4 @@
-"""What MkDocs is told beyond ``mkdocs.yml``: the page of commands, and links that leave ``docs/``.
+"""What MkDocs is told beyond ``mkdocs.yml``: the page of commands, pages it does not name, links out of ``docs/``.
 
 The page of commands is made from the commands whenever the site is built, so it cannot be out of date.
 """
@@ -13,8 +13,12 @@ from mkdocs.structure.files import File
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the page of commands."""
+    """Add the page of commands, and at the end of the navigation every page that it does not name."""
     files.append(File.generated(config, "commands.md", content=commands_page()))
+    named = str(config["nav"])
+    further = [file.src_uri for file in files.documentation_pages() if f"'{file.src_uri}'" not in named]
+    if further:
+        config["nav"].append({"Further": further})
     return files
 
 
