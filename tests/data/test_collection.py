@@ -49,6 +49,13 @@ def test_rows_become_clips(tmp_path: Path) -> None:
     assert (cello.path, cello.key) == (root / "lab/cello-pizzicato-low.wav", "lab/cello-pizzicato-low.wav")
     assert (cello.label, cello.name, cello.detail) == ("cello", "cello", ("pizzicato", "low"))
     assert (cello.origin, cello.fold, cello.trainable, cello.source) == ("lab", "A", True, "shop")
+    assert cello.licence == "CC0"
+    of_manifest = next(collection.rows(root))
+    assert (of_manifest.licence, of_manifest.duration_s, of_manifest.extra["length_s"]) == (
+        "CC0",
+        None,
+        "0.01",
+    )
     assert (tuba.label, tuba.name, tuba.fold, tuba.trainable, tuba.duration_s) == (
         "other",
         "tuba",

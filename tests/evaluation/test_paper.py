@@ -108,6 +108,16 @@ def test_it_can_be_set(written, tmp_path):
     assert done.returncode == 0 and (tmp_path / "paper" / "paper.pdf").is_file(), done.stdout[-2000:]
 
 
+def test_wide_tables_shrink_and_long_ones_go_over_pages():
+    rows = [["a", "0.5"]] * (tex.PAGE + 1)
+    short = tex.table(["label", "F1"], [rows[:3]], caption="c", label="l")
+    assert short.count(tex.FITTED) == 1 and "longtable" not in short
+    balanced(short)
+    long = tex.table(["label", "F1"], [rows], caption="c", label="l")
+    assert r"\begin{longtable}{@{}lr@{}}" in long and r"\endhead" in long and "resizebox" not in long
+    balanced(long)
+
+
 def test_sentences_say_what_was_done(written, root):
     told = (written / "methods.txt").read_text(encoding="utf-8")
     for part in (

@@ -19,7 +19,7 @@ from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import disjoint, history, predictions, sidebyside, truth
 from sonoscope.evaluation.clipfigures import ClipOptions
-from sonoscope.evaluation.predictions import Asked, Source, matching
+from sonoscope.evaluation.predictions import Asked, PartedSource, Source, matching
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
 from sonoscope.evaluation.result import Result
 from sonoscope.evaluation.tagging import Answers
@@ -105,6 +105,9 @@ def clips(request: Request, protocol: Protocol) -> Result:
         )
     for source in sources:  # what does not match is refused before anything is heard
         _columns(source, reported)
+        if isinstance(source, PartedSource):
+            for manifest in filter(None, (request.data, request.validation)):
+                source.check(manifest)
     embed = _embed(sources, request)
     heard = {
         source.name: _hear(source, reported, options, request.tell, request.problem, embed=embed)
@@ -329,8 +332,12 @@ def _first(heard: Mapping[str, _Heard]) -> str:
 def _learnt(source: Source, reported: Truth) -> list[str]:
     """What of the reported clips a training used, where its manifest lies beside the model.
 
-    That manifest does not say where its recordings lie, so clips are the same if path, start and labels are.
+    That manifest does not say where its recordings lie, so clips are the same if path, start and labels are. Of a
+    source with a model for each part, each is asked about its own clips.
     """
+    if isinstance(source, PartedSource):
+        parts = source.of(reported.manifest)
+        return [line for member, places in parts for line in _learnt(member, reported.take(np.array(places)))]
     run: Path | None = getattr(source, "run", None)
     if run is None or not (run / "manifest.csv").is_file():
         return []

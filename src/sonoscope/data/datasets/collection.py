@@ -1,11 +1,11 @@
 """A collection of labelled clips from many libraries, and the folds of origins that test on recordings from
 elsewhere.
 
-The manifest is a CSV with the columns ``path, labels, origin, fold, trainable, source, duration_s`` (others
-are kept out of the way). The first of the ``|``-separated labels is the class, further ones are detail.
-``origin`` is the library a clip really comes from, the group that no split may cut; ``fold`` (A–D) holds
-whole origins, and is empty for what is never tested; ``trainable`` = ``no`` marks clips whose licence allows
-evaluation only.
+The manifest is a CSV with the columns ``path, labels, origin, fold, trainable, source, duration_s``, and
+``licence`` if anybody knows it (others are kept out of the way). The first of the ``|``-separated labels is
+the class, further ones are detail. ``origin`` is the library a clip really comes from, the group that no
+split may cut; ``fold`` (A–D) holds whole origins, and is empty for what is never tested; ``trainable`` =
+``no`` marks clips whose licence allows evaluation only.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Clip:
     trainable: bool
     source: str
     duration_s: float
+    licence: str = ""
 
 
 def read(root: str | Path) -> list[Clip]:
@@ -122,13 +123,17 @@ def read(root: str | Path) -> list[Clip]:
                     trainable=row["trainable"] == "yes",
                     source=row["source"],
                     duration_s=float(row["duration_s"]),
+                    licence=(row.get("licence") or "").strip(),
                 )
             )
     return clips
 
 
 def rows(root: Path) -> Iterator[Row]:
-    """The clips as rows of a manifest: origins are groups, folds are splits, the own class is in ``class``."""
+    """The clips as rows of a manifest: origins are groups, folds are splits, the own class is in ``class``.
+
+    A row is a whole file, whose length as the collection states it, rounded, is in ``length_s``.
+    """
     try:
         clips = read(root)
     except UnicodeDecodeError:
@@ -141,10 +146,12 @@ def rows(root: Path) -> Iterator[Row]:
             group=clip.origin,
             split=clip.fold,
             source=clip.source,
+            licence=clip.licence,
             extra=filled(
                 **{"class": clip.name},
                 detail=";".join(clip.detail),
                 trainable="yes" if clip.trainable else "no",
+                length_s=f"{clip.duration_s:g}",
             ),
         )
 

@@ -43,6 +43,9 @@ SHOWN = {
     "figures": "All figures from 0 to 1.",
 }
 
+#: Points of a page that a plot may take.
+TALLEST = 600
+
 
 def check(folder: Path, *, overwrite: bool = False) -> Path:
     """Where a paper will be written. Raises ``UsageError`` if there is one, or a file, and ``overwrite`` is not set."""
@@ -93,7 +96,9 @@ def write(
         "certificate.txt": certificates.text(leaks).encode(),
         "certificate.json": _json([each.to_dict() for each in leaks]),
         MAIN: _paper(
-            result, [name for name in files if name.endswith(".tex") and name != "methods.tex"], plotted
+            result,
+            [name for name in files if name.endswith(".tex") and name != "methods.tex"],
+            {name: drawing.height for name, drawing in drawn.items() if f"{FIGURES}/{name}.pdf" in plotted},
         ),
     }
     written = []
@@ -125,13 +130,14 @@ def _command(result: Result) -> bytes:
     return f"#!/bin/sh\n# sonoscope {result.provenance.get('sonoscope', '')}\n{command}\n".encode()
 
 
-def _paper(result: Result, inputs: Sequence[str], plotted: Mapping[str, bytes]) -> bytes:
-    """A document of its own around the parts, in the order in which they are read."""
+def _paper(result: Result, inputs: Sequence[str], heights: Mapping[str, float]) -> bytes:
+    """A document of its own around the parts, in the order in which they are read; ``heights`` of plots in points."""
     lines = [
         r"\documentclass[a4paper,10pt]{article}",
         r"\usepackage[T1]{fontenc}",
         r"\usepackage[utf8]{inputenc}",
-        r"\usepackage{textcomp,booktabs,graphicx,url}",
+        r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}",
+        r"\usepackage{textcomp,booktabs,longtable,graphicx,url}",
         r"\usepackage[margin=2cm]{geometry}",
         rf"\title{{{tex.escape(result.title)}}}",
         r"\author{}",
@@ -145,11 +151,12 @@ def _paper(result: Result, inputs: Sequence[str], plotted: Mapping[str, bytes]) 
         *(rf"\input{{{name.removesuffix('.tex')}}}" for name in inputs),
     ]
     for name, caption in SHOWN.items():
-        if f"{FIGURES}/{name}.pdf" in plotted:
+        if name in heights:
+            size = r"[height=0.85\textheight]" if heights[name] > TALLEST else ""
             lines += [
-                r"\begin{figure}",
+                r"\begin{figure}[htbp]",
                 r"\centering",
-                rf"\includegraphics{{{FIGURES}/{name}}}",
+                rf"\includegraphics{size}{{{FIGURES}/{name}}}",
                 rf"\caption{{{tex.escape(caption)}}}",
                 r"\end{figure}",
             ]

@@ -48,7 +48,20 @@ def of(
         found.append(Leaks(about, beside.line, beside))
     for name, line in stated.items():
         found.append(Leaks(name, line))
-    return [*found, *(_of_model(subject, judged) for subject in subjects)]
+    return [*found, *(each for subject in subjects for each in _of_subject(subject, judged))]
+
+
+def _of_subject(subject: Subject, judged: Manifest) -> list[Leaks]:
+    """Of a model for each part, each is compared with its own part."""
+    if not subject.parts:
+        return [_of_model(subject, judged)]
+    found = []
+    for value, part in subject.parts.items():
+        rows = tuple(row for row in judged.rows if getattr(row, subject.column) == value)
+        if rows:
+            leaks = _of_model(part, replace(judged, rows=rows))
+            found.append(replace(leaks, about=f"{subject.name}, {subject.column} {value}"))
+    return found
 
 
 def _of_model(subject: Subject, judged: Manifest) -> Leaks:

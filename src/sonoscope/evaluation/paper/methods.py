@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sonoscope.data.rows import Row
 from sonoscope.evaluation import paired
 from sonoscope.evaluation.page.clipcharts import models_of
 from sonoscope.evaluation.paper import tex
@@ -91,7 +92,7 @@ def _data(result: Result, data: Material, words: Words) -> str:
         else words.code(data.name)
     )
     rows = data.manifest.rows
-    lasting = [row.duration_s for row in rows]
+    lasting = [_seconds(row) for row in rows]
     hours = f" ({sum(d for d in lasting if d) / 3600:.2f} h)" if rows and all(lasting) else ""
     groups = len({row.group or row.path for row in rows})
     found = [f"Data: {title}, {len(rows):,} clips{hours} in {groups:,} groups of which none may be divided."]
@@ -108,6 +109,12 @@ def _data(result: Result, data: Material, words: Words) -> str:
         more = f" and {len(data.sources) - NAMED:,} more" if len(data.sources) > NAMED else ""
         found.append(f"Clips by source: {', '.join(told)}{more}.")
     return " ".join(found)
+
+
+def _seconds(row: Row) -> float | None:
+    """How long it is, if anybody says so: a row, or a whole file of a collection."""
+    stated = row.extra.get("length_s")
+    return float(stated) if row.duration_s is None and stated else row.duration_s
 
 
 def _tail(name: str) -> str:
@@ -128,9 +135,16 @@ def _labels(result: Result, words: Words) -> Iterator[str]:
         return
 
 
-def _model(subject: Subject, words: Words) -> str:
-    spec, cited = subject.spec, words.cite(subject.entry.key)
+def _model(subject: Subject, words: Words, key: str = "") -> str:
+    spec, cited = subject.spec, words.cite(key or subject.entry.key)
     name = f"{words.say(subject.name)}{cited}"
+    if subject.parts:
+        first = next(iter(subject.parts.values()))
+        told = _model(first, words, subject.entry.key)
+        return (
+            f"{name} is {len(subject.parts)} models, one for each {words.say(subject.column)}, which scored the clips "
+            f"of that {words.say(subject.column)} alone ({_listed(list(subject.parts), words)}). Of the first: {told}"
+        )
     if not spec:
         place = subject.about.get("predictions") or subject.about.get("results")
         if not place:

@@ -40,7 +40,9 @@ class Entry:
     def bibtex(self) -> str:
         """The entry; a title keeps its capitals."""
         lines = []
-        for name, value in self.fields.items():
+        # What has no author is sorted by its key.
+        sorted_by = {} if self.fields.get("author") else {"key": self.key}
+        for name, value in {**self.fields, **sorted_by}.items():
             if value:
                 text = value if name in _BARE else "".join(_SPECIAL.get(letter, letter) for letter in value)
                 lines.append(f"  {name} = {{{{{text}}}}}" if name == "title" else f"  {name} = {{{text}}}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Subject:
         Of its training, from the folder around the bundle or from the bundle itself; empty if nobody knows.
     run : Path, optional
         That folder, if it holds the manifest of the training.
+    column : str
+        Of a model for each part of the data: the column that parts are by; else empty.
+    parts : mapping of str to Subject
+        Those models.
     """
 
     name: str
@@ -48,10 +52,18 @@ class Subject:
     spec: Mapping[str, Any]
     config: Mapping[str, Any]
     run: Path | None
+    column: str = ""
+    parts: Mapping[str, Subject] = field(default_factory=dict)
 
     @property
     def entry(self) -> Entry:
         """Its reference."""
+        if self.parts:
+            digests = {
+                f"SHA-256 of {value}": str(part.about.get("sha256", "")) for value, part in self.parts.items()
+            }
+            title = f"{self.name}: {len(self.parts)} models for sonoscope, one for each {self.column}"
+            return references.of_model(self.name, title, digests)
         if not self.spec:
             place = self.about.get("predictions") or self.about.get("results") or ""
             facts = {"Read from": str(place), "SHA-256": str(self.about.get("sha256", ""))}
@@ -79,6 +91,9 @@ def judged(result: Result) -> list[Subject]:
 
 
 def _subject(name: str, about: Mapping[str, Any]) -> Subject:
+    if "models" in about:
+        parts = {value: _subject(value, each) for value, each in about["models"].items()}
+        return Subject(name, about, {}, {}, None, str(about["one for each"]), parts)
     folder = about.get("folder")
     spec: Mapping[str, Any] = {}
     if folder:

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from sonoscope.evaluation.result import DECIMALS, Figure, Table, shown
 from sonoscope.evaluation.sidebyside import ALL
 
+#: Rows that a page takes at most.
+PAGE = 45
+#: Smaller, if it is wider than the text.
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 #: What LaTeX takes for a command, and how it is written instead.
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -72,7 +76,7 @@ def cell(value: object) -> str:
         return number(value.value)
     if isinstance(value, float):
         return number(value)
-    return escape(shown(value)).replace(ALL, "")
+    return escape(shown(value)).replace(ALL, "all")
 
 
 def table(
@@ -85,29 +89,36 @@ def table(
 ) -> str:
     r"""A floating table; a rule stands between ``blocks`` of rows. Columns, cells and ``caption`` are LaTeX already.
 
+    One that is wider than the text is made smaller; one of more than :data:`PAGE` rows goes over several pages.
+
     Raises
     ------
     ValueError
         If a row has another number of cells than there are columns.
     """
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:{label}}}",
-        r"\small",
-        r"\setlength{\tabcolsep}{4pt}",
-        rf"\begin{{tabular}}{{@{{}}{''.join('l' if k in left else 'r' for k in range(len(columns)))}@{{}}}}",
-        r"\toprule",
-        " & ".join(columns) + r" \\",
-    ]
+    across = f"{{@{{}}{''.join('l' if k in left else 'r' for k in range(len(columns)))}@{{}}}}"
+    head = [r"\toprule", " & ".join(columns) + r" \\"]
+    told = rf"\caption{{{caption}}}"
+    body = []
     for block in blocks:
-        lines.append(r"\midrule")
+        body.append(r"\midrule")
         for row in block:
             if len(row) != len(columns):
                 raise ValueError(f"table {label!r}: a row of {len(row)} cells, the header has {len(columns)}")
-            lines.append(" & ".join(row) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+            body.append(" & ".join(row) + r" \\")
+    if sum(map(len, blocks)) > PAGE:
+        lines = [
+            r"\begingroup", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}", rf"\begin{{longtable}}{across}",
+            rf"{told}\label{{tab:{label}}} \\", *head, r"\endfirsthead", *head, r"\midrule", r"\endhead",
+            r"\bottomrule", r"\endfoot", *body, r"\end{longtable}", r"\endgroup",
+        ]  # fmt: skip
+    else:
+        lines = [
+            r"\begin{table}[htbp]", r"\centering", told, rf"\label{{tab:{label}}}", r"\small",
+            r"\setlength{\tabcolsep}{4pt}",
+            rf"{FITTED}{{\begin{{tabular}}{across}", *head, *body, r"\bottomrule", r"\end{tabular}}", r"\end{table}",
+        ]  # fmt: skip
+    return "\n".join([*lines, ""])
 
 
 def with_intervals(cells: Sequence[str], values: Sequence[object]) -> list[list[str]]:

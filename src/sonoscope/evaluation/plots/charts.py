@@ -34,6 +34,9 @@ _SIDE = 12.0
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))
 #: Width of a letter, as a share of its size, about.
 _LETTER = 0.58
+#: Lines that can be told apart; more of them are drawn as a crowd behind that of all labels.
+MOST = 20
+_CROWD: tuple[str, float, tuple[float, ...]] = (SOFT, 0.3, ())
 #: Lines with no more points than this have them marked.
 _FEW = 30
 
@@ -62,15 +65,18 @@ def curve(of: Curve) -> Drawing:
     ]
     if axes.kind(of) in axes.DIAGONAL:
         marks.append(Line((at(0, 0), at(1, 1)), SOFT, 0.6, (2, 2)))
-    looks = _looks(list(lines))
-    for name, (across, up) in lines.items():
+    crowd = len(lines) > MOST and POOLED in lines
+    looks = dict.fromkeys(lines, _CROWD) | _looks([POOLED]) if crowd else _looks(list(lines))
+    for name, (across, up) in sorted(lines.items(), key=lambda item: crowd and item[0] == POOLED):
         colour, width, dash = looks[name]
         points = tuple(at(a, b) for a, b in zip(across.tolist(), up.tolist(), strict=True))
         if len(points) > 1:
             marks.append(Line(points, colour, width, dash))
-        if len(points) <= _FEW:
+        if len(points) <= _FEW and not crowd:
             marks += [Dot(a, b, 1.8, colour) for a, b in points]
     marks.append(Line((at(left, high), at(left, low), at(right, low)), INK, 0.8))
+    if crowd:
+        looks = {POOLED: looks[POOLED], "each label": _CROWD}
     key, height = _legend(looks, TALL + 2) if len(lines) > 1 else ([], TALL)
     return Drawing(of.title, WIDE, height, (*marks, *key))
 

@@ -4,6 +4,7 @@
 ``instruments``              a model by its name, or the folder of a bundle (of a network, of an SVM, of a dummy)
 ``runs/mine``                the folder of a training: its best weights; ``runs/mine@last`` are its last
 ``one,two,three``            an ensemble: the mean of their scores
+``folds/{split}``            a model for each value of a column of the data: that of its split hears a clip
 ``results``                  the folder of an ``analyze``, from the scores it kept; ``results@MODEL`` of several
 ``scores.csv`` and others    tables and files of other programs (:mod:`sonoscope.evaluation.predictions.tables`)
 ===========================  ========================================================================================
@@ -23,12 +24,22 @@ from sonoscope.data.rows import Manifest
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.evaluation import pooling
 from sonoscope.evaluation.pooling import Windows
-from sonoscope.evaluation.predictions import kept, matching, tables
+from sonoscope.evaluation.predictions import kept, matching, parted, tables
 from sonoscope.evaluation.predictions.bundles import BundleSource
+from sonoscope.evaluation.predictions.parted import PartedSource
 from sonoscope.evaluation.predictions.windows import Asked, Source, clip_scores
 from sonoscope.values import Label
 
-__all__ = ["BUNDLE", "Asked", "BundleSource", "EnsembleSource", "Source", "clip_scores", "opened"]
+__all__ = [
+    "BUNDLE",
+    "Asked",
+    "BundleSource",
+    "EnsembleSource",
+    "PartedSource",
+    "Source",
+    "clip_scores",
+    "opened",
+]
 
 #: Where a training puts its bundle; its manifest lies beside.
 BUNDLE = "bundle"
@@ -104,6 +115,8 @@ def opened(word: str, *, export: Exporter | None = None) -> Source:
     """
     if "," in word and not Path(word).exists():
         return _ensemble([part.strip() for part in word.split(",") if part.strip()], export)
+    if (column := parted.column_of(word)) is not None:
+        return parted.opened(word, column, _called(Path(word)), lambda each: opened(each, export=export))
     if word in models.names():
         return BundleSource(models.load(word), word)
     place, mark, choice = _parted(word)
