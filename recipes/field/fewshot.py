@@ -205,6 +205,10 @@ def main() -> None:
         },
     }
     RESULTS.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    page = DOCUMENT.read_text(encoding="utf-8")
+    before, after = page.split("<!-- fewshot -->")[0], page.split("<!-- /fewshot -->")[1]
+    marked = f"{before}<!-- fewshot -->\n\n{table(result)}\n\n<!-- /fewshot -->{after}"
+    DOCUMENT.write_text(marked, encoding="utf-8")
     print(table(result))
 
 

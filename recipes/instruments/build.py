@@ -100,7 +100,8 @@ def extra_stems(recipe: Recipe) -> Iterator[Stem]:
     """What is rendered beside the fonts."""
     folder, rate = recipe.work / "extra", recipe.feature.sample_rate
     for stem in extra.stems(folder, recipe.settings["extra"], rate):
-        yield replace(stem, variants=recipe.settings["variants"]["rendered"])
+        plain = stem.key.startswith("sounds/")
+        yield replace(stem, variants=0 if plain else recipe.settings["variants"]["rendered"])
 
 
 def make_bank(recipe: Recipe, stems: Path) -> None:
@@ -316,6 +317,23 @@ def write_unheard(recipe: Recipe) -> Path:
     return folder / "bundle"
 
 
+def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
+    """No threshold under that which leaves at most one alarm in an hour of sounds that are no instruments."""
+    import wider
+
+    settings = recipe.settings["decision"]
+    stored = recipe.work / "final" / "least.json"
+    if not stored.is_file():
+        least = wider.least_thresholds(bundle, settings["alarms"]["seed"], settings["alarms"]["highest"])
+        stored.write_text(json.dumps(least))
+    for label, least in json.loads(stored.read_text()).items():
+        entry = decisions[label]
+        if least > entry["threshold"]:
+            entry["threshold"] = least
+            entry["low_threshold"] = round(least * settings["low_ratio"], 3)
+            entry["origin"] = "at most one alarm in 66 synthesised minutes without instruments"
+
+
 def make_final(recipe: Recipe, out: Path) -> None:
     """Train on everything that may be trained on and write the shipped bundle, with the folds' figures on its card."""
     folder = recipe.work / "final"
@@ -335,14 +353,16 @@ def make_final(recipe: Recipe, out: Path) -> None:
         "origins": sorted({row["group"] for row in used if row["real"] == "1"}),
         "soundfonts": recipe.settings["stems"]["soundfonts"],
     }
-    description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
-    write_bundle(
-        out,
-        trained(recipe, folder),
-        description,
-        feature=recipe.feature,
-        card=card.instruments_card(description),
-    )
+    network = trained(recipe, folder)
+
+    def write() -> None:
+        description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
+        text = card.instruments_card(description)
+        write_bundle(out, network, description, feature=recipe.feature, card=text)
+
+    write()
+    raise_thresholds(recipe, out, decisions)
+    write()
     print(f"wrote {out}")
 
 

@@ -89,6 +89,18 @@ def alarms_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def finetune_table(result: dict[str, Any]) -> str:
+    """New instruments on the trunk, as Markdown: recall by library, balanced accuracy last."""
+    kinds = list(result["recall"])
+    lines = ["| class | " + " | ".join(kinds) + " | tested on |", "|---" * (len(kinds) + 2) + "|"]
+    for name, origins in result["recall"][kinds[0]].items():
+        means = [sum(result["recall"][k][name].values()) / len(result["recall"][k][name]) for k in kinds]
+        where = ", ".join(f"{origin} {recall:.2f}" for origin, recall in origins.items())
+        lines.append(f"| {name} | " + " | ".join(f"{mean:.2f}" for mean in means) + f" | {where} |")
+    overall = " | ".join(f"**{result['balanced_accuracy'][kind]:.3f}**" for kind in kinds)
+    return "\n".join([*lines, f"| balanced accuracy | {overall} | |"])
+
+
 def _decision_table(decisions: dict[str, Any]) -> str:
     lines = [
         "| label | threshold | precision | recall | false-positive rate | ECE |",

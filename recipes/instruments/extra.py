@@ -1,4 +1,5 @@
-"""What is rendered beside the sound fonts: guitars and organs by addition, and Debian's freepats played by TiMidity.
+"""What is rendered beside the sound fonts: guitars and organs by addition, Debian's freepats played by TiMidity, and
+sounds that are no instruments.
 
 Everything lies in WORK/extra and is described as stems for the bank. Freepats' organs are left out: the labelled
 recordings have an organ of the same project, and a fold that leaves it out must not hear its sister.
@@ -10,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import strings
 
-from sonoscope.data import music, orchestra, organ, render, rooms, timidity
+from sonoscope.data import music, orchestra, organ, render, rooms, scenes, timidity
 from sonoscope.data.bank import Stem
 
 SECONDS = 9.0
@@ -56,8 +58,25 @@ def freepats(out: Path, each: int, rate: int) -> Iterator[Stem]:
             yield Stem(sound, f"freepats/{sound.name}", (player.label,), (), name, "freepats_gm", "", False)
 
 
+def sounds(out: Path, each: int, rate: int) -> Iterator[Stem]:
+    """Speech by espeak-ng, insects, birds, weather and machines: no instrument.
+
+    A draw of `other` is fair to names. Each three sounds of speech, and each eighteen of another kind, have one of
+    their own, so that speech is heard often among the many kinds.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in scenes.SOUNDS:
+        for number in range(each if kind != "swarm" else each * 4 // 11):
+            sound = out / f"{kind}-{number:03d}.flac"
+            if not sound.is_file():
+                soundfile.write(sound, scenes.make(kind, number, 4.0, rate), rate)
+            name = f"{kind}-{number // (3 if kind == 'speech' else 18)}"
+            yield Stem(sound, f"sounds/{sound.name}", ("other",), (), name, "synthesised", "", False)
+
+
 def stems(out: Path, counts: dict[str, int], rate: int) -> Iterator[Stem]:
-    """All of them; ``counts`` says how many ``guitars`` (of each kind), ``organs``, ``freepats`` (of each patch)."""
+    """All of them; ``counts`` says how many: ``guitars`` and ``sounds`` of each kind, ``freepats`` of each patch."""
     yield from freepats(out / "freepats", counts["freepats"], rate)
     yield from organs(out / "organs", counts["organs"], rate)
     yield from strings.stems(out / "strings", counts["guitars"], rate)
+    yield from sounds(out / "sounds", counts["sounds"], rate)

@@ -222,6 +222,21 @@ def count_alarms(model: Any, sounds: Iterator[tuple[str, np.ndarray]]) -> dict[s
     return answer
 
 
+def least_thresholds(bundle: Path, seed: int, highest: float) -> dict[str, float]:
+    """Thresholds with at most one alarm of a label in all the synthesised sounds of a seed, none above ``highest``."""
+    model = sonoscope.load(str(bundle))
+    tops = [
+        model.analyze(samples, sample_rate=RATE).scores.probabilities.max(axis=0)
+        for _, samples in synthesised(seed)
+    ]
+    second = np.sort(np.stack(tops), axis=0)[-2]
+    return {
+        label: round(min(float(value) + 0.005, highest), 2)
+        for label, value in zip(model.labels, second, strict=True)
+        if label != "other"
+    }
+
+
 def run_alarms(data: Path, work: Path, sounds: Path | None, seed: int) -> dict[str, Any]:
     """Both tables, apart."""
     made = synthesised(seed)
@@ -243,7 +258,7 @@ def kept(sounds: Iterator[tuple[str, np.ndarray]], folder: Path) -> Iterator[tup
     """The same sounds, which are also written."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (kind, samples) in enumerate(sounds):
-        soundfile.write(folder / f"{kind}-{number // 3:02d}.flac", samples, RATE)
+        soundfile.write(folder / f"{kind}-{number // 3:02d}.flac", samples, RATE, subtype="PCM_24")
         yield kind, samples
 
 
