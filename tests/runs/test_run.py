@@ -432,6 +432,14 @@ def test_a_dry_run_counts_and_writes_nothing(make, run, tmp_path):
     assert runs.plan(runs.RunSpec.from_json(spec.to_json() | {"hop_s": 1.0, "overwrite": True})).analyse == 3
 
 
+def test_a_taught_detector_that_hears_nothing_is_no_news(make, run, tmp_path):
+    taught = shutil.copytree(models.load("instruments").path, tmp_path / "taught")
+    described = json.loads((taught / "bundle.json").read_text())
+    provenance = described["provenance"] | {"head": {"seed": 0}}
+    (taught / "bundle.json").write_text(json.dumps(described | {"provenance": provenance}))
+    assert run(make("a.wav"), models=(str(taught),), threshold="1").remarks == ()
+
+
 def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeypatch):
     folder = make("a.wav", "b.wav")
     soundfile.write(folder / "silent.wav", np.zeros(44_100), 22_050)
