@@ -34,7 +34,7 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-OWN_HEADERS = ("content-length", "connection")
+OWN_HEADERS = ("content-length", "transfer-encoding", "connection")
 
 
 class Between:
@@ -48,7 +48,7 @@ class Between:
             protocol_version = "HTTP/1.1"
 
             def do_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.body()
                 time.sleep(between.latency_s)
                 with guard:
                     now = time.monotonic()
@@ -70,6 +70,17 @@ class Between:
                         self.reply(answer.status, answer.getheaders(), answer.read())
                 except urllib.error.HTTPError as error:
                     self.reply(error.code, list(error.headers.items()), error.read())
+
+            def body(self) -> bytes:
+                """Of a request, also one that comes in chunks."""
+                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                found = b""
+                while size := int(self.rfile.readline().partition(b";")[0], 16):
+                    found += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return found
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_any
 
