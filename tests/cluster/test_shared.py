@@ -61,7 +61,8 @@ def test_prepared_folders(layout: str, cluster: str, manifest: Path, tmp_path: P
         assert main(["data", "features", str(manifest), "-o", str(tmp_path / name), *words]) == 1
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     # The manifest of a tree names its arrays with their folder.
-    two["manifest.csv"] = two["manifest.csv"].replace(b"two/", b"one/")
+    if layout == "npy":
+        two["manifest.csv"] = two["manifest.csv"].replace(b"two/", b"one/")
     assert one.keys() == two.keys()
     assert not [name for name in one if one[name] != two[name]]
 
