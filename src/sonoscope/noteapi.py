@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from sonoscope.models.bundle import Bundle
 
-#: Scores are kept in memory up to so many bytes (six hours of piano), then in a file that nobody sees.
-IN_MEMORY = 32 << 20
+#: Scores are kept in memory up to so many bytes (three quarters of an hour of piano), then in a file that nobody sees.
+IN_MEMORY = 4 << 20
 NOTE_BITS = 8
 TEMPO = 120.0
 
