@@ -188,14 +188,16 @@ def recorded(data: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield kinds[clip.origin], decode.read(clip.path, sample_rate=RATE)[0]
 
 
-def count_alarms(model: Any, sounds: Iterator[tuple[str, np.ndarray]]) -> dict[str, Any]:
+def count_alarms(
+    model: Any, sounds: Iterator[tuple[str, np.ndarray]], thresholds: dict[str, float] | None = None
+) -> dict[str, Any]:
     """Events of labels other than ``other``, per kind of sound, with the hours listened to."""
     hours: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {}
     windows: Counter[str] = Counter()
     as_other: Counter[str] = Counter()
     for kind, samples in sounds:
-        result = model.analyze(samples, sample_rate=RATE)
+        result = model.analyze(samples, sample_rate=RATE, threshold=thresholds)
         hours[kind] += samples.size / RATE / 3600.0
         alarms.setdefault(kind, Counter()).update(e.label for e in result.events if e.label != "other")
         windows[kind] += len(result.scores.probabilities)
@@ -243,13 +245,15 @@ def run_alarms(data: Path, work: Path, sounds: Path | None, seed: int) -> dict[s
     if sounds is not None:
         made = kept(made, sounds)
     result = {"synthesised": count_alarms(sonoscope.load(str(SHIPPED)), made)}
+    about = json.loads((SHIPPED / "bundle.json").read_text(encoding="utf-8"))
+    shipped = {label: entry["threshold"] for label, entry in about["decision"]["labels"].items()}
     if (work / "fold-unheard" / "averaged.pt").is_file():
         unheard = build.write_unheard(build.Recipe(HERE / "recipe.yaml", work, data))
-        result["recorded"] = count_alarms(sonoscope.load(str(unheard)), recorded(data))
+        result["recorded"] = count_alarms(sonoscope.load(str(unheard)), recorded(data), shipped)
     else:
         # Fold C holds the library of the everyday sounds; every model heard the others.
         everyday = ((kind, samples) for kind, samples in recorded(data) if kind == "everyday")
-        result["recorded"] = count_alarms(sonoscope.load(str(work / "fold-C" / "bundle")), everyday)
+        result["recorded"] = count_alarms(sonoscope.load(str(work / "fold-C" / "bundle")), everyday, shipped)
     write("alarms", result, card.alarms_table(result))
     return result
 
