@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest.importorskip("fsspec")
-
 #: Low enough that generated sounds give events whatever the model has learnt.
 THRESHOLD = "0.05"
 #: What differs between two runs with the same results.

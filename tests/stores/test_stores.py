@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -17,6 +18,8 @@ from sonoscope.audio.ranges import RangeFile
 from sonoscope.cli import main
 from sonoscope.errors import UsageError
 from sonoscope.runs.collect import collect
+
+pytest.importorskip("fsspec")
 
 THRESHOLD = "0.05"
 NAMES = ["a b.wav", "s1/b.flac", "s1/c.wav", "s1/d.ogg", "s2/deep/e#1.flac", "z.wav"]
@@ -123,7 +126,7 @@ def test_work_begins_while_the_store_is_listed(recordings: Path, tmp_path: Path,
 
     def slowly(url: str) -> list[stores.Entry]:
         if url.endswith("s2"):
-            until = time.monotonic() + 30
+            until = time.monotonic() + 150
             while not (out / "a b.wav.events.csv").exists() and time.monotonic() < until:
                 time.sleep(0.05)
             assert (out / "a b.wav.events.csv").exists()
@@ -190,7 +193,7 @@ def test_what_the_journal_tells_of_is_there(
     def look() -> None:
         journal = tmp_path / "there/.sonoscope/journal-all.jsonl"
         while not stop.wait(0.01):
-            if journal.is_file():
+            with contextlib.suppress(FileNotFoundError):
                 for line in journal.read_text().splitlines():
                     for name in json.loads(line).get("outputs", {}):
                         seen.append((tmp_path / "there" / name).is_file())

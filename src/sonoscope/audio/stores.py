@@ -289,9 +289,6 @@ def upload(file: Path, url: str) -> None:
         beside = f"{path}.part"
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         fs.put_file(str(file), beside)
-        if getattr(fs, "ftp", None) is None:
-            with suppress(FileNotFoundError):
-                fs.rm_file(path)
         fs.mv(beside, path)
 
     again(put)
