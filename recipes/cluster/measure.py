@@ -141,17 +141,22 @@ def heard(url: str, told) -> None:
     told.put((time.monotonic() - began, time.process_time() - cpu, Waiting.seconds, Waiting.n_bytes))
 
 
-def store(work: Path) -> dict[str, object]:
-    """Two workers at once, each an hour, from disk and from a web server that answers after 5 ms."""
+def store(work: Path, minutes: int = 60) -> dict[str, object]:
+    """Two workers at once, a recording each, from disk and from a web server that answers after 5 ms."""
     spec = util.spec_from_file_location("web_of_tests", ROOT / "tests/stores/conftest.py")
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    recordings = [hour(work / "hours", number) for number in range(2)]
-    web = module.Web(work / "hours")
+    folder = work / f"minutes{minutes}"
+    recordings = [hour(folder, number, 60 * minutes) for number in range(2)]
+    web = module.Web(folder)
     web.latency_s = LATENCY_S
     context = multiprocessing.get_context("spawn")
-    found: dict[str, object] = {"latency_ms": 1000 * LATENCY_S, "load_average": round(os.getloadavg()[0], 1)}
+    found: dict[str, object] = {
+        "latency_ms": 1000 * LATENCY_S,
+        "minutes": minutes,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
     for name, places in {
         "disk": [str(file) for file in recordings],
         "store": [f"{web.url}/{file.name}" for file in recordings],
@@ -181,12 +186,18 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", default=["overhead", "files", "store"])
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=int, default=60, help="of a recording read from the store")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     place = Path(__file__).with_name("measured.json")
     figures = json.loads(place.read_text()) if place.is_file() else {}
     for part in given.parts:
-        figures[part] = {"overhead": overhead, "files": files, "store": store}[part](given.work.resolve())
+        work = given.work.resolve()
+        figures[part] = (
+            store(work, given.minutes)
+            if part == "store"
+            else {"overhead": overhead, "files": files}[part](work)
+        )
         place.write_text(json.dumps(figures, indent=1) + "\n")
         print(part, json.dumps(figures[part], indent=1), flush=True)
     return 0
