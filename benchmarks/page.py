@@ -21,7 +21,7 @@ from live import RATE, plucked
 from measure import Figure, Settings
 
 #: Everything that the picture needs has come and is drawn.
-COMPLETE = "(() => { const s = desk.stage?.spectrogram; return s?.tiles.size && !s.waiting.size && !s.wanted.length; })()"
+DRAWN = "(() => { const s = desk.stage?.spectrogram; return s?.tiles.size && !s.waiting.size && !s.wanted.length; })()"
 #: Where it is looked, and how close: shares of the hour.
 LOOKS = [(0.1, 0.001), (0.5, 0.01), (0.9, 0.0003), (0.3, 0.1), (0.7, 0.001)]
 
@@ -47,14 +47,14 @@ def run(settings: Settings) -> list[Figure]:
         tab.set_input_files("#files", str(file))
         tab.wait_for_selector("#hertz-ticks span", timeout=300_000)
         ready_s = time.perf_counter() - began
-        until(tab, COMPLETE)
+        until(tab, DRAWN)
         seen_s = time.perf_counter() - began
         zooms = []
         for place, share in LOOKS:
             began = time.perf_counter()
             asked(tab, f"desk.stage.setView(desk.stage.view.zoom(Infinity).zoom({share}, {place}))")
             tab.wait_for_timeout(20)
-            until(tab, COMPLETE)
+            until(tab, DRAWN)
             zooms.append(time.perf_counter() - began - 0.02)
         after = tab_mib(browser)
         browser.close()
