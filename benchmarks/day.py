@@ -1,4 +1,4 @@
-"""A day in one file, by the model ``field``: peak memory, speed, and the bytes of the scores that are kept.
+"""A day in one file, by the model ``field``: peak memory and speed.
 
 The peak is that of the largest process as the system counted it, imports and writing included; what ``run.json`` says
 of the run and its largest worker is in ``details``.
@@ -15,25 +15,22 @@ from measure import HERE, Child, Figure, Settings, child, sonoscope
 
 RATE_HZ = 22_050
 LIMIT_MIB = 400
-#: A table of buzzdetect's for a day and four classes, in MB (90,000 rows of 0.96 s).
-TABLE_MB, TABLE_CLASSES, TABLE_HOP_S = 2.49, 4, 0.96
 
 
 @dataclass(frozen=True)
 class Cards:
-    """What was analysed: its hours, what the command used, what ``run.json`` says, and the bytes of kept scores."""
+    """What was analysed: its hours, what the command used, and what ``run.json`` says."""
 
     hours: float
     used: Child
     said: dict
-    kept_bytes: int
 
 
 def run(settings: Settings) -> list[Figure]:
-    """Peak and speed with one worker; what is kept beside buzzdetect's table."""
+    """With one worker."""
     minutes = 0.5 if settings.quick else 1440.0
     cards = analyze(settings, "day", [made(settings.folder / "day", "day.flac", minutes)], 1, minutes / 60)
-    return [*figures(f"{round(minutes / 60, 3):g} h in one file", cards), kept(settings, cards)]
+    return figures(f"{round(minutes / 60, 3):g} h in one file", cards)
 
 
 def figures(what: str, cards: Cards) -> list[Figure]:
@@ -59,20 +56,4 @@ def analyze(settings: Settings, name: str, inputs: list[Path], workers: int, hou
     words = ("-m", "field", "-o", out, "--workers", str(workers), "--overwrite", "-q")
     used = child(sonoscope("analyze", *inputs, *words))
     said = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    kept = sum(path.stat().st_size for path in (out / ".sonoscope").rglob("*.npz"))
-    return Cards(hours, used, {f"{key}_mib": mib for key, mib in said["peak_rss_mib"].items()}, kept)
-
-
-def kept(settings: Settings, day: Cards) -> Figure:
-    """The scores kept of the day, for as many rows and classes as buzzdetect's table has, beside that."""
-    spec = json.loads((settings.folder / "analysed-day" / "run.json").read_text(encoding="utf-8"))
-    values = 3600 * day.hours / spec["settings"]["hop_s"] * len(spec["models"][0]["thresholds"])
-    ours = day.kept_bytes / values * 24 * 3600 / TABLE_HOP_S * TABLE_CLASSES / 1e6
-    details = {
-        "mb": round(ours, 2),
-        "buzzdetect_mb": TABLE_MB,
-        "bytes_a_score": round(day.kept_bytes / values, 2),
-    }
-    return Figure(
-        "scores of a day and 4 classes / buzzdetect's table", ours / TABLE_MB, "x", "<= 0.5", details
-    )
+    return Cards(hours, used, {f"{key}_mib": mib for key, mib in said["peak_rss_mib"].items()})
