@@ -60,7 +60,7 @@ def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
     if stores.is_url(spec.out):
         if spec.checked().dask not in (None, "local"):
             raise UsageError(
-                f"--dask {spec.dask} with -o {spec.out}: workers of a cluster write into a folder that all of them see; "
+                f"--dask {spec.dask} with -o {spec.out}: workers of a cluster write into a folder that all see; "
                 "give -o FOLDER, and --then to send it"
             )
         with afar.mirrored(folder.dated(spec.out), spec.shard) as mirror:
