@@ -12,7 +12,7 @@ from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError, lookup
 
 if TYPE_CHECKING:
-    from sonoscope.explain import Explainer, Explanation
+    from sonoscope.explain import Explanation
     from sonoscope.models.bundle import Bundle
     from sonoscope.values import Recording
 
@@ -32,7 +32,11 @@ ModelName = Annotated[
 Label = Annotated[
     str | None,
     typer.Option(
-        "-l", "--label", metavar="LABEL", show_default=False, help="Default: the one that scores highest."
+        "-l",
+        "--label",
+        metavar="LABEL",
+        show_default=False,
+        help="Default: the one that scores highest. Of a model of notes: A4 (its onset), A4.sustain.",
     ),
 ]
 Moment = Annotated[
@@ -106,7 +110,7 @@ def explain(
     """Which seconds and which band of a recording spoke for a label: a map over its spectrogram, seen and heard."""
     from sonoscope.audio import find
     from sonoscope.cli.embed import each
-    from sonoscope.explain import METHODS, Explainer, Sounding, made
+    from sonoscope.explain import METHODS, NoteExplainer, Sounding, explainer_of, made
 
     if list_methods:
         for name, kind in METHODS.items():
@@ -117,12 +121,15 @@ def explain(
     found, when = find.find(inputs), _time(time)
     target = _Target(out, formats, audio, overwrite)
     bundle = _bundle(model)
-    if label is not None:
+    if label is not None and bundle.task != "notes":
         lookup(dict.fromkeys(bundle.label_ids), label, "label")
-    explainers: list[Explainer] = [
-        Explainer(bundle, made(bundle, name, _settings(settings)), baseline=baseline)
+    explainers = [
+        explainer_of(bundle, made(bundle, name, _settings(settings)), baseline=baseline)
         for name in dict.fromkeys(part.strip() for part in method.split(",") if part.strip())
     ]
+    for explainer in explainers:
+        if isinstance(explainer, NoteExplainer):
+            explainer.asked(label)
     target.check(len(explainers))
 
     def take(recording: Recording) -> None:
@@ -149,8 +156,9 @@ def told(explanation: Explanation) -> list[str]:
     summary = explanation.summary()
     name = screen.paint(printable(explanation.file), "bold")
     lines = [
-        f"{name}  {explanation.label} {explanation.score:.2f}, {explanation.start:.2f} to {explanation.end:.2f} s, by "
-        f"{explanation.method}"
+        f"{name}  {explanation.label} {explanation.score:.2f}"
+        f"{'' if explanation.moment is None else f' at {explanation.moment:.2f} s'}, {explanation.start:.2f} to "
+        f"{explanation.end:.2f} s, by {explanation.method}"
     ]
     if summary["seconds"] is None:
         return [*lines, "  nothing here speaks for it", ""]

@@ -1,6 +1,7 @@
 """Explanations: which seconds and which band spoke for a label.
 
-``explainer.py`` goes from a recording to an :class:`Explanation` (``result.py``, drawn by ``picture.py``); ``views.py``
+``explainer.py`` goes from a recording to an :class:`Explanation` (``result.py``, drawn by ``picture.py``), ``notes.py``
+does so for models of notes; ``views.py``
 cuts what a model sees into cells that can be taken away; the methods are in the table. To add one: a file here and a
 line in ``METHODS``; ``protocol.py`` says what it is given, and the contract tests find it. docs/explain.md describes
 them all.
@@ -20,18 +21,33 @@ from sonoscope.explain.attention import Attention
 from sonoscope.explain.explainer import Explainer, Sounding, Time, has_network
 from sonoscope.explain.gradcam import GradCam
 from sonoscope.explain.integrated import IntegratedGradients
+from sonoscope.explain.notes import NoteExplainer
 from sonoscope.explain.occlusion import Occlusion
 from sonoscope.explain.protocol import Case, Found, Method
 from sonoscope.explain.result import Explanation
 from sonoscope.explain.rollout import Rollout
 from sonoscope.explain.saliency import Saliency
 from sonoscope.explain.views import BASELINES
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.plugins import check_parameters
 
-__all__ = ["METHODS", "Case", "Explainer", "Explanation", "Found", "Method", "Sounding", "explain", "made"]
+__all__ = [
+    "METHODS",
+    "Case",
+    "Explainer",
+    "Explanation",
+    "Found",
+    "Method",
+    "NoteExplainer",
+    "Sounding",
+    "explain",
+    "explainer_of",
+    "made",
+]
 
+#: Patches of occlusion along the pitches of a note model, where nobody says how many: partials lie closer than bands.
+PITCH_PATCHES = 48
 #: The best that a model and a machine have.
 AUTO = "auto"
 
@@ -60,17 +76,28 @@ def made(bundle: Bundle, name: str = AUTO, settings: Mapping[str, Any] | None = 
     """
     if name == AUTO:
         name = IntegratedGradients.name if has_network(bundle) else Occlusion.name
-    kind, settings = lookup(METHODS, name, "method"), settings or {}
-    check_parameters(kind, settings, f"method {name!r}")
+    kind, given = lookup(METHODS, name, "method"), dict(settings or {})
+    if bundle.task == NOTES and kind is Occlusion:
+        given.setdefault("along_frequency", PITCH_PATCHES)
+    check_parameters(kind, given, f"method {name!r}")
     kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(kind)}  # type: ignore[arg-type]
     values = {}
-    for key, value in settings.items():
+    for key, value in given.items():
         try:
             values[key] = kinds[key](value)
         except ValueError:
             what = {int: "a whole number", float: "a number"}.get(kinds[key], "a word")
             raise UsageError(f"{key}={value!r} of the method {name!r} must be {what}") from None
     return kind(**values)
+
+
+def explainer_of(
+    bundle: Bundle, method: Method, *, baseline: str = BASELINES[0], runtime: Runtime | None = None
+) -> Explainer | NoteExplainer:
+    """What explains this model: its labels in windows, or its notes. Raises as these do."""
+    if bundle.task == NOTES:
+        return NoteExplainer(bundle, method, baseline=baseline, runtime=runtime)
+    return Explainer(bundle, method, baseline=baseline, runtime=runtime)
 
 
 def explain(
@@ -99,7 +126,7 @@ def explain(
     bundle, runtime : Bundle, Runtime
         The model, and its graph if it is loaded already.
     label : str
-        Default: the one that scores highest.
+        Default: the one that scores highest. Of a model of notes a pitch (``A4``: its onset, ``A4.sustain``).
     time : float or (float, float)
         A moment, or from when to when, in seconds; default: around where the label scores highest.
     method : str
@@ -131,5 +158,5 @@ def explain(
     else:
         found = api.one_recording(os.fspath(recording))
         sounding = Sounding(found.name, found, channel=channel)
-    explainer = Explainer(bundle, made(bundle, method, settings), baseline=baseline, runtime=runtime)
+    explainer = explainer_of(bundle, made(bundle, method, settings), baseline=baseline, runtime=runtime)
     return explainer.explain(sounding, label=label, time=time)

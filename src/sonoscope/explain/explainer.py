@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from sonoscope.errors import UsageError, lookup, optional
 from sonoscope.explain import views
 from sonoscope.explain.protocol import Case, Found, Method
 from sonoscope.explain.result import Explanation
-from sonoscope.models.bundle import NOTES, Bundle
+from sonoscope.models.bundle import Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.values import Recording, Scores
 
@@ -57,7 +57,7 @@ class Explainer:
     Parameters
     ----------
     bundle : Bundle
-        A model of windows.
+        A model of windows; one of notes has a :class:`~sonoscope.explain.notes.NoteExplainer`.
     method : Method
     baseline : str
         What is put in the place of what is taken away: one of ``views.BASELINES``.
@@ -67,7 +67,7 @@ class Explainer:
     Raises
     ------
     UsageError
-        If the model says notes, or the method needs the network and torch or the weights beside the graph are missing.
+        If the method needs the network and torch or the weights beside the graph are missing.
     BadBundle
         If the weights are not those of the network that ``bundle.json`` describes.
     """
@@ -80,11 +80,6 @@ class Explainer:
         baseline: str = views.BASELINES[0],
         runtime: Runtime | None = None,
     ) -> None:
-        if bundle.task == NOTES:
-            raise UsageError(
-                f"the model {bundle.name!r} says notes, and explanations are of labels in windows: take another model, "
-                "such as -m instruments"
-            )
         self.bundle, self.method = bundle, method
         self._view = views.view_of(bundle, baseline)
         self._net = _network(bundle, self._view.steps, method.name) if method.network else None
@@ -117,10 +112,7 @@ class Explainer:
         """
         if label is not None:
             lookup(dict.fromkeys(self.bundle.label_ids), label, "label")
-        if sounding.samples is not None:
-            rate = sounding.sample_rate or self.bundle.sample_rate
-            at_rate = pipeline.at_rate(sounding.samples, rate, self.bundle.sample_rate)
-            sounding = Sounding(sounding.name, samples=at_rate)
+        sounding = at_rate(sounding, self.bundle.sample_rate)
         # Scores say how long the recording is too.
         scores = self._scores(sounding)
         chosen = self._label(scores, label, time)
@@ -170,11 +162,7 @@ class Explainer:
             starts = [middle + k * hop for k in range(-around, around + 1)]
             return [s for s in starts if 0 <= s <= last] or [max(min(middle, last // unit * unit), 0)]
         begin, end = time if isinstance(time, tuple) else (time, time)
-        if not 0 <= begin <= end or begin * rate >= n:
-            shown = f"{begin:g}" if begin == end else f"{begin:g}-{end:g}"
-            raise UsageError(
-                f"time={shown} must lie in the recording, 0 to {n / rate:.2f} s, the earlier moment first"
-            )
+        checked(begin, end, n / rate)
         if (end - begin) * rate <= window:
             wished = ((begin + end) * rate - window) / 2
             return [int(np.clip(round(wished / unit), 0, last // unit)) * unit]
@@ -190,27 +178,7 @@ class Explainer:
         """The sound that the windows need, zeros outside the recording, and the place of its first sample, less what
         a window needs ahead."""
         begin, end = starts[0] - self._view.before, starts[-1] + self._view.length
-        piece = np.zeros(end - begin, dtype=np.float32)
-
-        def lay(block: np.ndarray, at: int) -> None:
-            low, high = max(at, begin), min(at + len(block), end)
-            if low < high:
-                piece[low - begin : high - begin] = block[low - at : high - at]
-
-        if sounding.samples is not None:
-            lay(sounding.samples, 0)
-            return piece, starts[0]
-        assert sounding.recording is not None
-        at = 0
-        with Decoder(
-            sounding.recording, sample_rate=self.bundle.sample_rate, channel=sounding.channel
-        ) as decoder:
-            for block in decoder.blocks():
-                lay(block, at)
-                at += len(block)
-                if at >= end:
-                    break
-        return piece, starts[0]
+        return piece_of(sounding, self.bundle.sample_rate, begin, end), starts[0]
 
     def _joined(
         self,
@@ -246,6 +214,46 @@ class Explainer:
         )  # fmt: skip
 
 
+def at_rate(sounding: Sounding, sample_rate: int) -> Sounding:
+    """Samples at a model's rate; a recording is converted when it is decoded."""
+    if sounding.samples is None:
+        return sounding
+    samples = pipeline.at_rate(sounding.samples, sounding.sample_rate or sample_rate, sample_rate)
+    return Sounding(sounding.name, samples=samples, sample_rate=sample_rate)
+
+
+def piece_of(sounding: Sounding, sample_rate: int, begin: int, end: int) -> np.ndarray:
+    """Samples ``begin`` to ``end`` at a model's rate, float32, zeros where there is no recording."""
+    piece = np.zeros(end - begin, dtype=np.float32)
+
+    def lay(block: np.ndarray, at: int) -> None:
+        low, high = max(at, begin), min(at + len(block), end)
+        if low < high:
+            piece[low - begin : high - begin] = block[low - at : high - at]
+
+    if sounding.samples is not None:
+        lay(sounding.samples, 0)
+        return piece
+    assert sounding.recording is not None
+    at = 0
+    with Decoder(sounding.recording, sample_rate=sample_rate, channel=sounding.channel) as decoder:
+        for block in decoder.blocks():
+            lay(block, at)
+            at += len(block)
+            if at >= end:
+                break
+    return piece
+
+
+def checked(begin: float, end: float, duration_s: float) -> None:
+    """Raise ``UsageError`` for a time that is not in the recording."""
+    if not 0 <= begin <= end or begin >= duration_s:
+        shown = f"{begin:g}" if begin == end else f"{begin:g}-{end:g}"
+        raise UsageError(
+            f"time={shown} must lie in the recording, 0 to {duration_s:.2f} s, the earlier moment first"
+        )
+
+
 def removed(cases: list[Case], found: list[Found]) -> dict[str, float]:
     """Mean logits without the most important tenth of the cells, and without as many drawn at random."""
     rng = np.random.default_rng(0)
@@ -275,7 +283,14 @@ def has_network(bundle: Bundle) -> bool:
     return there and find_spec("torch") is not None and find_spec("safetensors") is not None
 
 
-def _network(bundle: Bundle, steps: float, method: str) -> Net:
+def network_of(bundle: Bundle, method: str) -> Any:
+    """The module in torch whose weights lie beside a graph.
+
+    Raises
+    ------
+    UsageError
+        If torch or the weights are missing.
+    """
     optional("torch", "train", f"the method {method!r}")
     optional("safetensors", "train", f"the method {method!r}")
     if bundle.spec.get("network") is None or not (bundle.path / "model.safetensors").is_file():
@@ -283,7 +298,13 @@ def _network(bundle: Bundle, steps: float, method: str) -> Net:
             f"the method {method!r} needs the network, and {bundle.name} has no weights beside its graph: take the "
             "method occlusion, which asks the graph alone"
         )
-    from sonoscope.explain.network import Net
     from sonoscope.networks.beside import load_beside
 
-    return Net(load_beside(bundle), steps)
+    return load_beside(bundle)
+
+
+def _network(bundle: Bundle, steps: float, method: str) -> Net:
+    module = network_of(bundle, method)
+    from sonoscope.explain.network import Net
+
+    return Net(module, steps)

@@ -53,6 +53,8 @@ class Explanation:
         What else a method gave, of each window in turn.
     samples : np.ndarray, shape (n,)
         The sound of the stretch, at ``sample_rate``.
+    moment : float, optional
+        Of a note, when it is said: the score and the logit are of that moment.
     """
 
     file: str
@@ -73,6 +75,7 @@ class Explanation:
     details: dict[str, np.ndarray]
     samples: np.ndarray
     sample_rate: int
+    moment: float | None = None
 
     def plot(self) -> Figure:
         """The picture: the spectrogram, the map over it, and its sums by time and frequency.
@@ -122,6 +125,8 @@ class Explanation:
             "start": round(self.start, 6), "end": round(self.end, 6), "score": round(self.score, 4),
             "logit": round(self.logit, 4), "removed": {k: round(v, 4) for k, v in self.removed.items()},
         }  # fmt: skip
+        if self.moment is not None:
+            found["moment"] = round(self.moment, 6)
         positive = np.maximum(self.map, 0)
         total = positive.sum()
         if not total > 0:

@@ -45,7 +45,10 @@ class Saliency(Method):
 
         cells = case.window.cells
         rng = np.random.default_rng(0)
-        width = self.noise * max(np.ptp(cells), np.ptp(cells - case.window.baseline)) if self.draws > 1 else 0
+        away = np.abs(
+            cells - case.window.baseline
+        ).max()  # gains are all alike, and only their way down has a length
+        width = self.noise * (np.ptp(cells) or away) if self.draws > 1 else 0
         total = np.zeros(cells.shape)
         for first in range(0, self.draws, BATCH):
             count = min(BATCH, self.draws - first)

@@ -115,19 +115,30 @@ class Rows:
     def window(self, piece: np.ndarray) -> RowsWindow:
         rows = self._feature.valid(piece) if self._feature.streamable else self._feature(piece)
         rows = np.asarray(rows[: self._frames], dtype=np.float32)
-        return RowsWindow(rows, np.broadcast_to(self._level(rows), rows.shape).astype(np.float32))
+        return RowsWindow(
+            rows, np.broadcast_to(level(self._bundle, rows, self._baseline), rows.shape).astype(np.float32)
+        )
 
-    def _level(self, rows: np.ndarray) -> Any:
-        if self._baseline == "silence":
-            return self._feature.silence
-        if self._baseline == "quiet":
-            return np.quantile(rows, QUIET)
-        stated = self._bundle.spec.get("normalisation", {}).get("mean")
-        if not stated:
-            raise UsageError(
-                f"baseline='mean': {self._bundle.name} does not say what it was trained on; take quiet or silence"
-            )
-        return np.asarray(stated, dtype=np.float32)
+
+def level(bundle: Bundle, rows: np.ndarray, baseline: str) -> Any:
+    """What stands in the place of rows that are taken away, a number or one for each bin.
+
+    Raises
+    ------
+    UsageError
+        If the model does not say what ``baseline`` needs.
+    """
+    assert bundle.feature is not None
+    if baseline == "silence":
+        return bundle.feature.silence
+    if baseline == "quiet":
+        return np.quantile(rows, QUIET)
+    stated = bundle.spec.get("normalisation", {}).get("mean")
+    if not stated:
+        raise UsageError(
+            f"baseline='mean': {bundle.name} does not say what it was trained on; take quiet or silence"
+        )
+    return np.asarray(stated, dtype=np.float32)
 
 
 class RowsWindow:

@@ -20,7 +20,10 @@ _spec.loader.exec_module(loop)
 
 @pytest.mark.slow
 def test_judging_once_finds_more_at_places_that_were_never_heard(tmp_path: Path) -> None:
-    gains = [loop.run(seed, loop.Size(minutes=2, held=2, clips=120, fpr=0.03), tmp_path / str(seed)) for seed in (0, 2)]
+    gains = [
+        loop.run(seed, loop.Size(minutes=2, held=2, clips=120, fpr=0.03), tmp_path / str(seed))
+        for seed in (0, 2)
+    ]
     before, after = np.array(gains).T
     assert (after - before).mean() > 0.05, gains
 

@@ -163,11 +163,11 @@ def _model(subject: Subject, words: Words, key: str = "") -> str:
     if parts:
         found.append(f"Its network is {words.say(', '.join(parts))}.")
     learnt = spec.get("training_data") or {}
-    told = [
+    figures = [
         f"{what} {shown(plain(learnt[what]))}" for what in ("clips", "hours", "groups") if learnt.get(what)
     ]
-    if told:
-        found.append(f"It learnt from: {words.say('; '.join(told))}.")
+    if figures:
+        found.append(f"It learnt from: {words.say('; '.join(figures))}.")
     found += [f"{sentence}." for sentence in _training(subject.config, words)]
     return " ".join(found)
 
