@@ -6,6 +6,7 @@ import csv
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,13 +179,17 @@ def test_clip_sums_up_the_windows(result: sonoscope.Result):
         result.clip("men")
 
 
-def test_unknown_windows_are_those_that_reach_no_threshold(result: sonoscope.Result):
+def test_unknown_windows_are_those_in_no_event(result: sonoscope.Result):
     assert result.decide(threshold=0.0).unknown_windows == 0
     reported = [i for i, label in enumerate(result.bundle.labels) if label.kind == "event"]
     highest = result.scores.probabilities[:, reported].max(axis=1)
-    limit = round(float(np.median(highest)), 4)
-    unknown = np.count_nonzero(highest.round(4) < np.float32(limit))
-    assert result.decide(threshold=limit).unknown_windows == unknown
+    middles = (result.scores.start_s + result.scores.end_s) / 2
+    for limit in np.quantile(highest, (0.5, 0.9)).round(4):
+        thresholds = dict.fromkeys(result.scores.labels, float(limit))
+        low = dict.fromkeys(thresholds, float(limit) - 0.02)
+        decided = result._decided(replace(result.decision, thresholds=thresholds, low_thresholds=low))
+        outside = [not any(e.start_s <= middle <= e.end_s for e in decided.events) for middle in middles]
+        assert decided.unknown_windows == sum(outside)
     assert result.decide(threshold=1.0).unknown_windows == len(result.scores)
 
 

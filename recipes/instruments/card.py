@@ -89,6 +89,15 @@ def alarms_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def found_table(result: dict[str, Any]) -> str:
+    """What thresholds cost and bring, as Markdown."""
+    lines = ["| thresholds | alarms per hour | clips found |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {row['alarms']['per_hour']:.0f} | {row['found']:.2f} |" for name, row in result.items()
+    ]
+    return "\n".join(lines)
+
+
 def finetune_table(result: dict[str, Any]) -> str:
     """New instruments on the trunk, as Markdown: recall by library, balanced accuracy last."""
     kinds = list(result["recall"])

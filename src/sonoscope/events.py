@@ -267,9 +267,14 @@ def _peaks(
 
 
 def unknown_windows(scores: Scores, decision: Decision, labels: Sequence[Label]) -> int:
-    """How many windows have no reported label at its threshold: silence, or what the model does not know."""
+    """How many windows are part of no event: silence, or what the model does not know."""
     silent = np.ones(len(scores), dtype=bool)
     for column, label in enumerate(labels):
         if label.kind == "event":
-            silent &= scores.held("probabilities")[:, column] < least(decision.thresholds[label.id])
+            high = decision.thresholds[label.id]
+            low = decision.low_thresholds.get(label.id, high)
+            for first, last in zip(
+                *_runs(scores.held("probabilities")[:, column], least(high), least(low)), strict=True
+            ):
+                silent[first : last + 1] = False
     return int(np.count_nonzero(silent))
