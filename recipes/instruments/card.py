@@ -182,8 +182,9 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
-four models; then raised until at most one alarm of a label was left in 66 synthesised minutes, or 0.85 was reached. The
-last phase of the shipped model hears `other` more often than theirs, so its probabilities may be a little lower.
+four models; then raised until at most one alarm of a label was left in 66 synthesised minutes, or 0.5
+(voice, drums: 0.75). The last phase of the shipped model hears `other` more often than theirs, so its probabilities may
+be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.
 
