@@ -19,6 +19,9 @@ from sonoscope.service.live import Fed, Hello
 
 websockets = pytest.importorskip("websockets")
 RATE = 16_000
+# Each starts processes that listen; rarely one of them waits for ever, which is not understood yet.
+pytestmark = pytest.mark.slow
+
 HELLO = {"rate": RATE, "model": "instruments", "threshold": 0.01}
 
 
