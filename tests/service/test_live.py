@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,10 @@ from tests.service.conftest import Served
 
 from sonoscope.service.faults import Fault
 from sonoscope.service.live import Fed, Hello
+from sonoscope.service.routes import live
 
 websockets = pytest.importorskip("websockets")
 RATE = 16_000
-# Each starts processes that listen; rarely one of them waits for ever, which is not understood yet.
-pytestmark = pytest.mark.slow
-
 HELLO = {"rate": RATE, "model": "instruments", "threshold": 0.01}
 
 
@@ -111,6 +110,34 @@ def test_what_is_no_sound_is_refused_and_the_next_stream_is_heard(
 
     assert asyncio.run(wrong())[-1]["error"]["code"] == "usage"
     assert asyncio.run(stream(served, sound(440)))[-1]["heard"] == 2.0
+
+
+def test_who_is_told_to_stop_while_a_message_is_leaving_stops() -> None:
+    """Once in hundreds of streams both happen in one turn of the loop: here they always do."""
+
+    class Socket:
+        left = asyncio.Event()
+
+        async def send_text(self, message: str) -> None:
+            await self.left.wait()
+
+    class Stream:
+        async def messages(self) -> AsyncIterator[str]:
+            yield "{}"
+            await asyncio.Event().wait()
+
+    async def both() -> None:
+        socket = Socket()
+        sending = asyncio.create_task(live._send(socket, Stream()))  # type: ignore[arg-type]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        socket.left.set()
+        await asyncio.sleep(0)
+        sending.cancel()
+        _, waiting = await asyncio.wait({sending}, timeout=5)
+        assert not waiting and sending.cancelled()
+
+    asyncio.run(both())
 
 
 def test_who_goes_without_a_word_leaves_nothing_behind(served: Served) -> None:

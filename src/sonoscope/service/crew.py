@@ -51,7 +51,8 @@ class Process:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
             cwd=empty, env={**os.environ, **threads}, start_new_session=True,
         )  # fmt: skip
-        await asyncio.wait_for(self.line(), START_S)
+        async with asyncio.timeout(START_S):
+            await self.line()
 
     async def send(self, data: bytes) -> None:
         """Write to it. Raises ``ConnectionError`` if it has ended."""
@@ -96,7 +97,8 @@ class Crewman(Process):
             await self.send(json.dumps({"kind": kind, "request": request}).encode() + b"\n")
             while True:
                 wait_s = min(self._settings.silence_s, ends - time.monotonic())
-                message = json.loads(await asyncio.wait_for(self.line(), max(wait_s, 0.0)))
+                async with asyncio.timeout(max(wait_s, 0.0)):
+                    message = json.loads(await self.line())
                 yield message
                 if "progress" not in message:
                     return

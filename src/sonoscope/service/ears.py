@@ -104,7 +104,8 @@ class Ears:
         with suppress(Fault, TimeoutError):
             if not stream.is_over:
                 await stream.end()
-                await asyncio.wait_for(stream.rest(), REST_S)
+                async with asyncio.timeout(REST_S):
+                    await stream.rest()
         if stream.is_over and len(self._idle) < IDLE_KEPT:
             self._idle.append(process)
         else:

@@ -78,7 +78,8 @@ class Job:
     async def change(self, timeout_s: float) -> None:
         """Wait until something changes, or so long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
 
     def entry(self) -> Entry:
         """The row of the ledger."""

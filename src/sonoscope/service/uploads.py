@@ -71,7 +71,8 @@ async def receive(
     try:
         while True:
             try:
-                block = await asyncio.wait_for(anext(blocks), SILENCE_S)
+                async with asyncio.timeout(SILENCE_S):
+                    block = await anext(blocks)
             except StopAsyncIteration:
                 break
             received += len(block)

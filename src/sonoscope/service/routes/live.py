@@ -47,7 +47,8 @@ async def live(socket: WebSocket, house: OfHouse) -> None:
 async def _hello(socket: WebSocket, house: House) -> Hello:
     """The first message. Raises ``Fault``."""
     try:
-        message = await asyncio.wait_for(socket.receive(), HELLO_S)
+        async with asyncio.timeout(HELLO_S):
+            message = await socket.receive()
     except TimeoutError:
         raise Fault("usage", f"no hello came within {HELLO_S:.0f} s", _HOW) from None
     if message["type"] == "websocket.disconnect":
@@ -90,7 +91,8 @@ async def _receive(socket: WebSocket, stream: Listening) -> None:
     """Pass samples on, to the end."""
     while True:
         try:
-            message = await asyncio.wait_for(socket.receive(), SILENCE_S)
+            async with asyncio.timeout(SILENCE_S):
+                message = await socket.receive()
         except TimeoutError:
             raise Fault("too_slow", f"nothing came for {SILENCE_S:.0f} s", "Open another stream.") from None
         if message["type"] == "websocket.disconnect":
@@ -116,6 +118,8 @@ async def _send(socket: WebSocket, stream: Listening) -> None:
     """Send what is told, to the end."""
     async for message in stream.messages():
         try:
-            await asyncio.wait_for(socket.send_text(message), UNREAD_S)
+            # wait_for would lose a cancellation that comes in the turn in which the message has left.
+            async with asyncio.timeout(UNREAD_S):
+                await socket.send_text(message)
         except TimeoutError:
             raise Fault("too_slow", "what is told is not read", "Read the messages as they come.") from None
