@@ -170,3 +170,10 @@ def test_pages_name_no_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = re.findall(r"(?<![\w.~}])/(?:work|opt|root|home|mnt|Users)/[\w./-]*", text)
     assert not found, found
+
+
+def test_shipped_graphs_hold_no_notes_of_the_machine_they_were_written_on() -> None:
+    graphs = sorted((ROOT / "src" / "sonoscope" / "bundles").glob("*/model.onnx"))
+    assert len(graphs) == 3
+    for graph in graphs:
+        assert b"stack_trace" not in graph.read_bytes(), f"{graph}: networks/graphs.py:save leaves them out"

@@ -33,7 +33,7 @@ from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import frames_of_output
 from sonoscope.networks.asking import asked
-from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly
+from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, save
 from sonoscope.networks.plain import Plain, framed
 from sonoscope.networks.writer import Writer, opset_in
 
@@ -195,7 +195,7 @@ def write_front(plan: Plan, path: Path, opset: int) -> None:
                 f"the feature {name!r} cannot be written as a graph ({_reason(error)})"
             ) from error
         assert program is not None  # with dynamo=True
-        program.save(str(path), external_data=False)
+        save(program, path)
 
 
 def _reason(error: BaseException) -> str:

@@ -90,13 +90,33 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BadBundle(f"{path.name} cannot be written: torch's exporter says {first!r}") from error
         assert program is not None  # with dynamo=True
-        program.save(str(path), external_data=False)
+        save(program, path)
     worst = largest_difference(network, path, steps=steps)
     if not worst <= TOLERANCE:
         raise BadBundle(
             f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
         )
     return worst
+
+
+def save(program: torch.onnx.ONNXProgram, path: Path) -> None:
+    """Write a graph without the exporter's notes: they name files and lines of the machine that it ran on."""
+    import onnx
+
+    program.save(str(path), external_data=False)
+    model = onnx.load(str(path))
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
+        del part.metadata_props[:]
+    onnx.save(model, str(path))
 
 
 @contextmanager

@@ -7,8 +7,6 @@ blocks that overlap by ``field - 1`` rows give what the whole gives.
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from torch import nn
 
 from sonoscope.errors import BadBundle
 from sonoscope.networks.framenotes import Heard
-from sonoscope.networks.graphs import OPSET, TOLERANCE
+from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, save
 from sonoscope.networks.notes import OUTPUTS
 
 INPUT = "frames"
@@ -44,31 +42,25 @@ def write_note_graph(network: Heard, path: str | Path) -> float:
         If the difference exceeds ``graphs.TOLERANCE``.
     """
     path, module, field = Path(path), Probabilities(network).eval(), network.receptive_field
-    level = (log := logging.getLogger("torch.onnx")).level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module,
-                (torch.from_numpy(_rows(network, 2, field + 40)),),
-                dynamo=True,
-                dynamic_shapes=(
-                    {
-                        0: torch.export.Dim("batch", min=1, max=4096),
-                        1: torch.export.Dim("time", min=field, max=1 << 20),
-                    },
-                ),
-                input_names=[INPUT],
-                output_names=list(OUTPUTS),
-                opset_version=OPSET,
-                external_data=False,
-                verbose=False,
-            )
-    finally:
-        log.setLevel(level)
-    assert program is not None  # with dynamo=True
-    program.save(str(path), external_data=False)
+    with quietly(), torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            (torch.from_numpy(_rows(network, 2, field + 40)),),
+            dynamo=True,
+            dynamic_shapes=(
+                {
+                    0: torch.export.Dim("batch", min=1, max=4096),
+                    1: torch.export.Dim("time", min=field, max=1 << 20),
+                },
+            ),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None  # with dynamo=True
+        save(program, path)
     worst = largest_note_difference(network, path)
     if not worst <= TOLERANCE:
         raise BadBundle(
