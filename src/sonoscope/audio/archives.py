@@ -93,27 +93,12 @@ def open_member(path: str, name: str) -> BinaryIO:
         raise _damaged(error) from None
 
 
-class Slice(io.RawIOBase):
+class Slice(ranges.Sized):
     """Bytes ``[start, start + size)`` of a file, as a file of its own."""
 
     def __init__(self, path: str, start: int, size: int) -> None:
-        super().__init__()
-        self._file = _raw(path)
-        self._start, self._size, self._position = start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(origin + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+        super().__init__(size)
+        self._file, self._start = _raw(path), start
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

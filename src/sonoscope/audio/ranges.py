@@ -99,24 +99,12 @@ class _Temporary(io.FileIO):
             Path(str(self.name)).unlink()
 
 
-class RangeFile(io.RawIOBase):
-    """``size`` bytes that ``fetch(start, end)`` gives; what it raises is tried again as :func:`stores.again` does.
+class Sized(io.RawIOBase):
+    """A file to read whose size is known, and where one is in it; ``readinto`` is left to say."""
 
-    Parameters
-    ----------
-    fetch : callable
-        Bytes ``[start, end)``, from any thread.
-    size : int
-    """
-
-    def __init__(
-        self, fetch: Callable[[int, int], bytes], size: int, *, block: int = BLOCK, ahead: int = AHEAD
-    ) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self._fetch, self._size, self._block, self._ahead = fetch, size, block, ahead
-        self._position, self._last = 0, -1
-        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
-        self._pool: ThreadPoolExecutor | None = None
+        self._size, self._position = size, 0
 
     def readable(self) -> bool:
         return True
@@ -131,6 +119,25 @@ class RangeFile(io.RawIOBase):
 
     def tell(self) -> int:
         return self._position
+
+
+class RangeFile(Sized):
+    """``size`` bytes that ``fetch(start, end)`` gives; what it raises is tried again as :func:`stores.again` does.
+
+    Parameters
+    ----------
+    fetch : callable
+        Bytes ``[start, end)``, from any thread.
+    size : int
+    """
+
+    def __init__(
+        self, fetch: Callable[[int, int], bytes], size: int, *, block: int = BLOCK, ahead: int = AHEAD
+    ) -> None:
+        super().__init__(size)
+        self._fetch, self._block, self._ahead, self._last = fetch, block, ahead, -1
+        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
+        self._pool: ThreadPoolExecutor | None = None
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
