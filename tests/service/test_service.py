@@ -19,10 +19,13 @@ import pytest
 import soundfile
 from tests.service.conftest import Served, start
 
+import sonoscope
+from sonoscope import api
 from sonoscope.cli import main
 from sonoscope.outputs import WRITERS
 from sonoscope.service.places import clean_name, under_root
 from sonoscope.service.settings import parse_size
+from sonoscope.service.tasks import heard
 
 
 def sent(path: Path, name: str | None = None) -> dict[str, Any]:
@@ -256,6 +259,23 @@ def test_asking_again_with_another_threshold_is_what_asking_first_gives(
     http.post(f"/recordings/{recording}/analyze", headers=wait)
     again = http.post(f"/recordings/{recording}/analyze?threshold=0.01&format=csv", headers=wait)
     assert again.content == http.post("/analyze?threshold=0.01&format=csv", files=sent(song)).content
+
+
+def test_what_was_heard_is_kept_as_numbers_and_text_alone(melody: Path, tmp_path: Path) -> None:
+    """Decided again, it is what the recording gives; what is damaged is heard again; nothing is pickled."""
+    options = {"instruments": {"threshold": 0.02, "max_gap": 0.5}, "notes": {"onset": 0.7, "mono": True}}
+    for name, wishes in options.items():
+        model: Any = sonoscope.load(name)
+        recording = api.one_recording(str(melody))
+        heard.keep(model.analyze(melody), tmp_path, name)
+        recalled = heard.recall(model, recording, tmp_path, name)
+        assert recalled is not None
+        assert recalled.decide(**wishes).as_written().events == model.analyze(melody, **wishes).events != ()
+        for kept in (tmp_path / f"{name}.scores", tmp_path / f"{name}.notes"):
+            if kept.exists():
+                kept.write_bytes(kept.read_bytes()[:-9])
+        assert heard.recall(model, recording, tmp_path, name) is None
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".frames", ".notes", ".scores"]
 
 
 def test_clips_are_labelled_folders(http: httpx.Client, recording: str) -> None:

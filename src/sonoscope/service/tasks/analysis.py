@@ -83,7 +83,8 @@ class Hearing:
     def _of_model(self, model: Any, recording: Recording, place: Callable[[float], None]) -> AnyResult:
         kept = Path(self.request["kept"]) if self.request.get("kept") else None
         name = heard.key(model, self.spec)
-        if kept is not None and (known := heard.recall(model, kept, name)) is not None:
+        known = heard.recall(model, recording, kept, name) if kept is not None else None
+        if known is not None:
             return self._decided(known)
         result = hear(model, recording, self.spec, place)
         if kept is not None:
