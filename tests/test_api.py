@@ -70,6 +70,19 @@ def test_result_describes_the_recording(result: sonoscope.Result, model: sonosco
     assert result.embeddings is None and result.events
 
 
+def test_a_result_is_plotted_and_written_by_its_ending(result: sonoscope.Result, tmp_path: Path):
+    drawn = result.plot(tmp_path / "song.svg")
+    assert (tmp_path / "song.svg").read_text(encoding="utf-8") == drawn == drawn._repr_svg_()
+    assert drawn.startswith("<svg") and all(f">{event.label}<" in drawn for event in result.events)
+    assert repr(drawn) == f"Picture({len(drawn):,} characters of SVG)"
+    assert ">violin<" in result.plot(labels=["violin"]) and not result.notes
+    with pytest.raises(UsageError, match=r"'song\.jpg': timelines are written as \.svg or \.png"):
+        result.plot("song.jpg")
+    pytest.importorskip("matplotlib")
+    result.plot(tmp_path / "song.png")
+    assert (tmp_path / "song.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_events_are_those_of_the_command(result: sonoscope.Result, song: Path, tmp_path: Path):
     result.to_csv(tmp_path / "python.csv")
     assert (

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -26,12 +25,16 @@ from sonoscope import events as event_rules
 from sonoscope import models, outputs, pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio import find
+from sonoscope.audio.arrays import checked, to_mono
 from sonoscope.errors import UnreadableAudio, UsageError, optional
 from sonoscope.live.moments import Moment
 from sonoscope.live.streams import Listener
 from sonoscope.models import thresholds
 from sonoscope.models.bundle import NOTES
 from sonoscope.models.runtime import Runtime
+from sonoscope.outputs import timeline
+from sonoscope.outputs.picture import Picture, kind
+from sonoscope.outputs.whole import beside
 from sonoscope.values import Event, FileResult, Recording, Scores
 
 if TYPE_CHECKING:
@@ -288,6 +291,11 @@ class Result:
         return self.scores.embeddings
 
     @property
+    def notes(self) -> tuple[Event, ...]:
+        """The events that have a pitch, as results of all models have them: of a model of labels, none."""
+        return tuple(event for event in self.events if event.pitch is not None)
+
+    @property
     def unknown_windows(self) -> int:
         """Windows in which no reported label reaches its threshold: silence, or a reject class only."""
         return event_rules.unknown_windows(self.scores, self.decision, self.bundle.labels)
@@ -329,6 +337,35 @@ class Result:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the events as the table of ``*.events.csv``, replacing what is there."""
         self.write(path, "csv")
+
+    def plot(
+        self, path: str | os.PathLike[str] | None = None, *, labels: Iterable[str] | None = None
+    ) -> Picture:
+        """Scores, thresholds and events over time, a row for each label, as SVG, which a notebook shows.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where it is written too, as ``.svg`` or ``.png``.
+        labels : iterable of str, optional
+            The rows; default: labels with events, or where there are none those that score highest.
+
+        Raises
+        ------
+        UsageError
+            If the ending is another, a label has no scores, or matplotlib is not installed, which ``.png`` needs.
+        """
+        form = kind(path, "timelines") if path is not None else ""
+        shown = None if labels is None else list(labels)
+        what = (self.scores, self.events, self.decision.thresholds, self.duration)
+        drawn = Picture(timeline.svg(*what, labels=shown))
+        if path is not None:
+            with beside(Path(path), binary=form == "png") as file:
+                if form == "png":
+                    timeline.png(file, *what, labels=shown)
+                else:
+                    file.write(drawn)
+        return drawn
 
     def to_dataframe(self, table: Literal["scores", "events"] = "scores") -> pandas.DataFrame:
         """The scores (``start``, ``end``, a column per label) or the events, as a pandas table.
@@ -383,51 +420,6 @@ def _wish(threshold: Threshold) -> str | None:
     if isinstance(threshold, Mapping):
         return ",".join(f"{label}={float(value)!r}" for label, value in threshold.items())
     return threshold if threshold is None or isinstance(threshold, str) else repr(float(threshold))
-
-
-def checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, int]:
-    """An array of samples and its rate, or a ValueError that says how to mend it."""
-    if sample_rate is None:
-        raise ValueError("an array needs sample_rate=… in Hz")
-    if not sample_rate > 0 or sample_rate != int(sample_rate):
-        raise ValueError(f"sample_rate={sample_rate} must be a whole number of Hz above 0")
-    if samples.ndim not in (1, 2):
-        raise ValueError(f"samples must have shape (n,) or (n, channels), got {samples.shape}")
-    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
-        raise ValueError(
-            f"samples of shape {samples.shape} look like (channels, n); give (n, channels): pass samples.T"
-        )
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise ValueError(
-            f"samples must be floating point with full scale 1, got {samples.dtype}; divide first"
-        )
-    return samples, int(sample_rate)
-
-
-def to_mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
-    """(n,) or (n, channels) to float32 (n,): one channel, from 1, or the mean of all."""
-    if channel is not None:
-        channels = 1 if samples.ndim == 1 else samples.shape[1]
-        if not 1 <= channel <= channels:
-            raise UsageError(f"channel={channel} must lie in 1..{channels}, the channels of the array")
-        samples = samples if samples.ndim == 1 else samples[:, channel - 1]
-    elif samples.ndim == 2:
-        samples = samples.mean(axis=1)
-    return np.ascontiguousarray(samples, dtype=np.float32)
-
-
-@contextmanager
-def beside(path: Path, *, binary: bool) -> Iterator[IO[Any]]:
-    """A file to write that takes the place of ``path`` once it is complete, and leaves nothing otherwise."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = {} if binary else {"encoding": "utf-8", "newline": ""}
-    try:
-        with open(part, "wb" if binary else "w", **text) as file:  # type: ignore[call-overload]
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def found(entry: Recording | find.Unlisted) -> Recording:

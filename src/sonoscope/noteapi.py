@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 import numpy as np
 
 from sonoscope import api, outputs, transcription
+from sonoscope.audio import arrays
 from sonoscope.audio.decode import Decoder
 from sonoscope.errors import UsageError, optional
 from sonoscope.labels import midi_of
@@ -32,7 +33,8 @@ from sonoscope.notes import scores as note_scores
 from sonoscope.notes import sonify, tracks
 from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
 from sonoscope.notes.scores import NoteScores
-from sonoscope.outputs import pianoroll
+from sonoscope.outputs import pianoroll, picture
+from sonoscope.outputs.whole import beside
 from sonoscope.values import Event, FileResult, Label, Recording
 
 if TYPE_CHECKING:
@@ -127,8 +129,8 @@ class NoteModel:
         )  # fmt: skip
         cents = None if tuning == "auto" else float(tuning)
         if isinstance(recording, np.ndarray):
-            samples, rate = api.checked(recording, sample_rate)
-            mono_samples = api.to_mono(samples, channel)
+            samples, rate = arrays.checked(recording, sample_rate)
+            mono_samples = arrays.to_mono(samples, channel)
 
             def hear(keep: transcription.Keep) -> transcription.NoteAnalysis:
                 return transcription.note_samples(
@@ -353,7 +355,7 @@ class NoteResult:
         """
         form = outputs.format_named(format) if format else outputs.format_for(os.fspath(path))
         beats = (self.tempo() or TEMPO) if tempo == "auto" else tempo
-        with api.beside(Path(path), binary=form.binary) as file:
+        with beside(Path(path), binary=form.binary) as file:
             form.write(self.as_written(), file, raw=raw, tempo=beats)
 
     def to_midi(self, path: str | os.PathLike[str], *, tempo: float | Literal["auto"] = TEMPO) -> None:
@@ -378,7 +380,7 @@ class NoteResult:
         if how != "notes" and not self.path:
             raise UsageError(f"how={how!r} needs the recording, and this was an array: how='notes'")
         rate = self.bundle.sample_rate
-        with api.beside(Path(path), binary=True) as file:
+        with beside(Path(path), binary=True) as file:
             if how == "notes":
                 sonify.write_played(file, self.notes, rate, self.duration, how=how)
                 return
@@ -395,17 +397,14 @@ class NoteResult:
         UsageError
             If the ending is another, or matplotlib is not installed, which ``.png`` needs.
         """
+        form = picture.kind(path, "piano rolls") if path is not None else ""
         drawn = PianoRoll(pianoroll.svg(self.notes, self.duration))
-        if path is None:
-            return drawn
-        ending = Path(path).suffix.lower()
-        if ending not in (".svg", ".png"):
-            raise UsageError(f"{os.fspath(path)!r}: piano rolls are written as .svg or .png")
-        with api.beside(Path(path), binary=ending == ".png") as file:
-            if ending == ".svg":
-                file.write(drawn)
-            else:
-                pianoroll.png(self.notes, file, self.duration)
+        if path is not None:
+            with beside(Path(path), binary=form == "png") as file:
+                if form == "png":
+                    pianoroll.png(self.notes, file, self.duration)
+                else:
+                    file.write(drawn)
         return drawn
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -429,16 +428,10 @@ class NoteResult:
         )  # fmt: skip
 
 
-class PianoRoll(str):
-    """An SVG document, which a notebook draws."""
+class PianoRoll(picture.Picture):
+    """Notes as an SVG document, which a notebook draws."""
 
     __slots__ = ()
-
-    def _repr_svg_(self) -> str:
-        return str(self)
-
-    def __repr__(self) -> str:
-        return f"PianoRoll({len(self):,} characters of SVG)"
 
 
 def _midi(pitch: int | str | None) -> int | None:

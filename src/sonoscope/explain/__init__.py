@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sonoscope.audio import arrays
 from sonoscope.errors import UsageError, lookup
 from sonoscope.explain.attention import Attention
 from sonoscope.explain.explainer import Explainer, Sounding, Time, has_network
@@ -151,8 +152,8 @@ def explain(
     from sonoscope import api
 
     if isinstance(recording, np.ndarray):
-        samples, rate = api.checked(recording, sample_rate)
-        sounding = Sounding("array", samples=api.to_mono(samples, channel), sample_rate=rate)
+        samples, rate = arrays.checked(recording, sample_rate)
+        sounding = Sounding("array", samples=arrays.to_mono(samples, channel), sample_rate=rate)
     elif sample_rate is not None:
         raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
     else:

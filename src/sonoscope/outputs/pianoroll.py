@@ -6,23 +6,18 @@ note. Rows of black keys are grey, lines are at every C, and the scale says seco
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from xml.sax.saxutils import escape
 
 from sonoscope.errors import optional
 from sonoscope.labels import pitch_name
+from sonoscope.outputs.picture import COLOURS, GREY, INK, LINE, PAPER, plain, rect, ticks, written
 from sonoscope.outputs.rows import decimal
-from sonoscope.outputs.rows import text as as_text
 from sonoscope.values import Event
 
-#: Colours that can be told apart by those who see few (Okabe and Ito 2008).
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b8a800")
 BLACK = (1, 3, 6, 8, 10)
-PAPER, GREY, LINE, INK = "#ffffff", "#f0f0f0", "#c8c8c8", "#444444"
 
 #: Of the SVG: width of a second, height of a semitone, room for pitches and for the scale, in pixels.
 SECOND, ROW, LEFT, BELOW, ABOVE = 80.0, 8.0, 34.0, 22.0, 20.0
@@ -45,14 +40,6 @@ class _Roll:
 
     def opacity(self, note: Event) -> float:
         return 0.35 + 0.65 * (100 if note.velocity is None else min(note.velocity, 127)) / 127
-
-    def ticks(self) -> Iterator[float]:
-        """Whole multiples of a round step; about one for every 100 pixels."""
-        wanted = 100 / self.scale
-        tens = 10 ** math.floor(math.log10(wanted))
-        step = next(tens * k for k in (1, 2, 5, 10) if tens * k >= wanted * 0.999)
-        for number in range(math.floor(self.seconds / step + 1e-9) + 1):
-            yield round(number * step, 6)
 
     def named(self) -> list[int]:
         """The pitches whose name is written: every C, or the white keys where that would be fewer than two."""
@@ -99,13 +86,13 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
     ]
     for pitch in range(roll.low, roll.high + 1):
         if pitch % 12 in BLACK:
-            parts.append(_rect(LEFT, y(pitch), width, ROW, f'fill="{GREY}"'))
+            parts.append(rect(LEFT, y(pitch), width, ROW, f'fill="{GREY}"'))
         line = y(pitch) + ROW
         if pitch % 12 == 0:
             parts.append(f'<path d="M{LEFT:g} {line:g}h{width:g}" stroke="{LINE}"/>')
         if pitch in named:
             parts.append(f'<text x="2" y="{line - 0.5:g}">{pitch_name(pitch)}</text>')
-    for second in roll.ticks():
+    for second in ticks(roll.seconds, 100 / roll.scale):
         x = LEFT + second * roll.scale
         parts.append(f'<path d="M{x:.2f} {ABOVE:g}v{height:g}" stroke="{LINE}" stroke-width="0.5"/>')
         parts.append(
@@ -113,7 +100,7 @@ def svg(events: Iterable[Event], duration_s: float = 0.0) -> str:
         )
     for number, label in enumerate(roll.legend):
         parts.append(f'<text x="{LEFT + 110 * number:g}" y="13" fill="{COLOURS[number % len(COLOURS)]}">'
-                     f"{_written(label)}</text>")  # fmt: skip
+                     f"{written(label)}</text>")  # fmt: skip
     parts += [_bar(roll, note) for note in roll.notes]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -125,21 +112,7 @@ def _bar(roll: _Roll, note: Event) -> str:
     loud = "" if note.velocity is None else f", velocity {note.velocity}"
     told = f"{note.label}, pitch {decimal(pitch)}, {note.start_s:.3f}–{note.end_s:.3f} s{loud}"
     style = f'fill="{roll.colour(note)}" fill-opacity="{roll.opacity(note):.2f}" rx="1"'
-    bar = _rect(LEFT + note.start_s * roll.scale, top, wide, ROW - 1, style)
-    return bar[:-2] + f"><title>{_written(told)}</title></rect>"
-
-
-def _rect(x: float, y: float, width: float, height: float, style: str) -> str:
-    return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" {style}/>'
-
-
-def _plain(words: str) -> str:
-    """A text without control characters, which XML and fonts cannot show."""
-    return "".join(c if c >= " " else " " for c in as_text(words))
-
-
-def _written(words: str) -> str:
-    return escape(_plain(words))
+    return rect(LEFT + note.start_s * roll.scale, top, wide, ROW - 1, style, told)
 
 
 def png(
@@ -174,7 +147,7 @@ def png(
             color=[(roll.colour(note), roll.opacity(note)) for note in own],
             edgecolor=PAPER,  # a note that is struck again is seen to be two
             linewidth=0.8,
-            label=_plain(label).replace("$", r"\$"),
+            label=plain(label).replace("$", r"\$"),
             zorder=2,
         )
     axes.set_yticks(roll.named(), [pitch_name(pitch) for pitch in roll.named()])
