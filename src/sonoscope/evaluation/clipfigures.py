@@ -8,10 +8,12 @@ with what is published. Intervals are percentiles of a bootstrap that draws whol
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 from typing import ClassVar
 
 import numpy as np
@@ -241,6 +243,19 @@ class Judged:
             draws = Draws(self.samples[name], self.answers.groups)
         return Figure.of(self.values[name], NO_POSITIVES, self.drawn.get(name), draws)
 
+    def _d_prime(self) -> Figure:
+        """AudioSet's d': how many deviations apart two normals are that have this area between them."""
+        area = self.figure("macro_roc_auc")
+        if area.value is None:
+            return area
+        if not 0 < area.value < 1:
+            return Figure(None, why=f"the area under the ROC curve is {area.value:g}: infinitely far apart")
+        low, high = area.low, area.high
+        if low is None or high is None or low <= 0 or high >= 1:
+            return Figure(_apart(area.value))
+        # Percentiles keep their order under what only rises.
+        return Figure(_apart(area.value), _apart(low), _apart(high))
+
     def figures(self) -> dict[str, Figure]:
         """All that is quoted, with intervals; accuracy where clips have one label each."""
         found = {name: self.figure(name) for name in self.values}
@@ -250,10 +265,15 @@ class Judged:
         if self.single:
             accuracy, recall = top1(self.answers)
             found |= {"top1": Figure.of(accuracy), "macro_top1": Figure.of(recall)}
+        found["d_prime"] = self._d_prime()
         found["ece"] = (
             Figure(None, why="these scores are no probabilities") if self.ece is None else Figure.of(self.ece)
         )
         return found
+
+
+def _apart(area: float) -> float:
+    return math.sqrt(2) * NormalDist().inv_cdf(area)
 
 
 def _span(thresholds: np.ndarray) -> str:

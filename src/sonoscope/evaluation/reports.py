@@ -2,12 +2,13 @@
 
 ``FILES`` are what ``-o NAME.ending`` can be; ``IN_FOLDER`` what a folder gets, each from the whole result (None: this
 result has none of it). Tables have a file each, ``NAME.csv``; that of the clips is ``predictions.csv``, which
-``evaluate`` reads again. What can be drawn is in ``plots/``, as SVG.
+``evaluate`` reads again. What can be drawn is in ``plots/``, as SVG and, where Matplotlib is installed, as PNG.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -115,7 +116,7 @@ def write(result: Result, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     contents = {name: writer(result) for name, writer in IN_FOLDER.items()}
     contents |= {f"{CALLED.get(table.name, table.name)}.csv": _rows(table) for table in result.tables}
-    contents |= {f"{PLOTS}/{name}.svg": drawing.svg() for name, drawing in plots.drawn(result).items()}
+    contents |= _plotted(result)
     written = []
     for name, content in contents.items():
         if content is not None:
@@ -123,6 +124,17 @@ def write(result: Result, out: Path) -> list[Path]:
             put(out / name, content)
             written.append(out / name)
     return written
+
+
+def _plotted(result: Result) -> dict[str, bytes]:
+    """Every plot as SVG and, where Matplotlib is installed, as PNG."""
+    found: dict[str, bytes] = {}
+    painted = importlib.util.find_spec("matplotlib") is not None
+    for name, drawing in plots.drawn(result).items():
+        found[f"{PLOTS}/{name}.svg"] = drawing.svg()
+        if painted:
+            found[f"{PLOTS}/{name}.png"] = drawing.png()
+    return found
 
 
 def _rows(table: Table) -> bytes:

@@ -18,6 +18,8 @@ from sonoscope.evaluation.sidebyside import ALL, MODEL
 
 #: Tables that are drawn as matrices, and labels beyond which they are not.
 MATRICES, WIDEST = ("confusion", "confusion_shares", "confusion_pairs"), 60
+#: Figures that are no shares, although they may lie between 0 and 1.
+UNBOUNDED = ("d_prime",)
 #: The column of the table by label that is drawn, and models beyond which dots of a row cannot be told apart.
 OF_LABELS, MOST_MODELS = "AP", 8
 
@@ -76,7 +78,8 @@ def _figures(result: Result) -> dict[str, dict[str, Figure]]:
     return {
         name: row
         for name, row in rows.items()
-        if any(f.value is not None for f in row.values())
+        if name not in UNBOUNDED
+        and any(f.value is not None for f in row.values())
         and all(f.value is None or 0 <= f.value <= 1 for f in row.values())
     }
 

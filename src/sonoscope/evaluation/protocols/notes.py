@@ -311,7 +311,12 @@ def _remarks(
         )
     if "velocity" not in kinds:
         yield "velocities are not compared: truth or estimates have none"
-    if "instrument_full" not in kinds:
+    if "instrument_full" in kinds:
+        yield (
+            "instruments as in MT3: compared instrument by instrument (full), by family of General MIDI (class) or "
+            "drums apart (flat), and the hits added up; drums by onset and pitch alone"
+        )
+    else:
         yield "instruments are not compared: truth or estimates name none"
     rise = {float(row[0]): row[1] for row in tolerance.rows}  # type: ignore[arg-type]
     if 0.05 in rise and 0.5 in rise and rise[0.5] - rise[0.05] > SUSPECT_RISE:  # type: ignore[operator]
