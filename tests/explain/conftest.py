@@ -58,15 +58,15 @@ def trained(examples: Examples) -> Callable[..., Any]:
 
     made: dict[str, Any] = {}
 
-    def fit(name: str, backbone: dict[str, Any], head: str, steps: int) -> Any:
+    def fit(name: str, backbone: dict[str, Any], head: str | dict[str, Any], steps: int) -> Any:
         if name in made:
             return made[name]
         torch.manual_seed(0)
         network = Network(FEATURE.n_mels, 2, backbone=backbone, head=head, normalise="level")
-        # AST divides by twice the deviation that its publishers saw.
-        wide = 2 * 4.5689974 if name == "ast" else 1.0
+        # AST and BEATs divide by twice the deviation that their publishers saw.
+        wide = {"ast": 2 * 4.5689974, "beats": 2 * 6.55582}.get(name, 1.0)
         network.set_normalisation(examples.rows.mean(axis=(0, 1)), examples.rows.std(axis=(0, 1)) / wide)
-        optimiser = torch.optim.Adam(network.parameters(), 2e-3 if name == "ast" else 5e-3)
+        optimiser = torch.optim.Adam(network.parameters(), 2e-3 if name in TRANSFORMERS else 5e-3)
         rows, truth = torch.from_numpy(examples.rows), torch.from_numpy(examples.truth).float()
         for step in range(steps):
             some = torch.arange(32) + 32 * (step % 8)
@@ -85,7 +85,10 @@ def trained(examples: Examples) -> Callable[..., Any]:
     return fit
 
 
-NETWORKS: dict[str, tuple[dict[str, Any], str, int]] = {
+#: Whose self-attention is looked at.
+TRANSFORMERS = ("ast", "vit", "beats")
+
+NETWORKS: dict[str, tuple[dict[str, Any], str | dict[str, Any], int]] = {
     "cnn": (
         {"name": "valid_cnn", "dim": 16, "dropout": 0.0, "stages": [[8, [3, 3], [1, 1]], [16, [3, 3], [1, 2]]]},
         "framewise_attention",
@@ -104,6 +107,21 @@ NETWORKS: dict[str, tuple[dict[str, Any], str, int]] = {
         "linear",
         120,
     ),
+    "pooled": (
+        {"name": "valid_cnn", "dim": 16, "dropout": 0.0, "stages": [[8, [3, 3], [1, 1]], [16, [3, 3], [1, 2]]]},
+        {"name": "attention", "n_heads": 1, "dropout": 0.0},
+        100,
+    ),
+    "vit": ({"name": "vit", "patch": [4, 4], "dim": 32, "depth": 2, "heads": 2}, "linear", 120),
+    "beats": (
+        {
+            "name": "beats", "input_patch_size": 4, "embed_dim": 16, "encoder_layers": 2, "encoder_embed_dim": 32,
+            "encoder_ffn_embed_dim": 64, "encoder_attention_heads": 2, "conv_pos": 16, "conv_pos_groups": 2,
+            "num_buckets": 32, "max_distance": 80, "dropout": 0.0, "attention_dropout": 0.0,
+        },
+        "linear",
+        120,
+    ),
 }  # fmt: skip
 
 
@@ -111,6 +129,23 @@ NETWORKS: dict[str, tuple[dict[str, Any], str, int]] = {
 def networks(trained: Callable[..., Any]) -> Callable[[str], Any]:
     """A trained network by name."""
     return lambda name: trained(name, *NETWORKS[name])
+
+
+@pytest.fixture(scope="session")
+def case(networks: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A window with a tone in it, and a network to ask about it."""
+    torch = pytest.importorskip("torch")
+    from sonoscope.explain import Case
+    from sonoscope.explain.network import Net
+    from sonoscope.explain.views import RowsWindow
+
+    def of(name: str) -> Case:
+        net = Net(networks(name))
+        rows = FEATURE(sound(np.random.default_rng(3), (BEGIN, END, HZ)))[:40]
+        window = RowsWindow(rows, np.full_like(rows, np.quantile(rows, 0.05)))
+        return Case(window, 1, lambda inputs: net.logits(torch.from_numpy(inputs)).numpy(), net)
+
+    return of
 
 
 @pytest.fixture(scope="session")
