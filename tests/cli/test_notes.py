@@ -141,6 +141,7 @@ def test_silence_is_an_empty_midi_file(sonoscope, tmp_path):
         (["--tempo", "1", "-o", "x.mid"], "tempo='1' must be auto, or lie in 4..1000"),
         (["--hop", "0.1"], "unknown option '--hop'"),
         (["-v", "-q"], "contradict each other"),
+        (["roll.png", "--piano-roll", "svg", "-o", "out"], "--piano-roll takes no file name"),
         (["--piano-roll", "pnj", "-o", "out"], "unknown piano-roll 'pnj'. Did you mean 'png'"),
         (["--audio", "stero", "-o", "out"], "unknown audio 'stero'. Did you mean 'stereo'"),
     ],

@@ -5,7 +5,9 @@ MIDI and a table of notes are written unless ``--format`` names others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +23,9 @@ NONE = "none"
 
 #: What only means something where files are written.
 _NEEDS_OUT = {"--audio": "audio", "--piano-roll": "piano_roll", "--tempo": "tempo"}
+
+#: What says of which kind a file is to be, and how names of such files end.
+_KINDS = (("--piano-roll", "piano_roll", (".svg", ".png")), ("--audio", "audio", (".wav", ".flac", ".mp3")))
 
 
 def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
@@ -172,6 +177,7 @@ def notes(
     }  # fmt: skip
     if tuning == "auto":
         wishes["tuning"] = None
+    _no_names(inputs or (), wishes)
     fresh = from_scores is None and config is None
     given = verb.given_of(
         inputs=tuple(inputs or ()) or None, out=out,
@@ -191,6 +197,17 @@ def notes(
     if fresh and "formats" not in given:
         spec = replace(spec, formats=FORMATS)
     return verb.to_files(spec, given, dry_run, verbosity, default=FORMATS)
+
+
+def _no_names(inputs: Sequence[str], wishes: Mapping[str, Any]) -> None:
+    """Refuse the name of a picture or sound that stands behind an option which names only its kind."""
+    for option, name, suffixes in _KINDS:
+        for text in inputs if wishes.get(name) else ():
+            if text.lower().endswith(suffixes) and not Path(text).exists():
+                raise UsageError(
+                    f"{option} takes no file name: leave {text!r} out. The file lies beside what -o names, and is "
+                    f"named like it"
+                )
 
 
 def _pitch(name: str | None) -> int | None:
