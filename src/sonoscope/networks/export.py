@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import nn
 
 from sonoscope import features
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
@@ -26,7 +28,17 @@ from sonoscope.networks.graphs import (
     write_graph,
 )
 
-__all__ = ["OPSET", "TOLERANCE", "largest_difference", "readable_json", "write_bundle", "write_graph"]
+__all__ = [
+    "OPSET",
+    "TOLERANCE",
+    "largest_difference",
+    "put_together",
+    "readable_json",
+    "write_bundle",
+    "write_graph",
+]
+
+GRAPH, WEIGHTS = "model.onnx", "model.safetensors"
 
 #: Characters of a line of ``bundle.json`` that holds more than numbers.
 JSON_LINE = 200
@@ -59,30 +71,49 @@ def write_bundle(
     BadBundle
         If the graph differs from the network, or the description contradicts itself; an older bundle stays.
     """
+    steps = _steps(network, description, feature)
+    return put_together(
+        folder,
+        network,
+        {**description, **_interface(network, feature, description, clips=steps is not None)},
+        card,
+        partial(write_graph, network, steps=steps),
+    )
+
+
+def put_together(
+    folder: str | Path,
+    network: nn.Module,
+    spec: Mapping[str, Any],
+    card: str,
+    write: Callable[[Path], float],
+) -> Path:
+    """Write a bundle of any task beside ``folder``, open it once, and move it into place.
+
+    ``write`` writes the graph into a file and returns by how much it differs from ``network``, which has a ``config``.
+    """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
-        steps = _steps(network, description, feature)
-        difference = write_graph(network, made / "model.onnx", steps=steps)
+        difference = write(made / GRAPH)
         half = {
             k: v.half().contiguous() if v.is_floating_point() else v.clone()
             for k, v in network.state_dict().items()
         }
-        save_file(half, made / "model.safetensors")
-        (made / "model.safetensors").chmod(0o644)
+        save_file(half, made / WEIGHTS)
+        (made / WEIGHTS).chmod(0o644)
         (made / "README.md").write_text(card, encoding="utf-8")
-        spec = {
+        whole = {
             "schema": SCHEMA,
-            **description,
-            **_interface(network, feature, description, clips=steps is not None),
+            **spec,
             "network": network.config,
             "opset": OPSET,
             "export_difference": difference,
-            "checksums": {name: sha256_of(made / name) for name in ("model.onnx", "model.safetensors")},
+            "checksums": {name: sha256_of(made / name) for name in (GRAPH, WEIGHTS)},
         }
-        (made / "bundle.json").write_text(readable_json(spec) + "\n", encoding="utf-8")
+        (made / "bundle.json").write_text(readable_json(whole) + "\n", encoding="utf-8")
         open_bundle(made)
         if folder.exists():
             folder.replace(Path(scratch) / "replaced")

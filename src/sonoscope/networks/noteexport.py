@@ -5,17 +5,14 @@ The description of the format is in docs/models.md ("A bundle of notes"); ``mode
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from sonoscope import features
 from sonoscope.labels import PITCHES
-from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
-from sonoscope.networks.export import OPSET, readable_json
+from sonoscope.networks.export import put_together
 from sonoscope.networks.framenotes import Heard
 from sonoscope.networks.notegraph import INPUT, write_note_graph
 from sonoscope.networks.notes import KEYS, OUTPUTS
@@ -49,34 +46,13 @@ def write_note_bundle(
     BadBundle
         If the graph differs from the network, or the description contradicts itself; an older bundle stays.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
-        made.mkdir()
-        difference = write_note_graph(network, made / "model.onnx")
-        half = {
-            k: v.half().contiguous() if v.is_floating_point() else v.clone()
-            for k, v in network.state_dict().items()
-        }
-        save_file(half, made / "model.safetensors")
-        (made / "model.safetensors").chmod(0o644)
-        (made / "README.md").write_text(card, encoding="utf-8")
-        spec = {
-            "schema": SCHEMA,
-            **description,
-            **_interface(network, feature),
-            "network": network.config,
-            "opset": OPSET,
-            "export_difference": difference,
-            "checksums": {name: sha256_of(made / name) for name in ("model.onnx", "model.safetensors")},
-        }
-        (made / "bundle.json").write_text(readable_json(spec) + "\n", encoding="utf-8")
-        open_bundle(made)
-        if folder.exists():
-            folder.replace(Path(scratch) / "replaced")
-        made.replace(folder)
-    return folder
+    return put_together(
+        folder,
+        network,
+        {**description, **_interface(network, feature)},
+        card,
+        partial(write_note_graph, network),
+    )
 
 
 def _interface(network: Heard, feature: features.Feature) -> dict[str, Any]:
