@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sonoscope.data.datasets.description import Remote
-from sonoscope.errors import SonoscopeError, Stopped
+from sonoscope.data.table import put
+from sonoscope.errors import SonoscopeError, Stopped, UsageError
 
 #: How often a connection that breaks without bringing anything is tried, and how long is waited first (then doubled).
 ATTEMPTS, PAUSE_S = 5, 1.0
@@ -45,6 +48,30 @@ def part(path: Path) -> Path:
 def have(path: Path) -> int:
     """How many bytes of a download are there."""
     return part(path).stat().st_size if part(path).is_file() else 0
+
+
+def read_record(path: Path, afterwards: str) -> dict[str, Any]:
+    """What :func:`write_record` noted about earlier downloads; nothing where there is no such file.
+
+    Raises
+    ------
+    UsageError
+        If the file is damaged; ``afterwards`` says what happens once it is removed.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is damaged. Remove it: {afterwards}.")
+    return found
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Note what was downloaded, for :func:`read_record`."""
+    put(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
 
 
 def size(url: str, *, timeout_s: float = 10.0) -> int | None:

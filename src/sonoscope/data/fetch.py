@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import http.client
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +17,10 @@ from typing import Any
 from sonoscope.data import download, unpacking
 from sonoscope.data.datasets.description import Dataset, Remote
 from sonoscope.data.download import Progress, Say, Unavailable
-from sonoscope.data.table import put
 from sonoscope.errors import SonoscopeError, Stopped, UsageError, nearest
 
 RECORD = ".sonoscope-fetch.json"
+_AFTERWARDS = "what is there is then checked and unpacked again"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def plan(
     files = [file for file in dataset.files if not wanted or file.part in wanted]
     if root is None:
         return tuple(Item(file, Path(file.name), "missing", 0, file.bytes) for file in files)
-    record = {} if again else _read_record(root)
+    record = {} if again else download.read_record(root / RECORD, _AFTERWARDS)
     return tuple(_item(file, root, record) for file in files)
 
 
@@ -229,27 +228,14 @@ def _disk(error: OSError, root: Path) -> SonoscopeError:
 
 
 def _remember(root: Path, items: Iterable[Item]) -> None:
-    record = _read_record(root)
+    record = download.read_record(root / RECORD, _AFTERWARDS)
     for item in items:
         record[item.file.name] = {
             "url": item.file.url,
             "bytes": item.path.stat().st_size,
             "checksum": item.file.checksum,
         }
-    put(root / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _read_record(root: Path) -> dict[str, Any]:
-    path = root / RECORD
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is damaged. Remove it: what is there is then checked and unpacked again.")
-    return found
+    download.write_record(root / RECORD, record)
 
 
 def gigabytes(count: int) -> str:

@@ -9,7 +9,6 @@ Downloads are resumed where they broke off (``data/download.py``).
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -21,7 +20,6 @@ from urllib.parse import unquote, urlsplit
 from sonoscope.data import download, unpacking
 from sonoscope.data.datasets.description import Remote
 from sonoscope.data.download import Progress, Say, Unavailable
-from sonoscope.data.table import put
 from sonoscope.errors import BadBundle, UsageError
 from sonoscope.models import SHIPPED, cache
 from sonoscope.models.bundle import Bundle, open_bundle, sha256_of
@@ -162,32 +160,19 @@ def _remembered(file: Remote, path: Path, root: Path, say: Say) -> None:
     """Note the digest of a file without a published checksum, or compare it with the one noted first."""
     if file.checksum:
         return
-    record = _record(root)
+    record = download.read_record(root / RECORD, "digests are then noted anew")
     with open(path, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     known = record.get(file.name, {}).get("sha256")
     if known is None:
         say(f"{file.name}: its publisher states no checksum; noted its sha256, {digest}")
         record[file.name] = {"url": file.url, "bytes": path.stat().st_size, "sha256": digest}
-        put(root / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        download.write_record(root / RECORD, record)
     elif known != digest:
         raise Unavailable(
             f"{path} has the sha256 {digest} and had {known} when it was fetched first: it was changed, or published "
             f"anew. Remove it and its entry in {root / RECORD}, and call this again"
         )
-
-
-def _record(root: Path) -> dict[str, Any]:
-    path = root / RECORD
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is damaged. Remove it: digests are then noted anew.")
-    return found
 
 
 def fetch_bundle(
