@@ -27,6 +27,7 @@ from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.data.table import Line
 from sonoscope.errors import UsageError
 from sonoscope.outputs import READERS, recognise
+from sonoscope.outputs.buzzdetect import DETECTIONS
 from sonoscope.outputs.format import Format
 from sonoscope.values import Event, FileResult
 
@@ -149,6 +150,10 @@ def _form(path: Path) -> Format:
         return READERS["birdnet"]
     if {"start", "end", "label"} <= columns:
         return READERS["csv"]
+    if {"in file", "offset", "duration"} <= columns:
+        return READERS["kaleidoscope"]
+    if header[0] == "start" and any(cell.startswith(DETECTIONS) for cell in header):
+        return READERS["buzzdetect"]
     if {"onset", "offset", "pitch"} <= columns:
         return READERS["notes"]
     if {"onset", "offset", "event_label"} <= columns:

@@ -2,7 +2,8 @@
 
 Only columns that Kaleidoscope knows: one that it does not know hides all the others in its viewer. The
 recording is ``INDIR/FOLDER/IN FILE``; CHANNEL counts from 0; TOP1MATCH is the label and TOP1DIST its
-score, as BirdNET does it; MANUAL ID is left to the person who looks.
+score; MANUAL ID is left to the person who looks. BirdNET-Analyzer's have ``scientific_name``, ``common_name``
+and ``confidence`` instead, which are read as in its own tables.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ COLUMNS = (
 
 #: What a person says goes before what a program says.
 LABEL_COLUMNS = ("MANUAL ID", "TOP1MATCH", "AUTO ID*", "AUTO ID")
+#: BirdNET's, which are one label together.
+NAME_COLUMNS = ("scientific_name", "common_name")
 
 
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
@@ -87,11 +90,12 @@ def _event(row: Row, label_columns: tuple[str, ...]) -> Event:
     start, length = row.number("OFFSET"), row.number("DURATION")
     start_s, end_s = row.span(start, round(start + length, 6), ("OFFSET", "DURATION"))
     channel = row.optional("CHANNEL")
+    names = "_".join(dict.fromkeys(name for column in NAME_COLUMNS if (name := row.get(column))))
     return Event(
         start_s,
         end_s,
-        label=next((label for column in label_columns if (label := row.get(column))), ""),
-        score=probability(row.optional("TOP1DIST")),
+        label=next((label for column in label_columns if (label := row.get(column))), names),
+        score=probability(row.optional("TOP1DIST", "confidence")),
         channel=None if channel is None else int(channel) + 1,
     )
 

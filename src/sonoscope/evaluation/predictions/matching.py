@@ -83,6 +83,16 @@ def _ends_alike(one: str, other: str) -> bool:
     return a == b or _stem(a) == b or a == _stem(b) or _stem(a) == _stem(b)
 
 
+def label_of(name: str) -> Label:
+    """The label that a program names; BirdNET's ``Turdus merula_Common Blackbird`` is known by either name.
+
+    >>> label_of("Turdus merula_Common Blackbird").synonyms, label_of("acoustic_guitar").synonyms
+    (('Turdus merula', 'Common Blackbird'), ())
+    """
+    scientific, _, common = name.partition("_")
+    return Label(name, synonyms=(scientific, common)) if common and " " in scientific else Label(name)
+
+
 def columns(wanted: Sequence[str], given: Sequence[Label], *, partial: bool, what: str) -> np.ndarray:
     """Where each label of the truth is among those of the predictions, by id, code or synonym; (c,).
 
@@ -129,6 +139,14 @@ def refuse_missing(missing: Sequence[str], total: int, what: str, there: Sequenc
         raise UsageError(
             f"{what} has no prediction of {len(missing):,} of {total:,} clips: {listed(list(missing))}.{some}"
         )
+
+
+def refuse_strangers(named: Sequence[str], wanted: Sequence[str], what: str) -> None:
+    """Raise ``UsageError``: events have labels, and none is one of the data."""
+    raise UsageError(
+        f"{what} names none of the {len(wanted)} labels of the data ({listed(list(wanted))}), but "
+        f"{listed(list(named))}.{nearest(named[0], wanted)} Name them alike first"
+    )
 
 
 def refuse_lengths(wrong: Sequence[str], what: str) -> None:

@@ -48,8 +48,19 @@ ADDED = (
     ".birdnet.results.csv",
     ".birdnet.selection.table.txt",
     ".birdnet.results.r.csv",
+    ".birdnet.results.kaleidoscope.csv",
     "_basic_pitch.mid",
     "_basic_pitch.csv",
+)
+#: What BirdNET-Analyzer puts beside a file for each recording: all of them again, and its settings.
+BESIDE = (
+    "birdnet_combinedtable.csv",
+    "birdnet_selectiontable.txt",
+    "birdnet_selectiontable.list.txt",
+    "birdnet_kaleidoscope.csv",
+    "birdnet_audacitylabels.txt",
+    "birdnet_analysis_params.csv",
+    "birdnet.analyze-params.csv",
 )
 #: Endings of tables of windows, by kind.
 WINDOW_TABLES = {".scores.csv": "csv", ".scores.tsv": "tsv", ".scores.parquet": "parquet"}
@@ -208,7 +219,7 @@ def _of_events(place: Path, events: Mapping[str, Sequence[Event]]) -> TableSourc
         # One window with the highest score of each label: a mean over events would mean nothing.
         starts, ends = np.array([e.start_s for e in found]), np.array([e.end_s for e in found])
         files[name] = _Events(values, starts, ends)
-    return TableSource(place.stem, tuple(map(Label, labels)), files, place, partial=True)
+    return TableSource(place.stem, tuple(map(matching.label_of, labels)), files, place, partial=True)
 
 
 class _Events(Held):
@@ -263,15 +274,7 @@ def _of_json(place: Path) -> TableSource:
 
 def _of_folder(place: Path) -> TableSource:
     """Tables of windows if there are any, else events."""
-    paths = (
-        [place]
-        if place.is_file()
-        else sorted(
-            path
-            for path in place.rglob("*")
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts)
-        )
-    )
+    paths = [place] if place.is_file() else files_in(place)
     tables: dict[str, tuple[tuple[str, ...], Held]] = {}
     for path in paths:
         found = _window_table(path)
@@ -289,6 +292,16 @@ def _of_folder(place: Path) -> TableSource:
             f"in a known format ({', '.join(sorted(outputs.READERS))})"
         )
     return _of_events(place, events)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder and of those in it, sorted; no hidden ones, nor what is a summary of the others."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    return [path for path in found if path.name.lower() not in BESIDE] or found
 
 
 def _recording(place: Path, path: Path, ending: str) -> str:
@@ -369,9 +382,14 @@ def _events_of(place: Path, path: Path) -> Iterator[tuple[str, Sequence[Event]]]
         yield name if "/" in name or folder in ("", ".") else f"{folder}/{name}", events
 
 
+def without_added(name: str) -> str | None:
+    """A file's name without what a program put behind the recording's; None where it put nothing."""
+    return next((name[: -len(end)] for end in ADDED if name.lower().endswith(end)), None)
+
+
 def _results(path: Path) -> list[tuple[str, Sequence[Event]]]:
     """Recordings and events of a file: the names that it states, or the file's own without what programs add."""
-    own = next((path.name[: -len(end)] for end in ADDED if path.name.lower().endswith(end)), None)
+    own = without_added(path.name)
     if path.suffix.lower() in (".mid", ".midi"):
         return [(own or path.stem, annotation.read(path))]
     found = annotation.results(path)

@@ -1,8 +1,8 @@
 """Files of other programs: MIDI and tables of notes, note scores, tables of events, tables of scores.
 
 A folder holds a file for each recording, whose name is the recording's with the format's ending; of several, the one
-that says most is taken. ``_basic_pitch`` at the end of a name is not part of it. One file may be about all recordings,
-as tables of events with a column for the file are: what such a table does not name has no events.
+that says most is taken. What programs add to a name, such as ``_basic_pitch``, is not part of it. One file may be about
+all recordings, as tables of events with a column for the file are: what such a table does not name has no events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sonoscope.evaluation.timed.parts import Part, cut, refuse_later
 from sonoscope.evaluation.timed.sources import Said, Wish, refuse
 from sonoscope.notes import scores as note_scores
 from sonoscope.outputs.format import UnreadableTable, recording_name
-from sonoscope.values import Event, Label
+from sonoscope.values import Event
 
 NOTE_SCORES = ".npz"
 #: Where a recording has several files, those that say more first.
@@ -58,9 +58,9 @@ class FileSource:
         if self.place.is_file():
             return {_recording(self.place): [self.place]}
         found: dict[str, list[Path]] = {}
-        for path in sorted(self.place.rglob("*")):
-            inside = path.relative_to(self.place)
-            if path.is_file() and not any(part.startswith(".") for part in inside.parts) and _readable(path):
+        for path in tables.files_in(self.place):
+            if _readable(path):
+                inside = path.relative_to(self.place)
                 found.setdefault((inside.parent / _recording(path)).as_posix(), []).append(path)
         if not found:
             raise UsageError(
@@ -155,7 +155,7 @@ class FileSource:
                 matching.refuse_missing([part.name], 1, str(self.place), tuple(self._scores.files))
             return self._of_windows(self._scores, self._scores.files[str(name)], part, labels)
         found = self._read(self._path(part), part)
-        given = tuple(Label(label) for label in sorted({event.label for event in found}))
+        given = tuple(matching.label_of(label) for label in sorted({event.label for event in found}))
         if not given:
             return Said(())
         try:
@@ -163,7 +163,7 @@ class FileSource:
         except UsageError:  # of none of the labels: nothing of them was found here
             columns = np.full(len(labels), -1)
         names = {given[k].id: label for k, label in zip(columns, labels, strict=True) if k >= 0}
-        return Said(renamed(found, names))
+        return Said(renamed(found, names), strangers=tuple(each.id for each in given if each.id not in names))
 
     def _of_windows(self, source: tables.TableSource, held: Held, part: Part, labels: Sequence[str]) -> Said:
         if not np.isfinite(held.start_s).all():
@@ -214,6 +214,9 @@ def _readable(path: Path) -> bool:
 def _recording(path: Path) -> str:
     """The recording that a file is about, by its name."""
     endings = [ending for form in outputs.READERS.values() for ending in (form.suffix, *form.extensions)]
+    own = tables.without_added(path.name)
+    if own is not None:
+        return own
     name = recording_name(path.name, (*endings, *annotation.SUFFIXES, *tables.WINDOW_TABLES, NOTE_SCORES))
     return _without_tail(name)
 

@@ -98,9 +98,11 @@ def judge_events(request: Request, protocol: Protocol) -> Result:
     parts = truth.parts(request.data, need_annotation=False, report=request.problem)
     sources = _sources(request, Wish(threshold=options.threshold), parts)
     labels = _labels(request, parts)
+    strange: dict[str, set[str]] = {source.name: set() for source in sources.values()}
 
     def heard(source: Source, part: Part) -> Heard:
         said = source.said(part, labels)
+        strange[source.name].update(said.strangers)
         edges, scores = said.edges_s, said.scores
         if scores is not None and not len(scores):
             edges, scores = np.array([0.0]), np.zeros((0, len(labels)))
@@ -116,6 +118,9 @@ def judge_events(request: Request, protocol: Protocol) -> Result:
         )
 
     said, kept = _everything(request, sources, parts, heard)
+    for name, source in sources.items():
+        if strange[source.name] and not any(each.said or each.scores is not None for each in said[name]):
+            matching.refuse_strangers(sorted(strange[source.name]), labels, name)
 
     def measured(name: str) -> Result:
         return protocol.measure(said[name], labels, options, **_said_of(request, sources[name], kept))

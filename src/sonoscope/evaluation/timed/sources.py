@@ -19,11 +19,15 @@ from sonoscope.values import Event
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What is said of the labels of one recording: decided events, and scores of cells, whichever there are."""
+    """What is said of the labels of one recording: decided events, and scores of cells, whichever there are.
+
+    ``strangers`` are labels that events have and nobody asked for.
+    """
 
     events: tuple[Event, ...] | None
     edges_s: np.ndarray | None = None
     scores: np.ndarray | None = None
+    strangers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
