@@ -160,3 +160,36 @@ def test_buzzdetect_with_activations_and_with_detections(recordings, tmp_path):
     decided = figures(tmp_path / "f.json", *words, "--protocol", "events")
     assert decided["event_f1"] == 1.0 and "psds1" not in decided
     assert figures(tmp_path / "f.json", *words, "--protocol", "clip", "--draws", "0")["lrap"] == 1.0
+
+
+def test_basic_pitchs_table_without_its_midi_file(recordings, tmp_path, capsys):
+    """As ``--save-note-events`` leaves it: rows end with as many bends as a note has."""
+    rows = ["0.0116,0.5108,60,80,0,0,1", "1.0,1.6,64,50", "1.7,2.4,79,90,-1,-1"]
+    put(
+        tmp_path / "said" / "A_basic_pitch.csv",
+        "start_time_s,end_time_s,pitch_midi,velocity,pitch_bend",
+        *rows,
+    )
+    put(
+        tmp_path / "notes.csv",
+        "onset,offset,pitch,velocity",
+        "0.0,0.5,60,80",
+        "1.0,1.6,64,50",
+        "1.7,2.4,67,100",
+    )
+    put(tmp_path / "data.csv", "path,annotation", "A.wav,notes.csv")
+    (tmp_path / "A.wav").write_bytes((recordings / "site1" / "A.wav").read_bytes())
+    found = figures(tmp_path / "f.json", tmp_path / "said", tmp_path / "data.csv", "--protocol", "notes")
+    assert found["onset_f1"] == pytest.approx(2 / 3) and found["onset_velocity_f1"] == pytest.approx(2 / 3)
+    assert "instrument_full_f1" not in found
+    put(
+        tmp_path / "said" / "A_basic_pitch.csv",
+        "start_time_s,end_time_s,pitch_midi,velocity,pitch_bend",
+        "0.1,0.5",
+    )
+    words = ["evaluate", str(tmp_path / "said"), str(tmp_path / "data.csv"), "--protocol", "notes"]
+    assert main(words) == 2
+    assert (
+        "A_basic_pitch.csv, line 2: 2 cells, and start_time_s, end_time_s, pitch_midi, velocity"
+        in capsys.readouterr().err
+    )

@@ -8,6 +8,7 @@ BirdNET, DCASE, JAMS, this package's own …) are read by :data:`sonoscope.outpu
   again, as publications on piano do; ``velocity`` is kept.
 - MAPS: ``OnsetTime<TAB>OffsetTime<TAB>MidiPitch``.
 - MusicNet: times in samples at 44,100 Hz; the label is the instrument.
+- basic-pitch: ``start_time_s,end_time_s,pitch_midi,velocity`` and as many bends of the pitch as a note has.
 - GuitarSet: the ``note_midi`` annotations of a JAMS file, one for each string; pitches are fractional.
 
 A table of several recordings (buzzdetect-training's ``ident, start, end, label`` too) gives the events of the one that
@@ -16,6 +17,7 @@ is asked for.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -41,6 +43,7 @@ _DRUM_CHANNEL = 9
 _MUSICNET = ("start_time", "end_time", "instrument", "note")
 _IDENT = ("ident", "start", "end", "label")
 _MAPS = ("OnsetTime", "OffsetTime", "MidiPitch")
+_BASIC_PITCH = ("start_time_s", "end_time_s", "pitch_midi", "velocity")
 
 
 def of(manifest: Manifest, row: Row, *, pedal: bool = False) -> tuple[Event, ...]:
@@ -88,9 +91,11 @@ def read(
     if suffix in (".txt", ".csv", ".tsv"):
         header = set(_header(path))
         if header.issuperset(_MAPS):
-            return tuple(sorted(_maps(path, label)))
+            return tuple(sorted(_maps(path, label or "note")))
         if header.issuperset(_MUSICNET):
             return tuple(sorted(_musicnet(path)))
+        if header.issuperset(_BASIC_PITCH):
+            return tuple(sorted(_basic_pitch(path, label or "note")))
         if header.issuperset(_IDENT):
             return tuple(sorted(_idents(path, recording)))
     return _chosen(results(path), recording)
@@ -124,7 +129,7 @@ def recordings(path: str | Path) -> tuple[str, ...]:
         header = set(_header(path))
         if header.issuperset(_IDENT):
             return tuple(dict.fromkeys(line.cells["ident"] for line in table.read(path).lines))
-        if header.issuperset(_MAPS) or header.issuperset(_MUSICNET):
+        if any(header.issuperset(columns) for columns in (_MAPS, _MUSICNET, _BASIC_PITCH)):
             return (path.stem,)
     return tuple(result.file for result in results(path))
 
@@ -248,6 +253,24 @@ def _maps(path: Path, label: str) -> Iterator[Event]:
     for line in table.read(path).lines:
         start_s, duration_s = cells.span(line, "OnsetTime", "", "OffsetTime")
         yield _note(start_s, start_s + (duration_s or 0.0), _pitch(line, "MidiPitch"), label)
+
+
+def _basic_pitch(path: Path, label: str) -> Iterator[Event]:
+    """Its rows are as long as the note bends: what lies behind the velocity is left."""
+    rows = csv.reader(io.StringIO(table.decoded(path), newline=""))
+    columns = next(rows)
+    for number, row in enumerate(rows, 2):
+        if not row:
+            continue
+        if len(row) < len(_BASIC_PITCH):
+            raise BadManifest(
+                f"{path}, line {number}: {len(row)} cells, and {', '.join(_BASIC_PITCH)} are needed. Write it again."
+            )
+        line = Line(str(path), number, dict(zip(columns, row, strict=False)))
+        start_s, duration_s = cells.span(line, "start_time_s", "", "end_time_s")
+        velocity = min(max(round(cells.number(line, "velocity") or 0), 1), 127)
+        end_s = start_s + (duration_s or 0.0)
+        yield _note(start_s, end_s, _pitch(line, "pitch_midi"), label, velocity)
 
 
 def _musicnet(path: Path) -> Iterator[Event]:
