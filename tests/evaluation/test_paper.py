@@ -16,9 +16,10 @@ from sonoscope.cli import main
 from sonoscope.data.datasets import DATASETS
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.evaluation import paper
-from sonoscope.evaluation.paper import certificates, references, tex
+from sonoscope.evaluation.paper import certificates, references, tex, trainings
 from sonoscope.evaluation.paper.subjects import Subject, material
 from sonoscope.evaluation.result import Figure, Result, Table
+from sonoscope.training.config import Config
 
 RATE = 24_000
 #: Every letter that LaTeX takes for more than a letter.
@@ -202,3 +203,49 @@ def test_any_protocol_has_a_paper(tmp_path):
     balanced(table)
     assert r"Notes \& more" in table and r"onset\_f1 & 0.500" in table and "[0.400, 0.600]" in table
     assert "Options: pedal yes." in (tmp_path / "methods.txt").read_text()
+
+
+def test_every_field_of_a_configuration_that_matters_is_in_the_methods():
+    """Each field is given a word of its own, and found again; what is left out is about the machine."""
+    marks: list[str] = []
+
+    def marked(value: object, place: str) -> object:
+        if isinstance(value, dict):
+            return {key: marked(each, f"{place}.{key}") for key, each in value.items()}
+        marks.append(place.strip("."))
+        return f"<{place.strip('.')}>"
+
+    held = Config().to_dict() | {
+        "features": [{"name": "f", "n_fft": 1}],
+        "losses": [{"name": "l", "weight": 1}],
+        "augment": [{"name": "a", "share": 1}],
+        "model": {"name": "m", "c": 1},
+        "pretext": {"name": "p", "mask": 1},
+    }
+    held["training"]["phases"] = [{"epochs": 1, "train": "all", "learning_rate": 1.0, "layer_decay": 1.0}]
+    config = {key: marked(value, key) for key, value in held.items() if not isinstance(value, list)}
+    config |= {key: [marked(each, key) for each in held[key]] for key in ("features", "losses", "augment")}
+    config["training"]["phases"] = [marked(held["training"]["phases"][0], "training.phases")]
+    config["kind"] = "network"
+    text = ". ".join(trainings.told(config))
+    left = {f"{section}.{name}".strip(".") for section, names in trainings.LEFT_OUT.items() for name in names}
+    known = {place for place in marks if place not in ("kind", "training.phases")}
+    assert len(known) > 60 and left <= known
+    assert {place for place in known if f"<{place}>" not in text} == left
+
+
+def test_what_is_unset_is_not_said_and_a_dummy_has_no_network():
+    told = list(trainings.told(Config(kind="dummy", name="zeros", model={"name": "zeros"}).to_dict()))
+    assert told[:2] == ["Configuration zeros (dummy)", "Model: zeros"]
+    assert not any(sentence.startswith(("Network", "Training", "Loss")) for sentence in told)
+    text = ". ".join(trainings.told(Config(name="mine").to_dict()))
+    assert "None" not in text and "False" not in text and "moving average" not in text
+    for said in (
+        "optimiser adamw",
+        "batches of 32",
+        "seed 0",
+        "windows in seconds 3.0",
+        "backbone valid_cnn",
+        "bce",
+    ):
+        assert said in text

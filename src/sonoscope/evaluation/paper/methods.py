@@ -11,7 +11,7 @@ import numpy as np
 from sonoscope.data.rows import Row
 from sonoscope.evaluation import paired
 from sonoscope.evaluation.page.clipcharts import models_of
-from sonoscope.evaluation.paper import tex
+from sonoscope.evaluation.paper import tex, trainings
 from sonoscope.evaluation.paper.certificates import Leaks
 from sonoscope.evaluation.paper.subjects import Material, Subject
 from sonoscope.evaluation.protocols import PROTOCOLS
@@ -25,16 +25,6 @@ AGGREGATES = {
     "sum-max": "the sum over windows, divided by the clip's highest (S2)",
     "max": "the maximum over windows",
     "max-s2": "the maximum over runs of six windows, summed and divided by the clip's highest",
-}
-#: Settings of a training that a reader must know, as they are called here.
-_TRAINING = {
-    "optimizer": "optimiser",
-    "learning_rate": "learning rate",
-    "weight_decay": "weight decay",
-    "batch_size": "batches of",
-    "epochs": "epochs",
-    "schedule": "schedule",
-    "seed": "seed",
 }
 
 
@@ -154,12 +144,14 @@ def _model(subject: Subject, words: Words, key: str = "") -> str:
     feature = (spec.get("input") or {}).get("feature")
     found = [f"{name}, version {words.say(spec['version'])}, hears recordings at {rate:,} Hz"]
     if feature:
-        found[0] += f" as {words.say(_settings(feature, leave=('sample_rate',)))}"
+        found[0] += (
+            f" as {words.say(trainings.part({key: value for key, value in feature.items() if key != 'sample_rate'}))}"
+        )
     if spec.get("window") and spec.get("hop"):
         found[0] += f", in windows of {spec['window'] / rate:g} s every {spec['hop'] / rate:g} s"
     found[0] += "."
     network = spec.get("network") or {}
-    parts = [f"{part} {_settings(network[part])}" for part in ("backbone", "head") if network.get(part)]
+    parts = [f"{part} {trainings.part(network[part])}" for part in ("backbone", "head") if network.get(part)]
     if parts:
         found.append(f"Its network is {words.say(', '.join(parts))}.")
     learnt = spec.get("training_data") or {}
@@ -168,38 +160,8 @@ def _model(subject: Subject, words: Words, key: str = "") -> str:
     ]
     if figures:
         found.append(f"It learnt from: {words.say('; '.join(figures))}.")
-    found += [f"{sentence}." for sentence in _training(subject.config, words)]
+    found += [f"{words.say(sentence)}." for sentence in trainings.told(subject.config)]
     return " ".join(found)
-
-
-def _settings(part: Mapping[str, Any], leave: Sequence[str] = ()) -> str:
-    """``logmel (n_fft 2048, hop_samples 600)``."""
-    rest = {key: value for key, value in part.items() if key not in ("name", *leave)}
-    told = ", ".join(
-        f"{key} {' or '.join(map(str, value)) if isinstance(value, list) else value}"
-        for key, value in rest.items()
-    )
-    return f"{part.get('name', '')} ({told})" if told else str(part.get("name", ""))
-
-
-def _training(config: Mapping[str, Any], words: Words) -> Iterator[str]:
-    """What its configuration says of how it learnt."""
-    if not config:
-        return
-    name = words.say(config.get("name", "a configuration without name"))
-    if config.get("kind") in ("classical", "dummy"):
-        yield f"Configuration {name}: {words.say(_settings(config.get('model') or {}))}"
-        return
-    training = config.get("training") or {}
-    told = [f"{what} {training[key]}" for key, what in _TRAINING.items() if training.get(key) is not None]
-    losses = [_settings(loss) for loss in config.get("losses") or () if isinstance(loss, Mapping)]
-    changes = [_settings(each) for each in config.get("augment") or () if isinstance(each, Mapping)]
-    if told:
-        yield f"Configuration {name}: {words.say(', '.join(told))}"
-    if losses:
-        yield f"Loss: {words.say(', '.join(losses))}"
-    if changes:
-        yield f"Augmentation: {words.say(', '.join(changes))}"
 
 
 def _scoring(result: Result, words: Words) -> str:
