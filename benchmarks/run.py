@@ -51,6 +51,8 @@ BENCHMARKS = {
     "cards": "ten thousand files of a minute",
 }
 RESULTS = HERE / "results.json"
+#: Several processes at a time: what they are for needs every processor.
+ALL_CORES = ("workers", "cards", "listeners", "page")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +107,7 @@ def in_own_process(name: str, folder: Path, options: argparse.Namespace) -> list
     command += ["--repeats", str(options.repeats)] + ["--quick"] * options.quick
     usable = os.sched_getaffinity(0)
     core = max(usable) if options.core is None else options.core
-    os.sched_setaffinity(0, usable if name in ("workers", "cards") else {core})
+    os.sched_setaffinity(0, usable if name in ALL_CORES else {core})
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD})
     finally:

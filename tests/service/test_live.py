@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from tests.service.conftest import Served
 
+from sonoscope.service import running
 from sonoscope.service.faults import Fault
 from sonoscope.service.live import Fed, Hello
 from sonoscope.service.routes import live
@@ -167,3 +169,11 @@ def test_a_stream_is_no_longer_than_a_recording_may_be() -> None:
         source.put(bytes(8000))
     with pytest.raises(Fault, match="longer than this service takes"):
         source.put(bytes(8000))
+
+
+def test_small_messages_do_not_wait_for_the_client_to_send_again() -> None:
+    """Nagle's algorithm holds a message of a stream back until the one before is acknowledged: a hop later."""
+    with running._listening("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -80,6 +80,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family, backlog=BACKLOG) as made:
+            # Connections inherit it. Without it a small message of a live stream waits until the client sends again.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             yield made
     except OSError as error:
         if error.filename is not None:
