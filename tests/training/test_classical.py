@@ -224,6 +224,15 @@ def test_what_cannot_be_fitted_says_why(
         classical.fit(configured(sounds, model, *words), tmp_path / "run", quick=True, say=lambda _: None)
 
 
+def test_what_writes_the_bundle_is_missed_before_anything_is_done(
+    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UsageError, match=r"training needs the package onnx.*sonoscope\[train\]"):
+        classical.fit(configured(sounds, "prior"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_with_another_run_is_refused_and_one_without_an_end_is_begun_again(
     runs: dict[str, Path], sounds: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from sonoscope import plugins
 from sonoscope.data import badrows, certificate, manifest
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, optional
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import describe, prepare, rundir
@@ -99,9 +99,12 @@ def fit(
     Raises
     ------
     UsageError
-        If the configuration cannot be meant, or the folder holds a run already.
+        If the configuration cannot be meant, the folder holds a run already, or what writes a bundle is not
+        installed.
     """
     folder = Path(folder)
+    for package in ("sklearn", "onnx"):
+        optional(package, "train", "training")  # before hours are spent
     model = model_of(config)
     listening = sources.of(config, listens=model.listens)
     if (folder / rundir.CONFIG).is_file():
