@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import sonoscope
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import plots, reports, sidebyside
-from sonoscope.evaluation.plots import charts, drawing
+from sonoscope.evaluation.plots import charts, clips, drawing
 from sonoscope.evaluation.result import Curve, Figure, Result
 
 HOSTILE = '<script>alert("x")</script>&'
@@ -36,7 +38,16 @@ def texts(svg: bytes) -> list[str]:
 
 def test_everything_that_can_be_drawn_is_a_file(result, tmp_path):
     drawn = plots.drawn(result)
-    assert {"roc", "precision_recall", "reliability", "figures", "per_class", "labels"} <= set(drawn)
+    assert {
+        "roc",
+        "precision_recall",
+        "reliability",
+        "figures",
+        "per_class",
+        "labels",
+        "label_counts",
+    } <= set(drawn)
+    assert {"scores-one", "scores-script-alert-x-script"} <= set(drawn) and "map_PCA-one" not in drawn
     assert {name for name in drawn if name.startswith("confusion")} == {
         f"{table}-{model}"
         for table in ("confusion", "confusion_shares", "confusion_pairs")
@@ -51,6 +62,10 @@ def test_everything_that_can_be_drawn_is_a_file(result, tmp_path):
     assert HOSTILE in texts(drawn["roc"].svg()) and LABELS[0] in texts(drawn["per_class"].svg())
     written = {path.relative_to(tmp_path).as_posix() for path in reports.write(result, tmp_path)}
     assert {f"plots/{name}.svg" for name in drawn} <= written
+    painted = importlib.util.find_spec("matplotlib") is not None
+    assert {name for name in written if name.endswith(".png")} == (
+        {f"plots/{name}.png" for name in drawn} if painted else set()
+    )
 
 
 def test_points_are_where_they_belong():
@@ -97,3 +112,30 @@ def test_without_matplotlib_there_is_svg_only(result, monkeypatch):
 def test_names_are_files_everywhere():
     assert plots.filename("roc/runs\\mine@last") == "roc-runs-mine-last"
     assert plots.filename("../..") == "plot"
+
+
+def test_scores_stand_on_their_side_and_in_their_bar():
+    arrays = {
+        "labels": np.array(["a"]), "truth": np.array([[1], [1], [0]]), "known": np.ones((3, 1), dtype=bool),
+        "scores": np.array([[0.99], [0.98], [0.02]]),
+    }  # fmt: skip
+    marks = clips.histograms(arrays, "H").marks
+    [above] = [m for m in marks[4:] if isinstance(m, drawing.Box) and m.colour == drawing.COLOURS[1]]
+    [below] = [m for m in marks[4:] if isinstance(m, drawing.Box) and m.colour == drawing.COLOURS[0]]
+    assert above.x > below.x and above.y + above.height == pytest.approx(below.y), "they meet at the middle"
+    assert above.height == below.height, "each is a share of its own"
+    assert "a (2)" in [m.words for m in marks if isinstance(m, drawing.Text)]
+
+
+def test_maps_are_drawn_of_embeddings(result):
+    rng = np.random.default_rng(1)
+    truth = np.asarray(result.arrays["one/truth"])
+    vectors = 5 * truth + rng.normal(size=truth.shape)
+    mapped = replace(result, arrays={**result.arrays, "one/embeddings": vectors})
+    made = plots.drawn(mapped)["map_PCA-one"]
+    dots = [mark for mark in made.marks if isinstance(mark, drawing.Dot)]
+    assert len(dots) == len(truth) + 3, "a dot for each clip, and one for each label in the key"
+    by_label = [np.array([(d.x, d.y) for d in dots[: len(truth)]])[truth[:, k] > 0] for k in range(3)]
+    apart = np.linalg.norm(by_label[0].mean(axis=0) - by_label[1].mean(axis=0))
+    assert apart > 2 * by_label[0].std(), "what was apart is apart in the picture"
+    assert HOSTILE in texts(made.svg())

@@ -193,10 +193,8 @@ def evaluate(
     found = protocols.find(protocol or protocols.default_for(sources.parse(data).type))
     manifest, told_by = truths.load(data, rule=truth, split=split)
     fixed = _number(threshold)
-    given: dict[str, Any] = {"aggregate": aggregate, "window_s": window, "hop_s": hop, "draws": draws}
-    given = {name: value for name, value in given.items() if value is not None}
-    if fixed is not None:
-        given["threshold"] = fixed
+    wished = {"aggregate": aggregate, "window_s": window, "hop_s": hop, "draws": draws, "threshold": fixed}
+    given: dict[str, Any] = {name: value for name, value in wished.items() if value is not None}
     given |= dict(map(pair, more or ()))
     other, other_name = _validation(validation, data, truth)
     problems: list[Problem] = []
@@ -219,9 +217,8 @@ def evaluate(
     )
     with _elsewhere(dask, workers, found):
         result = found.judge(request)
-    result = replace(
-        result, provenance={**result.provenance, "command": shlex.join(["sonoscope", *sys.argv[1:]])}
-    )
+    command = shlex.join(["sonoscope", *sys.argv[1:]])
+    result = replace(result, provenance={**result.provenance, "command": command})
     print(result.text(), end="")
     if target is not None:
         _written(result, target, manifest, problems, embeddings=embeddings)

@@ -86,20 +86,25 @@ def evaluate(
     answers = _answers("", y_true, y_score, mask, columns, groups, names)
     for name, values in (parts or {}).items():
         _as_long(f"parts[{name!r}]", values, len(answers.truth))
-    other = None
-    if validation is not None:
-        if len(validation) not in (2, 3):
-            raise UsageError("validation must be (y_true, y_score) or (y_true, y_score, mask)")
-        true, score, *judged = validation
-        other = _answers("validation ", true, score, judged[0] if judged else None, columns)
     own = None
     if isinstance(thresholds, int | float):
         options["threshold"] = float(thresholds)
     elif thresholds is not None:
         own = _thresholds(thresholds, columns)
     return found.measure(
-        answers, found.filled(options), own=own, own_title="given", validation=other, parts=parts
-    )
+        answers, found.filled(options), own=own, own_title="given", validation=_validation(validation, columns),
+        parts=parts,
+    )  # fmt: skip
+
+
+def _validation(given: tuple[Any, ...] | None, labels: tuple[str, ...]) -> Answers | None:
+    """The other clips, that thresholds are fitted on."""
+    if given is None:
+        return None
+    if len(given) not in (2, 3):
+        raise UsageError("validation must be (y_true, y_score) or (y_true, y_score, mask)")
+    true, score, *judged = given
+    return _answers("validation ", true, score, judged[0] if judged else None, labels)
 
 
 def _answers(

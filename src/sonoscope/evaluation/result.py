@@ -221,7 +221,7 @@ class Excerpt:
     top_hz: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """All that a protocol says of one set of predictions.
 

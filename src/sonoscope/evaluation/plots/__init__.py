@@ -1,7 +1,8 @@
 """A result as plots in files, from a :class:`~sonoscope.evaluation.result.Result` alone.
 
-Every curve, the figures with their intervals, what comes of each label, matrices of confusion and how often labels
-sound; several models in one plot where their lines or dots can be told apart.
+Every curve, the figures with their intervals, what comes of each label, matrices of confusion, how often labels sound,
+scores of what sounds and of what does not, and maps of embeddings; several models in one plot where their lines or dots
+can be told apart.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sonoscope.evaluation.plots import charts
+from sonoscope.evaluation.plots import charts, clips
 from sonoscope.evaluation.plots.drawing import Drawing
 from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, Table
 from sonoscope.evaluation.sidebyside import ALL, MODEL
@@ -60,6 +61,7 @@ def _all(result: Result) -> Iterator[tuple[str, Drawing]]:
             yield from _matrices(table)
     if counts := _counts(result):
         yield "labels", charts.bars("Labels of the clips", counts, "clips in which the label sounds")
+    yield from clips.drawn(result)
 
 
 def _figures(result: Result) -> dict[str, dict[str, Figure]]:
