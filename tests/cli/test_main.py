@@ -37,6 +37,24 @@ def test_help_starts_fast_and_imports_neither_numpy_nor_rich():
     assert "analyze" in ran.stdout
 
 
+def test_analysing_loads_nothing_that_it_does_not_need(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(24_000, dtype=np.float32), 24_000)
+    words = ["analyze", f"{tmp_path}/a.wav", *f"-m field -o {tmp_path}/out --workers 1 -q".split()]
+    needless = ["pydantic", "http", "ssl", "xml", "numpy.ma", "scipy", "torch", "pandas", "rich"]
+    code = (
+        f"import gc, sys; from sonoscope.cli import main; assert main({words}) == 0 and gc.isenabled();"
+        f"print([name for name in {needless} if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_words_that_are_no_numbers_are_told_with_their_option(sonoscope: Sonoscope):
+    for words in (["--hop", "often"], ["--workers", "many"]):
+        ran = sonoscope("analyze", "a.wav", *words)
+        assert ran.code == 2 and words[0] in ran.err and repr(words[1]) in ran.err
+
+
 def test_importing_the_package_loads_none_of_its_modules_and_no_library():
     code = (
         "import sys, sonoscope; print([m for m in sys.modules if m.startswith('sonoscope.')"

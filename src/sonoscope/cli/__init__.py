@@ -17,6 +17,7 @@ from pathlib import Path
 import typer
 
 from sonoscope.cli.commands import root
+from sonoscope.cli.starting import importing
 from sonoscope.errors import SonoscopeError, nearest
 
 NOT_FINISHED = 3
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        with root().make_context("sonoscope", words) as context:
+        with importing():
+            command = root().make_context("sonoscope", words)
+        with command as context:
             code = context.command.invoke(context)
         return code if isinstance(code, int) else 0
     except typer.Exit as done:

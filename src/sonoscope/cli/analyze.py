@@ -14,6 +14,7 @@ import typer
 
 from sonoscope.cli import cluster
 from sonoscope.cli.commands import number, whole
+from sonoscope.cli.starting import importing
 from sonoscope.errors import UsageError, lookup
 
 if TYPE_CHECKING:
@@ -375,8 +376,9 @@ def decide_again(
 
 def the_spec(given: dict[str, Any], config: str | None, verb: str = "analyze") -> RunSpec:
     """The options given here over those of ``config`` over the defaults."""
-    from sonoscope.runs.notewishes import NoteWishes
-    from sonoscope.runs.spec import RunSpec
+    with importing():
+        from sonoscope.runs.notewishes import NoteWishes
+        from sonoscope.runs.spec import RunSpec
 
     given = dict(given)
     notes = given.pop("notes", {})

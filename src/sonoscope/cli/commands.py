@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from sonoscope.cli.starting import plain
 from sonoscope.errors import lookup
 
 
@@ -82,6 +83,9 @@ class Command(TyperCommand):
     follow too.
     """
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         optional = {
             name: str(param.metavar).strip("[]").split("|")
@@ -134,6 +138,9 @@ def whole(text: str) -> int:
 
 class Group(TyperGroup):
     """A group of commands that names the nearest one where a name is unknown."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return plain(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args[0].startswith("-"):

@@ -8,7 +8,7 @@ frequency and a network its filters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import ClassVar
 
@@ -82,12 +82,9 @@ class ChannelsKernel:
         out[...] = self._feature.stacked([rows for _, _, rows in self._kernels])
 
 
-#: Three pictures of one moment: timbre, pitch classes, and what is short.
-_PICTURES = (
-    LogMel(22_050, 2048, 512, 128, 0.0, 11_025.0),
-    Chroma(hop_samples=512),
-    Morlet(hop_samples=512),
-)
+def _pictures() -> tuple[Feature, ...]:
+    """Three pictures of one moment: timbre, pitch classes, and what is short; made when wanted."""
+    return LogMel(22_050, 2048, 512, 128, 0.0, 11_025.0), Chroma(hop_samples=512), Morlet(hop_samples=512)
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Channels(Framewise):
 
     name: ClassVar[str] = "channels"
 
-    features: tuple[Feature, ...] = _PICTURES
+    features: tuple[Feature, ...] = field(default_factory=_pictures)
     height: int | None = None
 
     def __post_init__(self) -> None:

@@ -42,27 +42,28 @@ def half_band() -> np.ndarray:
     return taps / taps.sum()
 
 
-def _halving(at_once: int) -> np.ndarray:
-    """The matrix that makes so many samples of half the rate, (2 (at_once - 1) + taps, at_once)."""
+@lru_cache(maxsize=1)
+def _halving(at_once: int) -> Bank:
+    """What makes so many samples of half the rate, (2 (at_once - 1) + taps, at_once)."""
     taps = half_band()
     matrix = np.zeros((2 * (at_once - 1) + taps.size, at_once))
     for i in range(at_once):
         matrix[2 * i : 2 * i + taps.size, i] = taps
-    return matrix
+    return Bank(matrix)
 
 
 #: Products are so fast that the zeros of a matrix for 16 samples at a time cost less than anything cleverer.
 _HALVED_AT_ONCE = 16
-_HALVING = Bank(_halving(_HALVED_AT_ONCE))
 
 
 def halved(samples: Array) -> Array:
     """At half the rate: (..., n) to (..., (n - 2 HALF_TAPS + 1) // 2); the first is centred at HALF_TAPS."""
     n = (samples.shape[-1] - 2 * HALF_TAPS + 1) // 2
-    length, hop = _HALVING.matrix.shape[0], 2 * _HALVED_AT_ONCE
+    bank = _halving(_HALVED_AT_ONCE)
+    length, hop = bank.matrix.shape[0], 2 * _HALVED_AT_ONCE
     blocks = -(-n // _HALVED_AT_ONCE)
     missing = max(0, (blocks - 1) * hop + length - samples.shape[-1])
-    blocked = _HALVING(frame(pad_zeros(samples, 0, missing), length, hop)[..., :blocks, :])
+    blocked = bank(frame(pad_zeros(samples, 0, missing), length, hop)[..., :blocks, :])
     return blocked.reshape(*samples.shape[:-1], -1)[..., :n]
 
 

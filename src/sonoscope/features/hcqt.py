@@ -9,7 +9,7 @@ transform for each harmonic, and basic-pitch, which shifts.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -22,8 +22,10 @@ from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.protocol import Framewise
 from sonoscope.features.stream import Kernel
 
-#: 72 bins an octave with the windows of 36, from A0 to 9.9 kHz.
-_TRANSFORM = Cqt(n_bins=612, bins_per_octave=72, filter_scale=0.5)
+
+def _fine() -> Cqt:
+    """72 bins an octave with the windows of 36, from A0 to 9.9 kHz; made when wanted, which takes 30 ms."""
+    return Cqt(n_bins=612, bins_per_octave=72, filter_scale=0.5)
 
 
 @lru_cache(maxsize=16)
@@ -74,7 +76,7 @@ class Hcqt(Framewise):
     name: ClassVar[str] = "hcqt"
     batch_frames: ClassVar[int] = Cqt.batch_frames
 
-    transform: Cqt | LogFreq = _TRANSFORM
+    transform: Cqt | LogFreq = field(default_factory=_fine)
     harmonics: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
     n_pitches: int = 264
     step: int = 2

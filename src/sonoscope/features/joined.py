@@ -8,7 +8,7 @@ hop that are looked at together frame by frame are :class:`~sonoscope.features.c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -42,7 +42,7 @@ class Joined(WholeWindows):
 
     name: ClassVar[str] = "joined"
 
-    features: tuple[Feature, ...] = (LogMel(),)
+    features: tuple[Feature, ...] = field(default_factory=lambda: (LogMel(),))
     window_samples: int = 72_000
     rows: tuple[int, ...] = ()
 
