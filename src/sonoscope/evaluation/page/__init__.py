@@ -6,7 +6,7 @@ and labels look like; of excerpts the loudest mistakes, to hear and to see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +60,7 @@ def _sections(result: Result) -> Iterator[Section]:
     yield Section("decisions", "How machines decide", pictures.drawn(result))
     folded = [table for table in result.tables if table.name in tables.APART]
     yield Section("further", "Tables of what is shown above", "".join(map(tables.drawn, folded)))
-    origin = {name: shown(plain(value)) for name, value in result.provenance.items()}
+    origin = {name: _origin_of(value) for name, value in result.provenance.items()}
     yield Section("origin", "Where it comes from", tables.pairs(origin))
 
 
@@ -100,6 +100,13 @@ def _thresholds(stated: object) -> Iterator[tuple[str, str]]:
 def _origin(row: str, told: str) -> str:
     """``the model's own (0.2)`` speaks for itself; ``no validation`` needs the row's name."""
     return told if "(" in told else f"{row}: {told}"
+
+
+def _origin_of(value: object) -> str:
+    """A fact in words; what holds several says each behind its name."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_origin_of(each)}" for name, each in value.items()) or "none"
+    return shown(plain(value)) or "none"
 
 
 def _tiles(result: Result) -> str:
