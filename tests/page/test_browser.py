@@ -266,6 +266,26 @@ def test_it_plays_repeats_and_zooms(browser: Any, address: str, song: Path) -> N
         assert asked(tab, "desk.stage.view.end") == SECONDS
 
 
+def test_a_note_is_tapped_and_says_why(browser: Any, address: str, song: Path) -> None:
+    with opened(browser, address) as tab:
+        give(tab, song)
+        note = asked(
+            tab,
+            """(() => { const stage = desk.stage, box = document.querySelector('#spectrogram').getBoundingClientRect();
+              const note = stage.notes.find((one) => one.start > 2 && one.pitch > 70), { start, end, pitch } = note;
+              return { start, end, pitch, x: box.left + stage.view.at((start + end) / 2) * box.width,
+                y: box.top + stage.axis.at(440 * 2 ** ((pitch - 69) / 12)) * box.height }; })()""",
+        )
+        tab.mouse.click(note["x"], note["y"])
+        assert asked(tab, "desk.stage.selection") == {"start": note["start"], "end": note["end"]}
+        press(tab, "e")
+        until(tab, "desk.stage.showsWhy", 120)
+        why = asked(tab, "[desk.stage.overlayImage.start, desk.stage.overlayImage.end, desk.stage.view.span]")
+        assert why[0] < note["start"] < why[1] and why[2] <= 8 * (why[1] - why[0]) + 1e-6
+        press(tab, "e")
+        assert not asked(tab, "desk.stage.showsWhy")
+
+
 def test_parts_become_clips(browser: Any, address: str, song: Path) -> None:
     with opened(browser, address) as tab:
         give(tab, song)

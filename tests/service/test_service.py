@@ -278,6 +278,24 @@ def test_what_was_heard_is_kept_as_numbers_and_text_alone(melody: Path, tmp_path
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".frames", ".notes", ".scores"]
 
 
+def test_what_spoke_is_a_picture_of_the_moment_in_question(http: httpx.Client, tmp_path: Path) -> None:
+    """Of a long recording only what is around the moment is heard: an hour of it takes no longer."""
+    image = pytest.importorskip("PIL.Image")
+    rate = 16_000
+    t = np.arange(50 * rate) / rate
+    soundfile.write(tmp_path / "late.wav", np.where(t > 45, 0.5 * np.sin(2 * np.pi * 1000 * t), 0.0), rate)
+    recording = http.post("/recordings", files=sent(tmp_path / "late.wav")).json()["recording"]["id"]
+    wish = {"label": "flute", "start": 47, "width": 40, "height": 30, "high": 8000}
+    answer = http.get(f"/recordings/{recording}/explain", params=wish)
+    assert answer.status_code == 200, answer.text
+    assert float(answer.headers["x-start"]) <= 47 <= float(answer.headers["x-end"]) <= 50
+    assert answer.headers["x-label"] == "flute"
+    assert image.open(io.BytesIO(answer.content)).size == (40, 30)
+    late = http.get(f"/recordings/{recording}/explain", params={**wish, "start": 51})
+    assert "must lie in the recording" in error_of(late, 400)["message"]
+    http.delete(f"/recordings/{recording}")
+
+
 def test_clips_are_labelled_folders(http: httpx.Client, recording: str) -> None:
     answer = http.post(
         f"/recordings/{recording}/clips", json={"clips": [{"start": 0.5, "end": 1.5, "label": "../a"}]}

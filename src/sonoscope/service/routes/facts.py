@@ -81,7 +81,7 @@ def _described(name: str, bundle: Bundle) -> dict[str, Any]:
         "embedding_size": None if is_notes else bundle.embedding_size or None,
         "licence": bundle.licence,
         "summary": _summary(bundle),
-        "explains": not is_notes,
+        "explains": not is_notes or hasattr(bundle.feature, "frequencies_hz"),
         "min_duration": None if is_notes else bundle.min_duration_s,
         "max_gap": None if is_notes else bundle.max_gap_s,
         "rules": asdict(bundle.rules) if is_notes else None,

@@ -83,7 +83,9 @@ async def explain_recording(
     request: Request,
     recording: Name,
     model: Annotated[str, Query(max_length=200)] = bundles.DEFAULT,
-    label: Annotated[str | None, Query(max_length=200, description="Default: what scores highest.")] = None,
+    label: Annotated[
+        str | None, Query(max_length=200, description="Of notes a pitch. Default: what scores highest.")
+    ] = None,
     start: Annotated[
         float | None, Query(ge=0, description="Seconds: a moment, or with end a stretch.")
     ] = None,
@@ -102,7 +104,10 @@ async def explain_recording(
         "high": high, "scale": scale,
     }  # fmt: skip
     job = house.office.new("explain")
-    job.request = {**sound.to_request(), **asked, "target": str(job.folder / "map" / "explanation.png")}
+    assert sound.facts is not None
+    audio = {"path": str(sound.audio), **{key: sound.facts[key] for key in ("samples", "sample_rate")}}
+    target = str(job.folder / "map" / "explanation.png")
+    job.request = {**sound.to_request(), **asked, "audio": audio, "target": target}
     await house.office.submit(job, keep=False)
     await waited(house.office, job, request)
     assert job.result is not None

@@ -8,32 +8,36 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.explain import Explainer, Explanation, Sounding, made
-from sonoscope.service.tasks.inputs import recordings
-from sonoscope.service.tiles import View, png
+from sonoscope.explain import Explanation, Sounding, explainer_of, made
+from sonoscope.explain.explainer import checked
+from sonoscope.models.bundle import NOTES
+from sonoscope.service.tasks.inputs import only
+from sonoscope.service.tiles import View, png, samples_of
 from sonoscope.service.worker import Tools
-from sonoscope.values import Recording
 
 #: Occlusion asks the graph only, so it needs nothing that a service may lack.
 METHOD = "occlusion"
+#: How finely, of notes: somebody waits for the picture, and the command makes finer ones.
+OF_NOTES = {"along_time": 8, "along_frequency": 24}
 #: The quantile of the map's positive values that is shown as the most.
 FULL = 0.995
+#: Of a longer recording only so much before and after the time in question is heard.
+AROUND_S = 15.0
 
 
 def explain(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
     """The task ``explain``.
 
-    ``request``: the recording, ``model``, ``label`` (or None), ``start`` and ``end`` (or None), ``width``, ``height``,
-    ``low``, ``high``, ``scale``; ``target``, where the picture goes.
+    ``request``: the recording, ``audio`` (its prepared samples: path, number, rate), ``model``, ``label`` (or None; of
+    notes a pitch), ``start`` and ``end`` (or None), ``width``, ``height``, ``low``, ``high``, ``scale``; ``target``,
+    where the picture goes.
     """
-    recording = recordings(request)[0]
-    assert isinstance(recording, Recording)
-    explainer = Explainer(
-        tools.models.get(request["model"]).bundle, made(tools.models.get(request["model"]).bundle, METHOD)
-    )
-    start, end = request["start"], request["end"]
-    time = None if start is None else start if end is None else (start, end)
-    sounding = Sounding(recording.name, recording=recording)
+    bundle = tools.models.get(request["model"]).bundle
+    explainer = explainer_of(bundle, made(bundle, METHOD, OF_NOTES if bundle.task == NOTES else {}))
+    start = request["start"]
+    end = start if request["end"] is None else request["end"]
+    sounding, begins = _around(request, start, end)
+    time = None if start is None else (start - begins, end - begins)
     found = explainer.explain(sounding, label=request["label"], time=time)
     high = request["high"] or float(found.frequencies[-1])
     view = View(
@@ -46,10 +50,28 @@ def explain(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
     part.write_bytes(png(drawn(found, view)))
     part.replace(target)
     facts = {
-        "start": round(found.start, 6), "end": round(found.end, 6), "label": found.label,
-        "score": round(found.score, 4),        "low": view.low, "high": view.high,
+        "start": round(begins + found.start, 6), "end": round(begins + found.end, 6), "label": found.label,
+        "score": round(found.score, 4), "low": view.low, "high": view.high,
     }  # fmt: skip
     return {"media_type": "image/png", "name": "explanation.png", "facts": facts}
+
+
+def _around(request: dict[str, Any], start: float | None, end: float | None) -> tuple[Sounding, float]:
+    """What is heard, and when that begins: the recording, or what is around the time in a long one.
+
+    Raises
+    ------
+    UsageError
+        If the time is not in the recording.
+    """
+    recording, about = only(request), request["audio"]
+    n, rate = about["samples"], about["sample_rate"]
+    if start is None or end is None or n <= 2 * AROUND_S * rate:
+        return Sounding(recording.name, recording=recording), 0.0
+    checked(start, end, n / rate)
+    first, last = max(round((start - AROUND_S) * rate), 0), min(round((end + AROUND_S) * rate), n)
+    samples = samples_of(Path(about["path"]), n)[first:last].astype(np.float32) / 32768
+    return Sounding(recording.name, samples=samples, sample_rate=rate), first / rate
 
 
 def drawn(found: Explanation, view: View) -> np.ndarray:

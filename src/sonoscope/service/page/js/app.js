@@ -292,11 +292,16 @@ class App {
         bar.style.width = `${Math.min(100, (100 * seconds) / Math.max(duration, 0.01))}%`;
         return [make("span", { className: "sounds" }, share, `${name} ${seconds.toFixed(1)} s`), " "];
       }));
-      if (!labels.length) told.textContent = take.error ? take.error.message : take.progress ? take.progress.words : "–";
+      if (!labels.length) told.append(take.error ? make("span", { className: "failure", textContent: take.error.message }) : take.progress ? take.progress.words : "–");
       return make("tr", {}, make("td", {}, open), make("td", { className: "n", textContent: duration ? clock(duration, 1) : "" }), told,
         make("td", { className: "n", textContent: notes ?? "" }));
     });
     $("summary-table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
+    // Where the table is narrow it is laid out as cards, and some browsers would then take it for no table.
+    for (const [name, role] of [["tbody", "rowgroup"], ["tbody tr", "row"], ["td", "cell"]]) {
+      for (const part of $("summary-table").querySelectorAll(name)) part.setAttribute("role", role);
+    }
+    $("summary-table").setAttribute("role", "table");
   }
 
   saveSummary() {

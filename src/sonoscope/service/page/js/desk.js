@@ -1,7 +1,7 @@
 // The desk: the recording that is looked at, with everything that can be done to it.
 
 import { Lanes } from "./lanes.js";
-import { clock, written } from "./numbers.js";
+import { clock, pitchName, written } from "./numbers.js";
 import { Parts, Why, fillDownloads, fillEvents } from "./panels.js";
 import { Player } from "./player.js";
 import { Stage } from "./stage.js";
@@ -95,7 +95,7 @@ export class Desk {
     this.lanes.show([...tags.values()]);
     $("decision-panel").hidden = !tags.size;
     $("note-panel").hidden = !notes;
-    $("explain").hidden = !tags.size || !this.models.some((model) => model.explains);
+    $("explain").hidden = !this.models.some(({ name, explains }) => explains && (tags.has(name) || notes?.model === name));
     const first = [...tags.values()][0];
     if (first) {
       $("min-duration").value = first.decision.min_duration;
@@ -203,6 +203,18 @@ export class Desk {
     tell(`${name}, ${written(start)} to ${written(end)} s`);
   }
 
+  /** A note that is tapped is chosen, and heard. */
+  tapNote(tapped) {
+    const { stage } = this, { time, event } = tapped.detail, box = $("spectrogram").getBoundingClientRect();
+    const note = stage.noteAt(time, (event.clientY - box.top) / box.height, (4 / box.width) * stage.view.span);
+    if (!note) return;
+    tapped.preventDefault();
+    const name = pitchName(Math.round(note.pitch));
+    this.choose({ ...note, label: name, name });
+    this.player.strike(note.pitch);
+    this.why.of({ ...note, model: this.take.notes.model });
+  }
+
   toggle(id) {
     const on = $(id).getAttribute("aria-pressed") !== "true";
     $(id).setAttribute("aria-pressed", on);
@@ -222,6 +234,7 @@ export class Desk {
     stage.addEventListener("selection", () => this.player.playing && (this.player.part = stage.selection));
     stage.addEventListener("strike", (event) => this.player.strike(event.detail));
     lanes.addEventListener("chosen", (event) => this.choose(event.detail));
+    $("spectrogram").addEventListener("tap", (tapped) => this.tapNote(tapped));
     lanes.addEventListener("decided", () => {
       this.tellDecision();
       this.fillTables();

@@ -24,6 +24,11 @@ export class Lanes extends EventTarget {
     this.build();
   }
 
+  /** What a label is called. */
+  nameOf(id) {
+    return this.groups.flatMap((group) => group.scores.labels).find((label) => label.id === id)?.name || id;
+  }
+
   get events() {
     return this.groups.flatMap((group) => group.events.map((event) => ({ ...event, model: group.scores.model })));
   }

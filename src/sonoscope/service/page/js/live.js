@@ -7,7 +7,7 @@ import { Microphone } from "./microphone.js";
 import { clock, hertz, pitchName } from "./numbers.js";
 import { fitted } from "./picture.js";
 import { Scroll } from "./scroll.js";
-import { $, make, symbol, tell, warn } from "./words.js";
+import { $, count, make, symbol, tell, warn } from "./words.js";
 
 const SHOWN_S = 12, KEPT_S = 1800;
 
@@ -28,6 +28,7 @@ export class Live {
     if (!this.built) this.build();
     this.built = true;
     this.scroll.axis = new FrequencyAxis("log", 40, 10000);
+    this.showNow();
     this.draw();
   }
 
@@ -123,6 +124,7 @@ export class Live {
     for (const box of this.boxes) box.disabled = true;
     this.keep.hidden = true;
     this.buildLanes();
+    this.showNow();
     tell(`Listening to ${this.microphone.name}`);
     return this.frame();
   }
@@ -226,9 +228,17 @@ export class Live {
 
   showNow() {
     const labels = [...this.active.keys()].map((key) => this.title(key)), notes = [...this.sounding.keys()].sort((a, b) => a - b).map(pitchName);
-    this.now.textContent = [labels.join(", "), notes.join("  ")].filter(Boolean).join("   ·   ");
+    const words = [labels.join(", "), notes.join("  ")].filter(Boolean).join("   ·   ");
+    this.now.replaceChildren(words || make("span", { textContent: this.running ? "Listening …" : this.summary() }));
     const told = labels.join(", ");
     if ($("live-told").textContent !== told) $("live-told").textContent = told;
+  }
+
+  /** When nothing sounds: what was heard, or what to do. */
+  summary() {
+    if (!this.blocks.length) return "Listen, and play: what sounds is named here, and drawn below as it sounds.";
+    const names = [...new Set(this.events.map((event) => this.title(`${event.model}/${event.label}`)))];
+    return [`${clock(this.sent / this.rate, 1)} heard`, count(this.notes.length, "note"), ...names.slice(0, 5)].join(" · ");
   }
 
   title(key) {
@@ -321,8 +331,8 @@ export class Live {
       return tick;
     }));
     this.times.replaceChildren(...[0, 2, 4, 6, 8, 10].map((ago) => {
-      const tick = make("span", { textContent: ago ? `−${ago} s` : "now" });
-      tick.style.left = `${ago ? 100 * (1 - ago / SHOWN_S) : 98}%`;
+      const tick = make("span", { textContent: ago ? `−${ago} s` : "now", className: ago ? "" : "last" });
+      tick.style.left = `${100 * (1 - ago / SHOWN_S)}%`;
       return tick;
     }));
   }

@@ -1,5 +1,6 @@
 // Beside the picture: parts to keep as clips, why a label is heard, events as a table, files to download.
 
+import { View } from "./axes.js";
 import { css } from "./colours.js";
 import { save } from "./files.js";
 import { clock, pitchName, written } from "./numbers.js";
@@ -89,16 +90,19 @@ export class Parts {
   }
 }
 
-/** What in the picture speaks for a label. */
+/** What in the picture speaks for an event or a note. */
 export class Why {
   constructor(desk) {
     this.desk = desk;
     this.event = null;
-    desk.lanes.addEventListener("chosen", (event) => {
-      this.event = event.detail;
-      if (this.on) this.show();
-    });
+    desk.lanes.addEventListener("chosen", (event) => this.of(event.detail));
     $("explain").addEventListener("click", () => this.toggle());
+  }
+
+  /** An event, or a note, was chosen. */
+  of(chosen) {
+    this.event = chosen;
+    if (this.on) this.show();
   }
 
   clear() {
@@ -115,26 +119,30 @@ export class Why {
   }
 
   async show() {
-    const { stage, take, models } = this.desk;
-    const chosen = this.event ?? this.desk.lanes.events.find((event) => event.start <= stage.time && stage.time < event.end) ?? this.desk.lanes.events[0];
+    const { stage, take, models, lanes } = this.desk;
+    const notes = (take.notes?.list ?? []).map((note) => ({ ...note, model: take.notes.model }));
+    const all = [...lanes.events, ...notes].filter((one) => models.find((model) => model.name === one.model)?.explains);
+    const chosen = this.event ?? all.find((one) => one.start <= stage.time && stage.time < one.end) ?? all[0];
     if (!chosen) {
       this.clear();
-      return warn("There is no event to explain");
+      return warn("There is nothing to explain: no event, no note");
     }
-    const model = models.find((one) => one.name === chosen.model);
-    const start = Math.max(chosen.start, Math.min(stage.time, chosen.end - model.window));
-    const { axis } = stage;
-    tell(`What speaks for ${chosen.label} …`);
+    const { window } = models.find((one) => one.name === chosen.model), isNote = chosen.pitch !== undefined, { axis } = stage;
+    const label = isNote ? String(Math.round(chosen.pitch)) : chosen.label;
+    const name = isNote ? pitchName(Math.round(chosen.pitch)) : lanes.nameOf(label);
+    const start = isNote ? chosen.start : Math.max(chosen.start, Math.min(stage.time, chosen.end - window), 0);
+    tell(`What speaks for ${name} …`);
     try {
       const { blob, start: first, end: last } = await this.desk.service.explained(take.recording.id, {
-        model: model.name, label: chosen.label, start: Math.max(start, 0).toFixed(3), width: 512, height: 256,
-        scale: axis.kind, low: axis.lowHz, high: axis.highHz,
+        model: chosen.model, label, start: start.toFixed(3), width: 512, height: 256, scale: axis.kind, low: axis.lowHz, high: axis.highHz,
       });
       const image = await tinted(blob);
       if (take !== this.desk.take || !this.on) return undefined;
-      stage.setView(stage.view.showing(first));
+      // So close that the map can be read.
+      const { span, duration } = stage.view, reach = Math.min(span, 8 * (last - first)) / 2, middle = (first + last) / 2;
+      stage.setView(reach < span / 2 ? new View(duration, middle - reach, middle + reach) : stage.view.showing(first));
       stage.setWhy(image, first, last);
-      return tell(`Bright: what speaks for ${chosen.label}`);
+      return tell(`Bright: what speaks for ${name}`);
     } catch (error) {
       this.clear();
       return warn(error);

@@ -89,6 +89,13 @@ export class Stage extends EventTarget {
     this.redraw("roll");
   }
 
+  /** The note that is drawn there, if one is: `share` of the height, within so many seconds. */
+  noteAt(time, share, reach) {
+    const pitch = hzPitch(this.axis.hz(share)), half = Math.max(0.6, Math.abs(hzPitch(this.axis.hz(share - 4 / $("spectrogram").clientHeight)) - pitch));
+    const near = this.showNotes ? this.notes.filter((note) => note.start - reach <= time && time < note.end + reach && Math.abs(note.pitch - pitch) <= half) : [];
+    return near.sort((a, b) => Math.abs(a.pitch - pitch) - Math.abs(b.pitch - pitch))[0];
+  }
+
   setTime(time, follow = false) {
     this.time = time;
     if (follow && !this.pointers.size && (time > this.view.end || time < this.view.start)) {
