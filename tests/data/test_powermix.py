@@ -267,3 +267,23 @@ def test_who_transposes_nothing_draws_what_was_drawn_before(bank: Watched) -> No
     frames, _, _ = windows(PowerMix(bank, LABELS, PLAIN), 10)
     again, _, _ = windows(PowerMix(bank, LABELS, replace(PLAIN, shift_semitones=9.0)), 10)
     np.testing.assert_array_equal(frames, again)
+
+
+def test_what_accompanies_is_added_quietly_and_labelled(bank: Watched) -> None:
+    spec = replace(PLAIN, classes={"drums": 0.0, "other": 0.0, "flute": 0.0}, backing_share=0.5)
+    mix = PowerMix(bank, LABELS, replace(spec, backing=("drums", "bass"), backing_gain_db=(-9.0, -9.0)))
+    frames, targets, _ = windows(mix, 400)
+    assert (targets[:, LABELS.index("cello")] == 1).all()
+    drums = targets[:, LABELS.index("drums")] == 1
+    assert drums.mean() == pytest.approx(
+        1 / 3, abs=0.08
+    )  # half of the windows, two of three; no bass is at hand
+    loudest = frames[:, :, BAND["drums", "lab"]].max(axis=1)
+    np.testing.assert_allclose(loudest[drums], -9.0, atol=4.0)
+    assert loudest[~drums].max() < -25.0
+
+
+def test_who_has_no_accompaniment_draws_what_was_drawn_before(bank: Watched) -> None:
+    frames, _, _ = windows(PowerMix(bank, LABELS, PLAIN), 10)
+    again, _, _ = windows(PowerMix(bank, LABELS, replace(PLAIN, backing_gain_db=(-1.0, 0.0))), 10)
+    np.testing.assert_array_equal(frames, again)

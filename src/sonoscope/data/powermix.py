@@ -51,8 +51,14 @@ class MixSpec:
         Windows of noise or silence alone.
     shift_share, shift_semitones : float
         Parts that are transposed (pitch and formants together), and how far at most; tempo stays.
+    backing : tuple of str
+        Labels that accompany: drums, bass.
+    backing_share : float
+        Windows in which they are added to what was drawn, each of them in two of three.
+    backing_gain_db : (float, float)
+        Their loudness against the first sound.
     quiet_label : str
-        The label of such windows, where it is among the labels.
+        The label of windows of noise or silence, where it is among the labels.
     by_name : tuple of str
         Labels that gather unlike sounds: a draw from them is fair to each name, not only to each library.
     """
@@ -73,6 +79,9 @@ class MixSpec:
     cut_share: float = 0.15
     shift_share: float = 0.0
     shift_semitones: float = 4.0
+    backing: tuple[str, ...] = ("drums", "bass")
+    backing_share: float = 0.0
+    backing_gain_db: tuple[float, float] = (-15.0, 0.0)
     quiet_label: str = "other"
     by_name: tuple[str, ...] = ("other", "drums")
 
@@ -158,8 +167,11 @@ class PowerMix:
         judged = np.ones(len(self.labels), dtype=np.float32)
         power = np.zeros((spec.frames, self.bank.feature.n_bins), dtype=np.float32)
         quiet = rng.random() < spec.noise_only_share
-        for position, label in enumerate([] if quiet else self._choose(rng)):
-            gain_db = 0.0 if position == 0 else rng.uniform(*spec.part_gain_db)
+        names = [] if quiet else self._choose(rng)
+        backing = self._back(rng, names) if names else []
+        for position, label in enumerate([*names, *backing]):
+            span_db = spec.part_gain_db if position < len(names) else spec.backing_gain_db
+            gain_db = 0.0 if position == 0 else rng.uniform(*span_db)
             part, rows = self._part(rng, label)
             if part is None:
                 continue
@@ -209,6 +221,13 @@ class PowerMix:
         if "" in self._sources and rng.random() < 0.01:
             names[0] = ""
         return names
+
+    def _back(self, rng: np.random.Generator, names: Sequence[str]) -> list[str]:
+        """The labels that accompany ``names`` in this window."""
+        if not self.spec.backing_share or rng.random() >= self.spec.backing_share:
+            return []
+        able = [label for label in self.spec.backing if label in self._sources and label not in names]
+        return [label for label in able if rng.random() < 2 / 3]
 
     def _part(self, rng: np.random.Generator, label: str) -> tuple[np.ndarray | None, list[dict]]:
         """One label's part in dB re its own loudness, or None when nothing audible was found."""
