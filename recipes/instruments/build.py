@@ -346,7 +346,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
     if not (folder / "averaged.pt").is_file():
         train(recipe, folder, trainable(recipe), recipe.settings["phases"]["final"])
     scaling, decisions = calibrate(recipe, FOLDS)
-    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "alarms")]
+    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "bands", "alarms")]
     metrics = {file.stem: json.loads(file.read_text()) for file in measured if file.is_file()}
     allowed = trainable(recipe)
     used = [row for row in recipe.bank.rows if allowed(row) and row["variant"] == "0"]

@@ -98,6 +98,21 @@ def found_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def bands_table(result: dict[str, Any]) -> str:
+    """Whole bands, as Markdown."""
+    labels = result["labels"]
+    lines = [f"| | all | {' | '.join(labels)} |", "|---" * (len(labels) + 2) + "|"]
+    for what, key, whole in (
+        ("average precision", "ap", "map"),
+        ("precision", "precision", "precision"),
+        ("recall", "recall", "recall"),
+    ):
+        cells = ["–" if one[key] is None else f"{one[key]:.2f}" for one in labels.values()]
+        lines.append(f"| {what} | {result[whole]:.2f} | {' | '.join(cells)} |")
+    low, high = result["interval_95"]
+    return "\n".join([*lines, "", f"{result['pieces']} pieces; mAP {low:.2f}–{high:.2f}."])
+
+
 def finetune_table(result: dict[str, Any]) -> str:
     """New instruments on the trunk, as Markdown: recall by library, balanced accuracy last."""
     kinds = list(result["recall"])
@@ -139,6 +154,18 @@ def _further(metrics: dict[str, Any]) -> str:
             pairs_table(metrics["pairs"]),
             "",
             "Command: `python recipes/instruments/wider.py pairs`.",
+        ]
+    if "bands" in metrics:
+        parts += [
+            "",
+            "### Whole bands",
+            "",
+            "Pieces for two to five instruments by a soundfont that it never heard; precision and recall are of labels "
+            "with an event in a piece, at the shipped thresholds:",
+            "",
+            bands_table(metrics["bands"]),
+            "",
+            "Command: `python recipes/instruments/wider.py bands`.",
         ]
     if "alarms" in metrics:
         parts += [
