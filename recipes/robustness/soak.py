@@ -96,7 +96,7 @@ def soak_folder(work: Path, hours: float) -> list[float]:
 
 def soak_live(work: Path, hours: float) -> list[float]:
     """``live`` on samples from stdin."""
-    words = command("live", "-", "--rate", RATE, "--format", "jsonl", "--record", work / "recorded.flac")
+    words = command("live", "-", "-m", "instruments", "--rate", RATE, "--format", "jsonl", "--record", work / "recorded.flac")
     sound = list(minutes())
     with open(work / "live.jsonl", "wb") as out, subprocess.Popen(words, stdin=-1, stdout=out) as process:
         assert process.stdin is not None
