@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib import util
 from pathlib import Path
 
@@ -57,13 +59,16 @@ def test_lengths_are_those_of_headers_and_then_of_sizes(recordings: Path) -> Non
 
 
 def test_the_tasks_of_a_job_make_the_run(recordings, whole, contents, tmp_path, monkeypatch) -> None:
-    """The script's command, task by task as SLURM would set it; the same bytes as one process."""
-    made = job.write(spec_of(recordings, tmp_path / "out"), tmp_path / "job.sh", Wish(cpus_per_task=1),
-                     hours_per_task=8 / 3600)  # fmt: skip
+    """The script's command, task by task as SLURM would set it; the same bytes as one process. The disk of the node is
+    where the task says it is, and not here."""
+    made = job.write(spec_of(recordings, tmp_path / "out", stage="$NODE_DISK"), tmp_path / "job.sh",
+                     Wish(cpus_per_task=1), hours_per_task=8 / 3600)  # fmt: skip
     assert made.parts.count == 3 and made.parts.entries == 11
     text = made.script.read_text()
     assert subprocess.run(["bash", "-n", str(made.script)]).returncode == 0
     assert "#SBATCH --array=1-3\n" in text and "#SBATCH --time=0:30:00\n" in text and "--requeue" in text
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setenv("NODE_DISK", str(tmp_path / "disk"))
     for task in ("2", "3"):
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
         assert main(["analyze", "--config", str(made.options), "--shard", "auto", "-q"]) in (0, 1)
@@ -73,8 +78,16 @@ def test_the_tasks_of_a_job_make_the_run(recordings, whole, contents, tmp_path, 
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     assert main(["analyze", "--config", str(made.options), "--shard", "auto", "-q"]) in (0, 1)
     assert contents(tmp_path / "out") == whole
+    assert list((tmp_path / "disk").iterdir()) == []
     assert collect(tmp_path / "out").message.startswith("10 inputs done, 1 failed")
     assert contents(tmp_path / "out") == whole
+
+
+def test_a_job_on_gpus_asks_for_one(recordings, tmp_path) -> None:
+    spec = replace(spec_of(recordings, tmp_path / "out"), on="cuda")
+    text = job.write(spec, tmp_path / "job.sh", Wish(cpus_per_task=8)).script.read_text()
+    assert "#SBATCH --gpus-per-node=1\n" in text and "#SBATCH --ntasks-per-node=1\n" in text
+    assert json.loads((tmp_path / "job.json").read_text())["settings"]["on"] == "cuda"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +115,8 @@ def test_options_of_a_job_need_one(recordings, tmp_path, capsys) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(bool(slurm.absent()), reason=slurm.absent() or "-")
 def test_a_real_slurm(recordings, whole, contents, tmp_path) -> None:
-    """``bash job.sh``: an array, a task put back into the queue while it runs, a job that collects; the same bytes."""
+    """``bash job.sh``: an array; a task put back into the queue while it runs, another killed and submitted again; a
+    job that collects; the same bytes."""
     for copy in range(3):
         os.link(recordings / "s0/2.wav", recordings / f"s0/copy{copy}.wav")
     alone = spec_of(recordings, tmp_path / "alone")
@@ -122,7 +136,13 @@ def test_a_real_slurm(recordings, whole, contents, tmp_path) -> None:
             assert time.monotonic() < until
             time.sleep(0.1)
         cluster("scontrol", "requeue", f"{number}_1")
-        cluster.wait(number, {"COMPLETED"})
+        while cluster.states(number)["2"] == "PENDING":
+            time.sleep(0.05)
+        with contextlib.suppress(AssertionError):  # it may have ended a moment ago
+            cluster("scancel", "--signal=KILL", "--full", f"{number}_2")
+        if cluster.wait(number, {"COMPLETED", "FAILED", "CANCELLED"})["2"] != "COMPLETED":
+            again = cluster("sbatch", "--parsable", "--array=2", made.script.name, cwd=tmp_path)
+            cluster.wait(again, {"COMPLETED"})
         logs = "".join(file.read_text() for file in tmp_path.glob("job-*.log"))
         assert "some inputs could not be analysed" in logs
         until = time.monotonic() + 120
@@ -130,3 +150,32 @@ def test_a_real_slurm(recordings, whole, contents, tmp_path) -> None:
             assert time.monotonic() < until, cluster("squeue", "--states=all")
             time.sleep(0.3)
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(slurm.absent()), reason=slurm.absent() or "-")
+def test_workers_of_dask_that_a_queue_starts(recordings, whole, contents, tmp_path) -> None:
+    """``--dask queue.yaml``: dask-jobqueue submits workers to a real SLURM, and takes them back."""
+    pytest.importorskip("dask_jobqueue")
+    settings = 'slurm: {cores: 1, processes: 1, memory: 900MiB, walltime: "00:20:00", interface: lo}\n'
+    (tmp_path / "queue.yaml").write_text(settings)
+    spec = spec_of(recordings, tmp_path / "out")
+    words = [
+        "analyze",
+        str(recordings),
+        "-o",
+        spec.out,
+        "--threshold",
+        str(spec.threshold),
+        "--dask",
+        "queue.yaml",
+    ]
+    with slurm.running(tmp_path / "slurm") as cluster:
+        done = subprocess.run(
+            [sys.executable, "-m", "sonoscope", *words, "--workers", "2"],
+            cwd=tmp_path, env=cluster.environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 1 and "1 failed" in done.stderr, done.stderr
+        submitted = cluster("squeue", "--states=all", "--noheader", "--format=%j")
+        assert "dask-worker" in submitted
+    assert contents(tmp_path / "out") == whole

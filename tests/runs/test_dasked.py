@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from sonoscope.errors import UsageError
 from sonoscope.runs.dasked import queue_settings
+from sonoscope.runs.written import Written
 
 NAMES = [f"s{i % 2}/{i}.wav" for i in range(8)]
 
@@ -56,6 +58,26 @@ def test_staged_recordings_give_the_same_and_leave_nothing(make, run, tmp_path, 
     # What is larger than the share is read where it is.
     run(folder, out="little", stage=str(tmp_path / "disk"), stage_limit=10)
     assert contents(tmp_path / "little") == contents(tmp_path / "whole")
+
+
+def test_results_are_made_on_the_disk_unless_it_is_full(make, run, tmp_path, contents, monkeypatch) -> None:
+    folder, disk = make(*NAMES[:3], seconds=1.5), tmp_path / "disk"
+    disk.mkdir()
+    run(folder, out="whole", scores="csv")
+    made: list[bool] = []
+    write = Written.open
+
+    def full(self: Written, place: str, *, binary: bool):
+        made.append(disk in self.tmp.parents)
+        if made[-1] and len(made) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, place, binary=binary)
+
+    monkeypatch.setattr(Written, "open", full)
+    summary = run(folder, stage=str(disk), scores="csv")
+    assert made[:3] == [True] * 3 and not made[-1] and summary.done == 3
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert list(disk.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -25,13 +26,14 @@ OWN = ("run.json", "settings.json", "guard", "journal-", "log-", "part-", "run.l
 class Web:
     """A folder at ``url``.
 
-    ``ranges``: whether parts can be asked for; ``latency_s``: before each answer; ``fails``: every how many requests
-    one is refused for a moment (0: none); ``log``: method, path and range of what was asked; ``needs``: what the header
-    Authorization must be.
+    ``ranges``: whether parts can be asked for; ``dated``: whether it says when a file was changed, else what its ETag
+    is; ``latency_s``: before each answer; ``fails``: every how many requests one is refused for a moment (0: none);
+    ``log``: method, path and range of what was asked; ``needs``: what the header Authorization must be.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.ranges, self.latency_s, self.fails, self.needs = folder, True, 0.0, 0, ""
+        self.dated = True
         self.log: list[tuple[str, str, str]] = []
         self._count = itertools.count(1)
         web = self
@@ -80,7 +82,11 @@ class Web:
     def _send_file(self, request: BaseHTTPRequestHandler, file: Path, asked: str, body: bool) -> None:
         size = file.stat().st_size
         changed = formatdate(file.stat().st_mtime, usegmt=True)
-        headers = {"Content-Type": "application/octet-stream", "Last-Modified": changed}
+        headers = {"Content-Type": "application/octet-stream"}
+        if self.dated:
+            headers["Last-Modified"] = changed
+        else:
+            headers["ETag"] = f'W/"{sha256(file.read_bytes()).hexdigest()}"'
         start, end, status = 0, size - 1, 200
         if self.ranges and asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -118,6 +119,47 @@ def test_a_run_from_the_web_is_the_run_of_the_folder(web, recordings: Path, tmp_
     run(web.url, tmp_path / "staged", stage=str(tmp_path / "disk"), stage_limit=1 << 20)
     assert contents(tmp_path / "staged") == contents(tmp_path / "here")
     assert not list((tmp_path / "disk").iterdir())
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_what_was_changed_in_the_store_is_done_again(
+    dated: bool, web, recordings: Path, tmp_path: Path, contents
+) -> None:
+    """A file as long as before is told by its time, or by its ETag where there is none."""
+    web.dated = dated
+    run(web.url, tmp_path / "there")
+    samples, rate = soundfile.read(recordings / "s1/c.wav")
+    status = (recordings / "s1/c.wav").stat()
+    soundfile.write(recordings / "s1/c.wav", 0.5 * samples, rate)
+    assert (recordings / "s1/c.wav").stat().st_size == status.st_size
+    os.utime(recordings / "s1/c.wav", (status.st_atime, status.st_mtime + 5 * dated))
+    summary = run(web.url, tmp_path / "there")
+    assert (summary.done, summary.skipped) == (5, 4)
+    run(recordings, tmp_path / "here")
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_what_is_replaced_while_it_is_read_has_failed_until_it_is_read_again(
+    web, tmp_path: Path, monkeypatch, contents
+) -> None:
+    long = web.folder / "s1/c.wav"
+    noise = np.random.default_rng(0).standard_normal(22_050 * 40)
+    soundfile.write(long, 0.1 * noise, 22_050)
+    fetch = stores.fetch
+
+    def replaced(fs: object, path: str, start: int, end: int) -> bytes:
+        if path.endswith("c.wav") and start:
+            soundfile.write(long, 0.05 * noise, 22_050)
+            os.utime(long, (2e9, 2e9))
+        return fetch(fs, path, start, end)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores, "fetch", replaced)
+        assert run(web.url, tmp_path / "there").failed == 2
+    assert "it was changed while it was read" in (tmp_path / "there/errors.csv").read_text()
+    assert run(web.url, tmp_path / "there").failed == 1
+    run(web.folder, tmp_path / "here")
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 def test_work_begins_while_the_store_is_listed(recordings: Path, tmp_path: Path, monkeypatch) -> None:

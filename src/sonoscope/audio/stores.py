@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
+from zlib import crc32
 
 from sonoscope.audio import secrets
 from sonoscope.errors import UsageError
@@ -196,6 +196,19 @@ def sized(entry: Entry) -> Entry:
     return entry
 
 
+def changed(url: str, size_bytes: int, modified_ns: int) -> bool:
+    """Whether what lies at ``url`` is not what it was; -1 is not known, and what is gone has not been changed.
+
+    Raises ``OSError`` if the place does not answer.
+    """
+    try:
+        now = details(url)
+    except FileNotFoundError:
+        return False
+    pairs = ((size_bytes, now.size_bytes), (modified_ns, now.modified_ns))
+    return any(before >= 0 and before != after for before, after in pairs)
+
+
 def _entry(url: str, info: dict[str, Any]) -> Entry:
     size = info.get("size")
     return Entry(
@@ -203,7 +216,8 @@ def _entry(url: str, info: dict[str, Any]) -> Entry:
         _last(url),
         info.get("type") == "directory",
         -1 if size is None else int(size),
-        _modified_ns(info),
+        # Of two web servers that share an address each may have its own ETags: where there is a time, it counts.
+        _modified_ns(info, tagged=scheme_of(url) in OBJECTS),
     )
 
 
@@ -212,11 +226,26 @@ def _last(url: str) -> str:
     return unquote(name) if scheme_of(url) in WEB else name
 
 
-def _modified_ns(info: dict[str, Any]) -> int:
-    """When it was changed, as whoever keeps it says; the names differ."""
+def _modified_ns(info: dict[str, Any], *, tagged: bool) -> int:
+    """When it was changed, as whoever keeps it says; its nanoseconds are those of its ETag, if it is ``tagged``.
+
+    Stores know when in seconds only, and web servers often not at all; what they call an ETag is another one for other
+    bytes. So the number is another one too: it is only ever compared.
+    """
+    moment = _moment_ns(info)
+    tag = str(info.get("ETag") or info.get("etag") or "").removeprefix("W/").strip('"')
+    if not tag or not (tagged or moment < 0):
+        return moment
+    return max(moment, 0) // 10**9 * 10**9 + crc32(tag.encode()) % 10**9
+
+
+def _moment_ns(info: dict[str, Any]) -> int:
+    """When it was changed; the names differ."""
     for key in ("LastModified", "last_modified", "mtime", "modified", "Last-Modified", "created"):
         value = info.get(key)
         if isinstance(value, str):
+            from email.utils import parsedate_to_datetime
+
             with suppress(ValueError, TypeError):
                 value = parsedate_to_datetime(value)
         if isinstance(value, datetime):

@@ -25,6 +25,7 @@ def ready(spec: RunSpec, *, quiet: bool) -> None:
     from sonoscope.cli.telling import say
     from sonoscope.models import devices
     from sonoscope.models.bundle import NOTES
+    from sonoscope.runs.cores import default_workers
     from sonoscope.windows import in_samples
 
     if spec.on != devices.CUDA:
@@ -42,6 +43,17 @@ def ready(spec: RunSpec, *, quiet: bool) -> None:
         problem = fuse(bundle, hop)
         if problem and not quiet:
             say(f"{bundle.name}: features are computed on the CPU ({problem})")
+    if len(gpus := devices.visible()) > 1 and not quiet:
+        say(shared(len(gpus), spec.workers or default_workers()))
+
+
+def shared(gpus: int, workers: int) -> str:
+    """How several GPUs will be fed."""
+    if workers < gpus:
+        return (
+            f"{workers} of {gpus} GPUs, one for each worker that decodes: --workers {gpus} or more feeds all"
+        )
+    return f"{gpus} GPUs, fed by {workers} workers that decode"
 
 
 def fuse(bundle: Bundle, hop_samples: int) -> str:

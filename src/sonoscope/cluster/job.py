@@ -18,7 +18,8 @@ from sonoscope.cluster import slurm
 from sonoscope.cluster.lengths import Lengths
 from sonoscope.cluster.slurm import Wish
 from sonoscope.errors import UsageError
-from sonoscope.runs import folder, parts
+from sonoscope.models.devices import CUDA
+from sonoscope.runs import folder, parts, staging
 from sonoscope.runs.listing import entries
 from sonoscope.runs.parts import Parts
 from sonoscope.runs.setup import prepare
@@ -86,8 +87,11 @@ def write(
     for option, given in (("--shard", spec.shard), ("--dask", spec.dask), ("--watch", spec.watch or None)):
         if given is not None:
             raise UsageError(f"{option} and --sbatch both say who does what: leave one out")
-    setup = prepare(replace(spec, out=folder.dated(spec.out)))
-    spec = replace(setup.spec, workers=wish.cpus_per_task)
+    if spec.stage is None:
+        staging.check(spec)
+    # Disks of nodes are not here.
+    setup = prepare(replace(spec, out=folder.dated(spec.out), stage=None, stage_limit=None))
+    spec = replace(setup.spec, workers=wish.cpus_per_task, stage=spec.stage, stage_limit=spec.stage_limit)
     folder.Folder(spec.out).check(setup.settings, overwrite=False)
     found = parts.write(listed, entries(spec.inputs, None), Lengths().of, hours_per_task * 3600)
     if not found.entries:
@@ -112,6 +116,9 @@ def _lines(spec: RunSpec, script: Path, wish: Wish, found: Parts) -> Iterable[st
     here, options, out = (shlex.quote(str(path)) for path in (script, script.with_suffix(".json"), spec.out))
     array = f"1-{found.count}"
     yield from slurm.head(script.stem, wish, array=array)
+    if spec.on == CUDA:
+        # A task uses all that it is given: another number may be written here.
+        yield "#SBATCH --gpus-per-node=1"
     yield from (
         "",
         f"# Analyses {found.entries} inputs, about {found.seconds / 3600:.1f} recorded hours, into",

@@ -7,6 +7,7 @@ on; where it is not there, features are computed on the CPU and only the network
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -103,6 +104,7 @@ class Blocks:
         return logits, vectors
 
 
+@functools.lru_cache(maxsize=32)
 def described(file: Path) -> dict[str, Any]:
     """What a fused graph's metadata say (``networks.fused.described``).
 

@@ -8,6 +8,9 @@ the CPU by accident.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -21,6 +24,8 @@ from sonoscope.models.bundle import NOTES, Bundle
 
 CPU, CUDA = "cpu", "cuda"
 DEVICES = (CPU, CUDA)
+#: The environment variable that says which GPUs a process may use.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 #: Largest difference of an answer, as a share of the largest where that is above 1. GPUs add in another order.
 TOLERANCE = 1e-3
 
@@ -31,6 +36,12 @@ class Session(Protocol):
     def run(self, names: Sequence[str] | None, feeds: Mapping[str, np.ndarray], /) -> list[np.ndarray]: ...
     def get_inputs(self) -> Sequence[Any]: ...
     def get_outputs(self) -> Sequence[Any]: ...
+
+
+class Opener(Protocol):
+    """What opens a bundle's graphs on a GPU."""
+
+    def open(self, graph: Path, /) -> Session: ...
 
 
 class Absent(SonoscopeError):
@@ -72,6 +83,21 @@ class Probe:
 def checked(on: str) -> str:
     """``on``, known to be ``cpu`` or ``cuda``. Raises ``UnknownName``."""
     return lookup({name: name for name in DEVICES}, on, "device")
+
+
+def visible() -> tuple[str, ...]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; none where there is no driver."""
+    named = os.environ.get(VISIBLE)
+    if named is not None:
+        return tuple(name.strip() for name in named.split(",") if name.strip())
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int(0)
+        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+            return ()
+    except (OSError, AttributeError):
+        return ()
+    return tuple(map(str, range(count.value)))
 
 
 def gpu(bundle: Bundle) -> Probe:

@@ -17,6 +17,7 @@ feature that sees all of a signal at once, ``WholeWindows``. One that says notes
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,6 +52,8 @@ class Runtime:
     bundle : Bundle
     on : str
         ``cpu``, or ``cuda``: a GPU that agrees with the CPU.
+    opener : devices.Opener, optional
+        What opens graphs on a GPU that has proved itself already.
 
     Attributes
     ----------
@@ -66,14 +69,17 @@ class Runtime:
         kind that this version cannot run.
     """
 
-    def __init__(self, bundle: Bundle, on: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, on: str = "cpu", *, opener: devices.Opener | None = None) -> None:
         # Weights with a flipped bit load without a word; hashing takes milliseconds.
         if sha256_of(bundle.graph) != bundle.sha256:
             raise BadBundle(
                 f"{bundle.graph} is not the file that bundle.json describes: fetch or export it again"
             )
-        self._probe = devices.gpu(bundle) if devices.checked(on) == devices.CUDA else None
-        open_graph = devices.cpu_session if self._probe is None else self._probe.open
+        if devices.checked(on) == devices.CUDA and opener is None:
+            opener = devices.gpu(bundle)
+        self._gpu = opener
+        self._fused: dict[Path, devices.Session] = {}
+        open_graph = devices.cpu_session if self._gpu is None else self._gpu.open
         self.session: Any = open_graph(bundle.graph)
         self.bundle = bundle
         self._input = bundle.spec["input"]["name"]
@@ -90,8 +96,10 @@ class Runtime:
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
-        if self._probe is not None and (file := fused_file(self.bundle, hop_samples)).is_file():
-            return Blocks(self.bundle, self._probe.open(file), file, hop_samples, embeddings)
+        if self._gpu is not None and (file := fused_file(self.bundle, hop_samples)).is_file():
+            if file not in self._fused:
+                self._fused[file] = self._gpu.open(file)
+            return Blocks(self.bundle, self._fused[file], file, hop_samples, embeddings)
         feature = self.bundle.feature
         if feature is None or not feature.streamable:
             return WholeWindows(self, hop_samples, embeddings)

@@ -210,6 +210,10 @@ def _done(
             if running:
                 running.stopped()
             raise Stopped(_so_far("interrupted", running, place)) from None
+        except Stopped:
+            if running:
+                running.stopped()
+            raise
         except OSError as error:
             log.info("stopped", exc_info=True)
             if running:

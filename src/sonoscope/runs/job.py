@@ -25,8 +25,8 @@ from typing import IO, TYPE_CHECKING, cast
 
 from sonoscope import outputs
 from sonoscope import scores as score_tables
-from sonoscope.audio import away, secrets
-from sonoscope.errors import BadBundle, SonoscopeError, UnreadableAudio
+from sonoscope.audio import away, ranges, secrets, stores
+from sonoscope.errors import BadBundle, SonoscopeError, Stopped, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv
 from sonoscope.runs import extras, folder, hearing, staging
@@ -53,11 +53,19 @@ _OF_THE_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, e
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """A GPU whose graphs are run by a process of their own (:mod:`~sonoscope.runs.feeding`), and where to find it."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Task:
     """What is the same for all inputs of a run.
 
     ``decisions`` belong to ``bundles`` one by one; ``decision`` is the fingerprint of all decision settings.
-    Kept scores are read in the folder ``source``.
+    Kept scores are read in the folder ``source``. With ``gpu`` graphs are run by the process of that GPU.
     """
 
     spec: RunSpec
@@ -67,6 +75,7 @@ class Task:
     source: Path
     tmp: Path
     log: Path
+    gpu: Gpu | None = None
 
     def model(self, bundle: Bundle) -> str:
         """What tells the files of several models apart; nothing where there is one."""
@@ -140,10 +149,26 @@ class Desk:
         ------
         BadBundle
             If a model cannot be loaded: no input would succeed.
+        Stopped
+            If the process that runs graphs on a GPU has ended.
         """
         began = time.process_time()
+        with staging.desk(self._task.spec, self._task.tmp) as place:
+            outcome = self._done(job, place, progress)
+        if outcome.stop is not None and place != self._task.tmp:
+            # Its disk may be full, which is no reason to stop: what else is on it is not ours.
+            outcome = self._done(job, self._task.tmp, progress)
+        failed_again = outcome.record.status != DONE and job.kept is not None and not job.audio
+        if failed_again and not self._task.moves:
+            assert job.kept is not None
+            # Without the recording the earlier results cannot be had again: they stay, whatever they are worth.
+            outcome = replace(outcome, record=replace(outcome.record, outputs=job.kept.outputs))
+        return replace(outcome, peak_rss_bytes=peak_rss_bytes(), cpu_s=time.process_time() - began)
+
+    def _done(self, job: Job, place: Path, progress: Callable[[float], None] | None) -> Outcome:
+        """One job, its results made in ``place``; nothing is left of them if it fails."""
         self._count += 1
-        written = Written(self._task.tmp, f"{self._host}-{os.getpid()}-{self._count}")
+        written = Written(place, f"{self._host}-{os.getpid()}-{self._count}")
         try:
             outcome = self._attempt(job, written, progress)
         except BaseException:
@@ -151,10 +176,7 @@ class Desk:
             raise
         if outcome.record.status != DONE:
             written.discard()
-            if job.kept is not None and not job.audio and not self._task.moves:
-                # Without the recording the earlier results cannot be had again: they stay, whatever they are worth.
-                outcome = replace(outcome, record=replace(outcome.record, outputs=job.kept.outputs))
-        return replace(outcome, peak_rss_bytes=peak_rss_bytes(), cpu_s=time.process_time() - began)
+        return outcome
 
     def _attempt(self, job: Job, written: Written, progress: Callable[[float], None] | None) -> Outcome:
         recording = job.recording
@@ -164,7 +186,7 @@ class Desk:
             cause = error.__context__
             gone = isinstance(cause, OSError) and away.is_away(recording.path, cause)
             return failed(recording, error.reason, away.REMEDY if gone else error.remedy)
-        except BadBundle:
+        except (BadBundle, Stopped):
             raise
         except SonoscopeError as error:
             return failed(recording, str(error), "")
@@ -178,6 +200,7 @@ class Desk:
         try:
             record = self._write(job, self._placed(facts), heard, written, keep=not decided)
             written.tidy()
+            written.send(self._task.tmp)
         except OSError as error:
             if is_about_the_name(error):
                 return failed(recording, *unwritable(error))
@@ -229,6 +252,7 @@ class Desk:
                 )  # fmt: skip
                 found.append(heard)
                 notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
+        _check_unchanged(job.recording)
         facts = replace(
             blank(job.recording),
             duration_s=analysis.duration_s,
@@ -254,7 +278,12 @@ class Desk:
         if bundle.name not in self._runtimes:
             from sonoscope.models.runtime import Runtime
 
-            self._runtimes[bundle.name] = Runtime(bundle, on=self._task.spec.on)
+            opener = None
+            if self._task.gpu is not None:
+                from sonoscope.runs.feeding import Door
+
+                opener = Door(self._task.gpu, bundle)
+            self._runtimes[bundle.name] = Runtime(bundle, on=self._task.spec.on, opener=opener)
         return self._runtimes[bundle.name]
 
     def _write(self, job: Job, facts: Record, heard: list[Heard], written: Written, *, keep: bool) -> Record:
@@ -321,6 +350,17 @@ def write_merged(results: Sequence[FileResult], file: IO[str], *, raw: bool) -> 
     streams = [zip(result.in_order(), itertools.repeat(result)) for result in results]
     for event, result in heapq.merge(*streams, key=lambda pair: pair[0]):
         file.write(events_csv.line(result, event, raw=raw))
+
+
+def _check_unchanged(recording: Recording) -> None:
+    """Raise ``UnreadableAudio`` for a recording in a store that was replaced while it was read, a piece at a time."""
+    if not stores.is_url(recording.path) or 0 <= recording.size_bytes <= ranges.BLOCK:
+        return
+    size = -1 if recording.member else recording.size_bytes
+    if stores.changed(recording.path, size, recording.modified_ns):
+        raise UnreadableAudio(
+            recording.name, "it was changed while it was read", "Run again when it is not written any more."
+        )
 
 
 def blank(recording: Recording) -> Record:

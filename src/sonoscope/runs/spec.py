@@ -217,7 +217,8 @@ class RunSpec:
             inputs=tuple(place(text) for text in self.inputs),
             out=place(self.out),
             listed=place(self.listed) if self.listed else None,
-            stage=place(self.stage) if self.stage else None,
+            # Variables are those of the process that stages.
+            stage=place(self.stage) if self.stage and "$" not in self.stage else self.stage,
             threshold=place(self.threshold)
             if self.threshold not in (None, thresholds.OWN) and Path(self.threshold).is_file()
             else self.threshold,

@@ -1,15 +1,17 @@
-"""Reading recordings from a disk of this machine instead of where they are: copied there first, one for each worker.
+"""A disk of this machine between a shared one and the work: recordings are copied there first, one for each worker, and
+results are made there and copied when they are whole.
 
 What lies in a store is read by ranges if it is not staged.
 
-A shared file system serves one long read well and many short ones badly, and a decoder makes short ones. What is too
-large for a worker's share of the limit is read where it is.
+A shared file system serves one long read or write well and many short ones badly, and decoders and tables make short
+ones. What is too large for a worker's share of the limit is read where it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -36,7 +38,7 @@ def local(recording: Recording, spec: RunSpec) -> Iterator[Recording]:
         yield recording
         return
     suffix = "".join(Path(recording.path).suffixes[-2:])
-    with _folder(spec.stage) as folder:
+    with _folder(spec) as folder:
         copy = folder / f"recording{suffix}"
         if not _copied(recording.path, copy):
             yield recording
@@ -44,12 +46,30 @@ def local(recording: Recording, spec: RunSpec) -> Iterator[Recording]:
         yield replace(recording, path=str(copy))
 
 
+@contextlib.contextmanager
+def desk(spec: RunSpec, tmp: Path) -> Iterator[Path]:
+    """Where the results of a recording are made: a folder there that goes away afterwards; ``tmp`` if nothing is
+    staged, or nothing can be written there any more.
+    """
+    with contextlib.ExitStack() as stack:
+        place = tmp
+        if spec.stage is not None:
+            with contextlib.suppress(OSError):
+                place = stack.enter_context(_folder(spec))
+        yield place
+
+
+def disk(spec: RunSpec) -> str:
+    """The folder on that disk; variables in its name are those of this process, as ``$TMPDIR`` of a task."""
+    assert spec.stage is not None
+    return os.path.expandvars(spec.stage)
+
+
 def share(spec: RunSpec) -> int:
     """Bytes that one worker may hold there: of the limit, or of half of what is free."""
-    assert spec.stage is not None
     limit = spec.stage_limit
     if limit is None:
-        limit = shutil.disk_usage(Path(spec.stage)).free // 2
+        limit = shutil.disk_usage(disk(spec)).free // 2
     return limit // (spec.workers or default_workers())
 
 
@@ -66,15 +86,15 @@ def check(spec: RunSpec) -> None:
             raise UsageError("--stage-limit says how much --stage may hold: give --stage FOLDER too")
         return
     try:
-        with _folder(spec.stage):
+        with _folder(spec):
             pass
     except OSError as error:
-        raise UsageError(f"--stage {spec.stage} cannot be written: {error.strerror}") from None
+        raise UsageError(f"--stage {disk(spec)} cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager
-def _folder(stage: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="sonoscope-", dir=stage) as name:
+def _folder(spec: RunSpec) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sonoscope-", dir=disk(spec)) as name:
         yield Path(name)
 
 

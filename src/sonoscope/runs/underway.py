@@ -13,7 +13,8 @@ from sonoscope import models
 from sonoscope.audio.find import Unlisted
 from sonoscope.errors import Stopped
 from sonoscope.models.bundle import NOTES
-from sonoscope.runs import afterwards, combine, dasked, folder, remarks, report, workers
+from sonoscope.models.devices import CUDA
+from sonoscope.runs import afterwards, combine, dasked, feeding, folder, remarks, report, workers
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Job, Outcome, Task, failed, is_about_the_name, unwritable
@@ -56,6 +57,7 @@ class Run:
         self._budget = Budget(setup.spec.max_memory)
         self._changed = False
         self._listing: Listing | None = None
+        self._gpus: list[dict[str, Any]] = []
         # Inputs that had failed and are not found again are no inputs any more; a list made beforehand says what are.
         mine = belongs_to(setup.spec.shard)
         self._lost = set() if setup.spec.listed else {name for name in journal.failed if mine(name)}
@@ -217,9 +219,19 @@ class Run:
         # What is to be kept below a limit must be something that can be ended.
         worth = worth or self._budget.limit is not None or (self._setup.spec.watch and self._workers > 1)
         self._in_process = not worth
+        if worth and self._setup.spec.on == CUDA:
+            return self._fed(all_jobs())
         if worth:
             return workers.pooled(all_jobs(), self._task, self._workers, self._budget, working=self._working)
         return workers.here(all_jobs(), self._task, overlap=self._workers > 1, working=self._working)
+
+    def _fed(self, jobs: Jobs) -> Generator[Outcome, None, None]:
+        """Workers decode, and a process for each GPU runs the graphs."""
+        with feeding.Gpus(self._task, self._workers) as gpus:
+            yield from workers.pooled(
+                jobs, self._task, self._workers, self._budget, working=self._working, gpus=gpus.places
+            )
+        self._gpus = gpus.told
 
     def _working(self, name: str, seconds: float) -> None:
         self._tell_listed()
@@ -304,6 +316,8 @@ class Run:
         if self._budget.limit is not None:
             about["max_memory_mib"] = report.in_mib(self._budget.limit)
             about["peak_rss_mib"]["together"] = report.in_mib(self._budget.peak)
+        if self._gpus:
+            about["gpus"] = self._gpus
         return about | {"part": self._place.part}
 
     def _summary(self, message: str, exit_code: int, said: tuple[str, ...] = ()) -> RunSummary:

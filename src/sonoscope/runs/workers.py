@@ -18,15 +18,15 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from sonoscope.errors import SonoscopeError
-from sonoscope.runs.job import Desk, Job, Outcome, Task, failed
+from sonoscope.runs.job import Desk, Gpu, Job, Outcome, Task, failed
 from sonoscope.runs.memory import Budget
 
 #: How long to wait for the listing, or for a worker, before looking around again, in seconds.
@@ -57,16 +57,18 @@ def here(jobs: Jobs, task: Task, *, overlap: bool, working: Working) -> Generato
 
 
 def pooled(
-    jobs: Jobs, task: Task, count: int, budget: Budget, *, working: Working
+    jobs: Jobs, task: Task, count: int, budget: Budget, *, working: Working, gpus: Sequence[Gpu] = ()
 ) -> Generator[Outcome, None, None]:
     """Do the jobs in at most ``count`` processes, as many as ``budget`` has room for; outcomes come as they are ready.
+
+    ``gpus`` are shared evenly by the processes, which then run no graphs themselves.
 
     Raises
     ------
     SonoscopeError
         If workers cannot start, or a model cannot be loaded in them.
     """
-    pool = _Pool(task, count, budget)
+    pool = _Pool(task, count, budget, gpus)
     try:
         yield from pool.run(jobs, working)
     finally:
@@ -77,13 +79,14 @@ def pooled(
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    gpu: Gpu | None = None
     job: Job | None = None
     begun: bool = False
 
 
 class _Pool:
-    def __init__(self, task: Task, count: int, budget: Budget) -> None:
-        self._task, self._count, self._budget = task, count, budget
+    def __init__(self, task: Task, count: int, budget: Budget, gpus: Sequence[Gpu]) -> None:
+        self._task, self._count, self._budget, self._gpus = task, count, budget, gpus
         self._context = _context()
         self._workers: list[_Worker] = []
         self._again: deque[Job] = deque()
@@ -216,16 +219,23 @@ class _Pool:
 
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._task), daemon=True)
+        gpu = self._least_asked()
+        task = replace(self._task, gpu=gpu)
+        process = self._context.Process(target=_serve, args=(theirs, task), daemon=True)
         try:
-            with _inherited():
+            with inherited():
                 process.start()
         except (OSError, EOFError) as error:
             raise self._cannot_start(str(error)) from None
         theirs.close()
-        worker = _Worker(process, mine)
+        worker = _Worker(process, mine, gpu)
         self._workers.append(worker)
         return worker
+
+    def _least_asked(self) -> Gpu | None:
+        """The GPU that the fewest workers have."""
+        shared = Counter(worker.gpu for worker in self._workers)
+        return min(self._gpus, key=lambda gpu: shared[gpu], default=None)
 
     def _cannot_start(self, why: str) -> SonoscopeError:
         return SonoscopeError(
@@ -248,8 +258,8 @@ def _serve(pipe: Connection, task: Task) -> None:
     """What a worker does: jobs, until its pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-    _complain_to(task.log)
+    threading.Thread(target=end_with_the_run, daemon=True).start()
+    complain_to(task.log)
     desk = Desk(task)
     while True:
         try:
@@ -270,7 +280,7 @@ def _serve(pipe: Connection, task: Task) -> None:
             return
 
 
-def _end_with_the_run() -> None:
+def end_with_the_run() -> None:
     """End this process when the one that started it is gone, whatever the job is doing."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -278,7 +288,7 @@ def _end_with_the_run() -> None:
     os._exit(1)
 
 
-def _complain_to(log: os.PathLike[str]) -> None:
+def complain_to(log: os.PathLike[str]) -> None:
     """Send what libraries print on stderr, and the last words of a crash, to the log: the terminal is the
     run's.
     """
@@ -311,7 +321,7 @@ def _context() -> Any:
 
 
 @contextlib.contextmanager
-def _inherited() -> Iterator[None]:
+def inherited() -> Iterator[None]:
     """What processes started inside inherit: one thread per library, and deafness to Ctrl-C until they say
     so.
     """

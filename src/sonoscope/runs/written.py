@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,15 @@ class Written:
         while self._scraps:
             with contextlib.suppress(OSError):
                 self._scraps.pop().unlink()
+
+    def send(self, tmp: Path) -> None:
+        """Copy what was made on another disk into ``tmp``, each file in one go; nothing if it was made there."""
+        if tmp == self.tmp:
+            return
+        here, self.tmp = self.tmp, tmp
+        for name, _ in self.moves:
+            shutil.copyfile(here / name, tmp / name)
+            (here / name).unlink()
 
     def discard(self) -> None:
         """Remove everything."""
