@@ -162,12 +162,12 @@ def main() -> int:
             command("analyze", folder, "-m", model, "-o", out, "--dask", "local", "--workers", "2", "-q")
         )
     compared, differ = differences(one, out)
-    report = json.loads((out / "run.json").read_text())
+    report, alone = (json.loads((place / "run.json").read_text()) for place in (out, one))
     found = {
         "engine": given.engine, "hours": given.hours, "model": given.model or "small",
         "files": compared, "differ": differ,
         "events": report["events"], "one_process_s": round(one_s, 1), "engine_s": round(engine_s, 1),
-        "cpu_s": report["cpu_s"], "parts": len(report.get("parts", [])) or 1,
+        "one_process_cpu_s": alone["cpu_s"], "cpu_s": report["cpu_s"], "parts": len(report.get("parts", [])) or 1,
     }  # fmt: skip
     results = Path(__file__).with_name("results.json")
     known = json.loads(results.read_text()) if results.is_file() else []

@@ -1,6 +1,6 @@
 """What engines cost beside the work, and how busy two workers stay when recordings lie in a store.
 
-    python recipes/cluster/measure.py [overhead] [files] [store] --work FOLDER
+    python recipes/cluster/measure.py [overhead] [files] [feeding] [store] --work FOLDER
 
 Costs are seconds of CPU, which a machine that others use does not change much; how busy workers stay is by the clock,
 and the load of the machine is written beside it. The figures go to ``recipes/cluster/measured.json``, from which
@@ -180,11 +180,57 @@ def store(work: Path, minutes: int = 60) -> dict[str, object]:
     return found
 
 
+def processor(graph: Path):
+    """What stands for a GPU."""
+    from sonoscope.models import devices
+
+    return devices.cpu_session(graph), "processor"
+
+
+def feeding(work: Path) -> dict[str, object]:
+    """CPU of sending an hour to the process of a GPU, a minute at a time, and its answers back."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    from sonoscope import models, runs
+    from sonoscope.models import devices
+    from sonoscope.runs.feeding import Door, Gpus
+    from sonoscope.runs.job import Task
+
+    # Nearly nothing is reckoned: what is left is the way there and back.
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("samples", "peak")]
+    node = helper.make_node("ReduceMax", ["samples"], ["peak"], keepdims=1)
+    graph = helper.make_graph([node], "peak", ends[:1], ends[1:])
+    file = work / "peak.onnx"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), file)
+    devices.ENGINES = {"processor": processor}
+    bundle = models.load(MODEL)
+    spec = runs.RunSpec(("none",), str(work), on="cuda")
+    task = Task(spec, (bundle,), (), "", work, work, work / "log")
+    minute = np.zeros(60 * RATE, np.float32)
+    costs = []
+    for minutes in (60, 660):
+        before, own = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
+        with Gpus(task, 1) as gpus:
+            there = Door(gpus.places[0], bundle).open(file)
+            for _ in range(minutes):
+                there.run(None, {"samples": minute})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        there_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        costs.append(there_s + time.process_time() - own)
+    here, began = devices.cpu_session(file), time.process_time()
+    for _ in range(600):
+        here.run(None, {"samples": minute})
+    alone_s = time.process_time() - began
+    return {"cpu_s_per_hour": round((costs[1] - costs[0] - alone_s) / 10, 4), "sample_rate": RATE}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", default=["overhead", "files", "store"])
+    parser.add_argument("parts", nargs="*", default=["overhead", "files", "feeding", "store"])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=int, default=60, help="of a recording read from the store")
     given = parser.parse_args()
@@ -196,7 +242,7 @@ def main() -> int:
         figures[part] = (
             store(work, given.minutes)
             if part == "store"
-            else {"overhead": overhead, "files": files}[part](work)
+            else {"overhead": overhead, "files": files, "feeding": feeding}[part](work)
         )
         place.write_text(json.dumps(figures, indent=1) + "\n")
         print(part, json.dumps(figures[part], indent=1), flush=True)
