@@ -40,6 +40,13 @@ def test_what_is_written_is_read_back(tmp_path: Path):
         ("training.epochs=many", BadConfig, "training.epochs='many' must be a whole number"),
         ("training.epochs=true", BadConfig, "training.epochs=True must be a whole number"),
         ("training.epochs=0", BadConfig, "training.epochs=0 must be at least 1"),
+        (
+            "training.validate_every=3",
+            BadConfig,
+            "training.epochs=20 must be a multiple of training.validate_every=3",
+        ),
+        ("training.validate_every=0", BadConfig, "training.validate_every=0 must be at least 1"),
+        ("data.cache=rows", UnknownName, "data.cache='rows' is unknown. Known: samples, features"),
         ("training.phases.1.train=head", BadConfig, r"'1' must be a number in 0..0"),
         ("training.phases.0.train=tail", BadConfig, "train='tail' must be head, all, or 'from LAYER'"),
         ("data.task=multi", UnknownName, "data.task='multi' is unknown. Did you mean"),

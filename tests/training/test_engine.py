@@ -358,3 +358,76 @@ def test_from_one_label_a_clip_to_several(sounds: Path, tones: Tones, tmp_path: 
     fit(tones(*words), tmp_path / "several", say=said.append, conclude=False)
     told = "\n".join(said)
     assert "tensors loaded" in told and "begins anew" not in told and "missing" not in told
+
+
+def test_features_may_be_computed_once(tones: Tones, tmp_path: Path):
+    """Frames kept on the disk are those that are computed anew for every batch, up to the rounding of float16."""
+    anew = Setting(tones(), tmp_path / "anew", quick=False, say=lambda _: None)
+    once = Setting(tones("data.cache=features"), tmp_path / "once", quick=False, say=lambda _: None)
+    assert once.data.shards.feature == once.feature and once.steps_per_epoch() == anew.steps_per_epoch()
+    for plain, kept in zip(anew.loader_of("val"), once.loader_of("val"), strict=True):
+        rows, _ = anew.frontend(plain.samples)
+        assert rows.shape == kept.samples.shape and torch.equal(plain.targets, kept.targets)
+        torch.testing.assert_close(rows, kept.samples, atol=0.04, rtol=0)
+
+
+def test_a_training_on_kept_features_is_analysed_with_like_any_other(
+    sounds: Path, tones: Tones, tmp_path: Path
+):
+    slowly = "training.learning_rate=0.001"  # far from the 32.767 at which logits of results end
+    words = ("data.cache=features", "training.epochs=2", "training.validate_every=2", slowly, *SMALL_CNN)
+    done = fit(tones(*words), tmp_path / "run", say=lambda _: None)
+    with open(done.folder / "history.csv", newline="") as file:
+        first, last = csv.DictReader(file)
+    assert first["val_map"] == "" and float(last["val_map"]) >= 0 and float(first["loss"]) > 0
+    answers = rundir.read_answers(done.folder / "test.npz")
+    model = sonoscope.load(done.folder / "bundle")
+    slope, offset = model.bundle.calibration.T
+    for name, expected in zip(answers.names, answers.scores, strict=True):
+        logits = model.analyze(sounds / name.rpartition("@")[0], hop=1.0).scores.logits.mean(axis=0)
+        np.testing.assert_allclose(1 / (1 + np.exp(-(slope * logits + offset))), expected, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("augment=[{name: noise}, {name: spec_augment}]",), r"augmentations change samples \(noise\)"),
+        (("data.window_s=null", "network.backbone=crnn"), "whole clips are read as samples"),
+        (
+            ("data.window_s=0.99",),
+            "must be a multiple of the feature's hop of 0.025 s for data.cache=features",
+        ),
+        (("features=[samples]", "network.backbone=wav2vec2"), "this network takes samples"),
+    ],
+)
+def test_features_are_not_kept_where_samples_are_needed(
+    tones: Tones, tmp_path: Path, words: tuple[str, ...], why: str
+):
+    with pytest.raises(UsageError, match=why):
+        Setting(tones("data.cache=features", *words), tmp_path / "run", quick=False, say=lambda _: None)
+
+
+def test_a_training_on_irmas_learns_its_eleven_labels(tones: Tones, tmp_path: Path):
+    """Clips of one label to learn from, by the names that IRMAS gives them; excerpts with several to be tested on."""
+    import soundfile
+
+    from sonoscope import labels
+
+    rng = np.random.default_rng(0)
+    for code in (label.code for label in labels.IRMAS):
+        folder = tmp_path / "irmas" / "IRMAS-TrainingData" / code
+        folder.mkdir(parents=True)
+        for number in range(4):
+            noise = 0.1 * rng.standard_normal(12_000).astype(np.float32)
+            soundfile.write(folder / f"00{number}__[{code}][nod][cla]000{number}__1.wav", noise, 8000)
+    part = tmp_path / "irmas" / "IRMAS-TestingData-Part1" / "Part1"
+    part.mkdir(parents=True)
+    for number, codes in enumerate(("gel\nvoi", "pia", "org\nsax\nvio")):
+        soundfile.write(part / f"(0{number}) song-1.wav", rng.standard_normal(40_000) / 10, 8000)
+        (part / f"(0{number}) song-1.txt").write_text(codes + "\n")
+    words = (f"data.train=irmas:{tmp_path / 'irmas'}", "training.epochs=1", "training.epoch_batches=2")
+    done = fit(tones(*words), tmp_path / "run", say=lambda _: None)
+    answers = rundir.read_answers(done.folder / "test.npz")
+    assert set(answers.labels) == {label.id for label in labels.IRMAS} and len(answers.labels) == 11
+    assert answers.truth.sum(axis=1).astype(int).tolist() == [2, 1, 3]
+    assert sonoscope.load(done.folder / "bundle").labels == answers.labels

@@ -68,9 +68,7 @@ Account = Annotated[
     str, typer.Option("--account", metavar="NAME", show_default=False, help="With --sbatch: SLURM's.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where trainings in that folder ended.")]
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Five clips of each part, one epoch: does it work at all?")
-]
+Quick = Annotated[bool, typer.Option("--quick", help="Five clips of each part: does it work at all?")]
 List = Annotated[bool, typer.Option("--list", help="List the presets and stop.")]
 Print = Annotated[bool, typer.Option("--print", help="Print the whole configuration and stop.")]
 

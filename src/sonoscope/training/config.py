@@ -31,7 +31,9 @@ KINDS = ("network", "classical", "dummy", "pretrain", "notes")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "one-cycle", "multi-step", "constant")
 PRECISIONS = ("32", "bf16", "16")
-SAMPLERS = ("all", "balanced")
+SAMPLERS = ("all", "balanced", "balanced-groups")
+#: What is kept of the recordings: their samples, or the frames of the feature.
+CACHES = ("samples", "features")
 #: What a phase may train: the head, everything, or everything from a named layer on (``from LAYER``).
 HEAD, ALL, FROM = "head", "all", "from "
 
@@ -64,8 +66,8 @@ class Data:
         Seconds that a network is shown; None: whole rows, padded, with a mask.
     hop_s : float, optional
         Between windows of one row in validation and test; default: the window.
-    sampler : {"all", "balanced"}
-        Draw windows in proportion to the sound there is, or classes equally often.
+    sampler : {"all", "balanced", "balanced-groups"}
+        Draw windows in proportion to the sound there is, or classes equally often, or of each class also its groups.
     max_samples, max_test_samples : int, optional
         At most so many rows.
     share : float
@@ -74,6 +76,9 @@ class Data:
         Of the split alone: seeds of the training leave it as it is.
     folder : str, optional
         Where the prepared sound is kept; default: ``data`` in the run's folder.
+    cache : {"samples", "features"}
+        What is kept there: samples, from which every batch's features are computed anew, or features, computed once;
+        then windows begin on a frame, and no augmentation can change samples.
     """
 
     train: tuple[str, ...] = ()
@@ -96,10 +101,12 @@ class Data:
     share: float = 1.0
     split_seed: int = 0
     folder: str | None = None
+    cache: str = "samples"
 
     def check(self) -> None:
         _one_of("data.task", self.task, ("multilabel", "multiclass"))
         _one_of("data.sampler", self.sampler, SAMPLERS)
+        _one_of("data.cache", self.cache, CACHES)
         _within("data.share", self.share, 0, 1, open_low=True)
         for name in ("validation_share", "test_share"):
             _within(f"data.{name}", getattr(self, name), 0, 0.9)
@@ -158,7 +165,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Training:
-    """How it is fitted. ``epoch_batches`` bounds an epoch; ``average`` is the decay of the weights' moving average."""
+    """How it is fitted.
+
+    ``epoch_batches`` bounds an epoch; ``average`` is the decay of the weights' moving average; only every
+    ``validate_every``-th epoch is validated, and may be the best.
+    """
 
     epochs: int = 20
     epoch_batches: int | None = None
@@ -180,6 +191,7 @@ class Training:
     monitor: str = "val_map"
     average: float | None = None
     validate_share: float = 1.0
+    validate_every: int = 1
     sanity_steps: int = 0
     seed: int = 0
     threads: int = 1
@@ -197,9 +209,14 @@ class Training:
         _within("training.validate_share", self.validate_share, 0, 1, open_low=True)
         if self.average is not None:
             _within("training.average", self.average, 0, 1)
-        for name in ("epochs", "batch_size", "threads", "nodes"):
+        for name in ("epochs", "batch_size", "validate_every", "threads", "nodes"):
             if getattr(self, name) < 1:
                 raise BadConfig(f"training.{name}={getattr(self, name)} must be at least 1")
+        if self.epochs % self.validate_every:
+            raise BadConfig(
+                f"training.epochs={self.epochs} must be a multiple of training.validate_every={self.validate_every}, "
+                "so that the last one is validated"
+            )
         if self.schedule == "multi-step" and list(self.milestones) != sorted(set(self.milestones)):
             raise BadConfig(f"training.milestones={list(self.milestones)} must rise")
         if not self.phases:
@@ -250,6 +267,10 @@ class Config:
             raise BadConfig(f"kind={self.kind} needs a model, such as model=svm")
         if self.kind == "pretrain" and self.pretext is None:
             raise BadConfig("kind=pretrain needs a pretext, such as pretext=masked")
+        if self.data.cache == "features" and self.kind not in ("network", "pretrain"):
+            raise BadConfig(
+                f"data.cache=features is for networks and pre-trainings, not for kind={self.kind}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for YAML and JSON; :func:`from_dict` reads them back."""

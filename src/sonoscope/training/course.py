@@ -103,6 +103,7 @@ class Begun:
             gradient_clip_val=training.gradient_clip,
             limit_train_batches=self.setting.steps_per_epoch(),
             num_sanity_val_steps=training.sanity_steps,
+            check_val_every_n_epoch=training.validate_every,
             use_distributed_sampler=False,
         )
 

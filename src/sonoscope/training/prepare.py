@@ -15,6 +15,7 @@ from sonoscope.data.rows import Manifest, Row
 from sonoscope.data.shards import Shards
 from sonoscope.data.survey import Problem
 from sonoscope.errors import UsageError
+from sonoscope.features import Feature
 from sonoscope.training.config import Data
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
@@ -30,7 +31,7 @@ class Prepared:
     Attributes
     ----------
     shards : Shards
-        Samples of all rows; their ``split`` is ``train``, ``val`` or ``test``.
+        Samples of all rows, or frames; their ``split`` is ``train``, ``val`` or ``test``.
     labels : tuple of str
     certificate : Certificate
         What the parts share.
@@ -52,6 +53,7 @@ def prepare(
     quick: bool = False,
     labelled: bool = True,
     build: bool = True,
+    feature: Feature | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Load, split, and decode into ``folder`` what it does not hold yet.
@@ -60,7 +62,7 @@ def prepare(
     ----------
     data : Data
     folder : Path
-        Of prepared samples; may be shared by trainings that run one after the other.
+        Of what is prepared; may be shared by trainings that run one after the other.
     sample_rate : int
         Hz.
     quick : bool
@@ -69,6 +71,8 @@ def prepare(
         Whether labels are needed; without, there are none, whatever the rows say.
     build : bool
         Decode what is missing; False: another process has done so.
+    feature : Feature, optional
+        Keep its frames, in place of samples.
 
     Raises
     ------
@@ -79,7 +83,8 @@ def prepare(
     whole = limited(whole, data, quick=quick)
     problems: tuple[Problem, ...] = ()
     if build:
-        problems = tuple(shards.build(whole, folder, shards.audio(sample_rate), progress=progress).problems)
+        content = shards.audio(sample_rate) if feature is None else shards.frames(feature)
+        problems = tuple(shards.build(whole, folder, content, progress=progress).problems)
     held = shards.open(folder)
     labels = () if not labelled else whole.label_map or whole.labels()
     counts = {part: sum(row.split == part for row in held.rows) for part in (TRAIN, VALIDATION)}

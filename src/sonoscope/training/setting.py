@@ -20,7 +20,7 @@ from sonoscope.features import Feature
 from sonoscope.networks import framenotes
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
-from sonoscope.training import beside, prepare, ranks
+from sonoscope.training import augment, beside, prepare, ranks
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
@@ -47,8 +47,9 @@ class Setting:
         rate = rate_of(config, self.feature)
         place = Path(config.data.folder) if config.data.folder else folder / "data"
         labelled = config.kind not in ("pretrain", "notes")
+        kept = kept_feature(config, self.feature)
         self.data: Prepared = prepare.prepare(
-            config.data, place, rate, quick=quick, labelled=labelled, build=self.rank == 0
+            config.data, place, rate, quick=quick, labelled=labelled, build=self.rank == 0, feature=kept
         )
         self.rate = rate
         seconds = config.data.window_s
@@ -59,8 +60,8 @@ class Setting:
         self.network = network_of(config, self.feature, n_classes)
         self.frames = self._frames()
         on_device = config.feature_on == "device" or self.network.takes_samples
-        self.loader_feature = None if on_device else self.feature
-        shown = self.feature if on_device and not self.network.takes_samples else None
+        self.loader_feature = None if on_device or kept else self.feature
+        shown = self.feature if on_device and not kept and not self.network.takes_samples else None
         self.frontend = Frontend(shown, self.window, self.frames if shown is not None else None)
 
     def _frames(self) -> int | None:
@@ -68,13 +69,17 @@ class Setting:
         if self.window is None or self.feature is None:
             return None
         hop = self.feature.hop_samples
-        if self.network.poolable and self.feature.streamable:
-            if self.window % hop:
-                nearest = max(round(self.window / hop), 1) * hop / self.rate
-                raise UsageError(
-                    f"data.window_s={self.window / self.rate:g} must be a multiple of the feature's hop of "
-                    f"{hop / self.rate:g} s for this backbone, such as {nearest:g}"
-                )
+        poolable, kept = (
+            self.network.poolable and self.feature.streamable,
+            self.config.data.cache == "features",
+        )
+        if (poolable or kept) and self.window % hop:
+            nearest = max(round(self.window / hop), 1) * hop / self.rate
+            raise UsageError(
+                f"data.window_s={self.window / self.rate:g} must be a multiple of the feature's hop of "
+                f"{hop / self.rate:g} s for {'data.cache=features' if kept else 'this backbone'}, such as {nearest:g}"
+            )
+        if poolable:
             return self.window // hop
         return 1 + self.window // hop
 
@@ -82,7 +87,8 @@ class Setting:
         """Windows of a part."""
         assert self.window is not None
         training = self.config.training
-        balance = ("labels",) if part == TRAIN and self.config.data.sampler == "balanced" else ()
+        by = {"balanced": ("labels",), "balanced-groups": ("labels", self.config.data.by)}
+        balance = by.get(self.config.data.sampler, ()) if part == TRAIN else ()
         computed: dict[str, Any] = {"margins": (self.frontend.before, self.frontend.after)}
         if self.loader_feature is not None:
             computed = {"feature": self.loader_feature, "frames": self.frames}
@@ -240,6 +246,31 @@ def feature_of(config: Config) -> Feature | None:
         return features.from_dict(spec, files=True)
     except ValueError as error:
         raise UsageError(f"features: {error}") from None
+
+
+def kept_feature(config: Config, feature: Feature | None) -> Feature | None:
+    """The feature whose frames are prepared in place of samples (``data.cache=features``); None: samples are.
+
+    Raises
+    ------
+    UsageError
+        If what is trained needs samples; says why.
+    """
+    if config.data.cache != "features":
+        return None
+    of_samples = None if feature is None else augment.build(config.augment, feature.sample_rate, feature)[0]
+    why = ""
+    if feature is None:
+        why = "this network takes samples"
+    elif not feature.streamable:
+        why = f"a row of {feature.name!r} depends on where its window begins"
+    elif config.data.window_s is None:
+        why = "whole clips are read as samples (data.window_s is null)"
+    elif of_samples is not None:
+        why = f"augmentations change samples ({', '.join(each.name for _, _, each in of_samples.parts)})"
+    if why:
+        raise UsageError(f"data.cache=features cannot be: {why}. Leave data.cache=samples.")
+    return feature
 
 
 def rate_of(config: Config, feature: Feature | None) -> int:

@@ -38,7 +38,10 @@ class Watch(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        measured = trainer.callback_metrics.items()
+        # Where an epoch is not validated, figures of an earlier one are still there.
+        here = is_validated(trainer)
+        found = {name: float(value) for name, value in measured if here or not name.startswith("val_")}
         row = {
             "epoch": trainer.current_epoch + 1,
             "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
@@ -66,8 +69,13 @@ class Watch(Callback):
             writer.writerows([*kept, row])
 
 
+def is_validated(trainer: lightning.Trainer) -> bool:
+    """Whether the present epoch is one of those that are validated."""
+    return (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+
+
 class Keep(Callback):
-    """Writes a checkpoint after every epoch, and keeps that of the best one; of equal ones the latest.
+    """Writes a checkpoint after every epoch, and keeps that of the best validated one; of equal ones the latest.
 
     An epoch that was cut short leaves none: what goes on from there repeats it whole.
 
@@ -109,6 +117,10 @@ class Keep(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if self._batches < trainer.num_training_batches:
+            return
+        if not is_validated(trainer):
+            self.waited += 1
+            self._save(trainer, LAST)
             return
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
