@@ -1,22 +1,28 @@
 """Does judging help? The loop of teaching, running, judging and teaching again, on simulated meadows.
 
-    python recipes/field/loop.py [--runs 12] [--minutes 3] [--held 6] [--clips 200] [--snippets 12] [--fpr 0.02]
+    python recipes/field/loop.py [--runs 12] [--minutes 4] [--held 4] [--clips 200] [--snippets 12] [--kinds 3]
+                                     [--fpr 0.02] [--folder FOLDER]
 
-Each run makes places of their own: each has its background, its loudness, and something else that hums there (an
-engine, a tool, a mosquito, cicadas). Bees are taught by snippets from two of them, with unlabelled recordings from
-four (``train SNIPPETS --unlabelled``). The model is run over those four (``analyze``), clips are drawn (``clips``) and
-judged by the truth, and the model is taught again (``--verdicts``). Both models then score four places that nothing
-was ever heard of: the share of seconds with a bee that is found, at the threshold where the share given by ``--fpr`` of
-the seconds without any is reported. Printed in Markdown: each run, and the mean gain with its 95 % interval over runs.
+Each run is a meadow of its own, with three other things that hum (of an engine, a tool, a mosquito, cicadas ...) and
+eight places; each place has its background, its loudness, and one or two of the three. Bees are taught by snippets from
+two places, with unlabelled recordings from four (``train SNIPPETS --unlabelled``). The model is run over those four
+(``analyze``), clips are drawn (``clips``) and judged by the truth, and the model is taught again (``--verdicts``). Both
+models then score the other four places, of which nothing was ever heard: the share of seconds with a bee that is found,
+at the threshold where the share given by ``--fpr`` of the seconds without any is reported. Printed in Markdown: each
+meadow, and the mean gain with its 95 % interval over meadows. ``--folder`` keeps the sounds for the next time.
+
+With ``--kinds 7`` places may hum with anything: at the four others sound things that nobody could have judged.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
+import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +40,7 @@ from sonoscope.training.teach import Wish, teach
 
 RATE = 24_000
 LABEL = "bee"
-#: What hums at places; each has one or two of them.
+#: What hums in meadows; each has some of them (``--kinds``), and each of its places one or two of those.
 OTHERS = ("engine", "tool", "cicada", "mosquito", "propeller", "bird_call", "cricket")
 TAUGHT, HELD = ("A", "B", "C", "D"), ("E", "F", "G", "H")
 #: Seconds of a recording.
@@ -46,12 +52,13 @@ FILLED, EMPTY = 0.5, 0.05
 @dataclass(frozen=True)
 class Size:
     """Of a run: minutes at each place that is taught of, and at each other; clips to judge, snippets to begin with,
-    events an hour, the rate of mistakes."""
+    how many things hum in the meadow, events an hour, the rate of mistakes."""
 
-    minutes: int = 3
-    held: int = 6
+    minutes: int = 4
+    held: int = 4
     clips: int = 200
     snippets: int = 12
+    kinds: int = 3
     an_hour: float = 300.0
     fpr: float = 0.02
 
@@ -61,6 +68,10 @@ class Gain(NamedTuple):
 
     before: float
     after: float
+
+
+#: Of recordings: when bees sound, in seconds.
+Truth = dict[str, list[tuple[float, float]]]
 
 
 def wings(kind: str) -> Draw:
@@ -73,9 +84,16 @@ def wings(kind: str) -> Draw:
 FURTHER = {LABEL: (LABEL, wings("honey_bee")), "mosquito": ("", wings("mosquito"))}
 
 
-def place(rng: np.random.Generator, size: Size) -> SceneSpec:
+def meadow(seed: int, size: Size) -> dict[str, SceneSpec]:
+    """Its places."""
+    rng = np.random.default_rng([seed, 11])
+    kinds = rng.choice(OTHERS, size=size.kinds, replace=False)
+    return {site: place(rng, size, [str(kind) for kind in kinds]) for site in (*TAUGHT, *HELD)}
+
+
+def place(rng: np.random.Generator, size: Size, kinds: list[str]) -> SceneSpec:
     """What sounds at a place, and how loud bees are there."""
-    others = rng.choice(OTHERS, size=int(rng.integers(1, 3)), replace=False)
+    others = rng.choice(kinds, size=int(rng.integers(1, 3)), replace=False)
     return SceneSpec(
         duration_s=RECORDING_S, sample_rate=RATE, event_s=(0.6, 2.5),
         events={LABEL: size.an_hour, **{str(name): size.an_hour * float(rng.uniform(0.3, 1.0)) for name in others}},
@@ -83,18 +101,20 @@ def place(rng: np.random.Generator, size: Size) -> SceneSpec:
     )  # fmt: skip
 
 
-def record(
-    folder: Path, specs: dict[str, SceneSpec], minutes: int, seed: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Recordings of places, a folder for each, and when bees sound in each."""
-    truth = {}
+def record(folder: Path, specs: dict[str, SceneSpec], minutes: int, seed: int) -> Truth:
+    """Recordings of places, a folder for each, and when bees sound in each; made unless they are there."""
+    known = folder / "truth.json"
+    if known.exists():
+        return {name: [(a, b) for a, b in spans] for name, spans in json.loads(known.read_text()).items()}
+    truth: Truth = {}
     for number, (site, spec) in enumerate(specs.items()):
-        (folder / site).mkdir(parents=True)
+        (folder / site).mkdir(parents=True, exist_ok=True)
         for minute in range(minutes):
             scene = compose(spec, seed * 10_000 + number * 100 + minute, further=FURTHER)
             name = f"{site}/{minute:02d}.flac"
             soundfile.write(folder / name, scene.samples, RATE)
             truth[name] = [(e.start_s, e.end_s) for e in scene.events if e.label == LABEL]
+    known.write_text(json.dumps(truth))
     return truth
 
 
@@ -123,7 +143,7 @@ def share(spans: list[tuple[float, float]], start: float, end: float) -> float:
     return min(covered / (end - start), 1.0)
 
 
-def judge(clips: Path, truth: dict[str, list[tuple[float, float]]]) -> None:
+def judge(clips: Path, truth: Truth) -> None:
     """Verdicts of somebody who is right, and unsure where little of a bee is in the marked part."""
     with open(clips / "clips.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -135,7 +155,7 @@ def judge(clips: Path, truth: dict[str, list[tuple[float, float]]]) -> None:
     (clips / "verdicts-truth.csv").write_text("\n".join(lines) + "\n")
 
 
-def sensitivity(model: Path, folder: Path, truth: dict[str, list[tuple[float, float]]], fpr: float) -> float:
+def sensitivity(model: Path, folder: Path, truth: Truth, fpr: float) -> float:
     """The share of windows with a bee that is found where ``fpr`` of those without are reported."""
     bundle = models.load(model)
     runtime = Runtime(bundle)
@@ -154,20 +174,20 @@ def sensitivity(model: Path, folder: Path, truth: dict[str, list[tuple[float, fl
 
 def run(seed: int, size: Size, work: Path) -> Gain:
     """One meadow, from its sounds to the figures."""
-    rng = np.random.default_rng([seed, 11])
-    specs = {site: place(rng, size) for site in (*TAUGHT, *HELD)}
+    specs = meadow(seed, size)
     season, held = work / "season", work / "held"
     heard = record(season, {site: specs[site] for site in TAUGHT}, size.minutes, seed)
     never = record(held, {site: specs[site] for site in HELD}, size.held, seed + 500)
+    for made in ("snippets", "first", "second", "out", "clips"):
+        shutil.rmtree(work / made, ignore_errors=True)
     snippets(work / "snippets", specs, size, seed)
-    asked = {"unlabelled": (str(season),), "seed": seed}
-    sounds = (str(work / "snippets"),)
-    teach(Wish(sounds, **asked), work / "first", say=_silent)
+    wish = Wish((str(work / "snippets"),), unlabelled=(str(season),), seed=seed)
+    teach(wish, work / "first", say=_silent)
     how = ("--site-from", "1", "-q", "--workers", 1)
     command(["analyze", season, "-m", work / "first", "-o", work / "out", *how])
     command(["clips", work / "out", "-o", work / "clips", "--count", size.clips, "--labels", LABEL])
     judge(work / "clips", heard)
-    teach(Wish(sounds, verdicts=(work / "clips",), **asked), work / "second", say=_silent)
+    teach(replace(wish, verdicts=(work / "clips",)), work / "second", say=_silent)
     return Gain(*(sensitivity(work / name, held, never, size.fpr) for name in ("first", "second")))
 
 
@@ -192,7 +212,7 @@ def interval(gains: np.ndarray) -> tuple[float, float, float]:
 
 def table(found: list[Gain]) -> str:
     """The runs and their mean in Markdown."""
-    lines = ["| run | before | after | gain |", "|---|---|---|---|"]
+    lines = ["| meadow | before | after | gain |", "|---|---|---|---|"]
     lines += [
         f"| {k} | {g.before:.2f} | {g.after:.2f} | {g.after - g.before:+.2f} |" for k, g in enumerate(found)
     ]
@@ -214,14 +234,16 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=Size.held)
     parser.add_argument("--clips", type=int, default=Size.clips)
     parser.add_argument("--snippets", type=int, default=Size.snippets)
+    parser.add_argument("--kinds", type=int, default=Size.kinds, choices=range(2, len(OTHERS) + 1))
     parser.add_argument("--fpr", type=float, default=Size.fpr)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="keep sounds and models here, for the next time")
     asked = parser.parse_args()
-    size = Size(asked.minutes, asked.held, asked.clips, asked.snippets, fpr=asked.fpr)
+    size = Size(asked.minutes, asked.held, asked.clips, asked.snippets, asked.kinds, fpr=asked.fpr)
     found = []
     for seed in range(asked.seed, asked.seed + asked.runs):
-        with tempfile.TemporaryDirectory(prefix="loop-") as work:
-            found.append(run(seed, size, Path(work)))
+        with tempfile.TemporaryDirectory(prefix="loop-") as scratch:
+            found.append(run(seed, size, asked.folder / str(seed) if asked.folder else Path(scratch)))
         before, after = found[-1]
         print(f"run {seed}: {before:.3f} -> {after:.3f}", file=sys.stderr, flush=True)
     print(table(found))

@@ -10,7 +10,7 @@ import soundfile
 
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.errors import UsageError
-from sonoscope.training.teach import taught
+from sonoscope.training.teach import against, taught
 
 RATE = 8000
 
@@ -133,3 +133,18 @@ def test_events_that_overlap_sound_both_by_half_and_are_unknown_by_less(tmp_path
     assert (bird.labels, bird.unknown) == (("bird",), ("buzz",))
     both = stretches(tmp_path, "2.0\t3.0\tbuzz\n2.2\t2.8\tbird\n")
     assert all(row.labels == ("bird", "buzz") for row in both if row.source == taught.MARKED)
+
+
+def test_what_was_judged_is_not_guessed_any_more() -> None:
+    """Windows of unlabelled sound that a judged clip touches are left out, whichever folder the names begin at."""
+    extra = {taught.RECORDING: "north/day.wav", taught.JUDGED: "62.000000 63.000000"}
+    judged = taught.judged([Row("audio/1.flac", extra=extra), Row("buzz/A/1.wav")])
+    assert judged == {"north/day.wav": [(62.0, 63.0)]}
+    vectors = np.arange(5.0, dtype=np.float32)[:, None]
+    for name in ("day.wav", "north/day.wav", "cards/north/day.wav"):
+        left = against.unjudged(against.Piece(name, 60.0, vectors, 5.0), judged, 1.0)
+        assert left is not None and left.vectors[:, 0].tolist() == [0, 1, 3, 4]
+    for name, start in (("otherday.wav", 60.0), ("south/day.wav", 60.0), ("day.wav", 63.0)):
+        left = against.unjudged(against.Piece(name, start, vectors, 5.0), judged, 1.0)
+        assert left is not None and len(left.vectors) == 5
+    assert against.unjudged(against.Piece("day.wav", 62.5, vectors[:1], 1.0), judged, 1.0) is None

@@ -14,8 +14,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -227,6 +227,27 @@ def hear(
         except UnreadableAudio as error:
             say(f"not used: {error}")
     return pieces, sounds
+
+
+def unjudged(
+    piece: Piece, judged: Mapping[str, Sequence[tuple[float, float]]], window_s: float
+) -> Piece | None:
+    """The stretch without the windows of which a part was judged: there is no need to guess what is in them.
+
+    Names of recordings are relative to what was given: one that ends like another is taken for it, which costs a few
+    windows at worst.
+    """
+    spans = [
+        span
+        for name, found in judged.items()
+        if f"/{name}".endswith(f"/{piece.recording}") or f"/{piece.recording}".endswith(f"/{name}")
+        for span in found
+    ]
+    starts = piece.start_s + window_s * np.arange(len(piece.vectors))
+    free = np.array(
+        [all(end <= s or start >= s + window_s for start, end in spans) for s in starts], dtype=bool
+    )
+    return replace(piece, vectors=piece.vectors[free]) if free.any() else None
 
 
 def halves(drawn: Sequence[Drawn]) -> tuple[list[Drawn], list[Drawn]]:

@@ -28,8 +28,9 @@ from sonoscope.errors import UsageError
 
 #: Where rows come from, in ``Row.source``.
 SNIPPET, MARKED, UNMARKED, VERDICT = "snippet", "marked", "not marked", "verdict"
-#: In ``Row.extra``: the second of the file about which one window is heard, and nothing else.
-MIDDLE = "middle"
+#: In ``Row.extra``: the second of the file about which one window is heard, and nothing else; of a judged clip the
+#: recording that it was cut out of, and where in that it was judged.
+MIDDLE, RECORDING, JUDGED = "middle", "file", "judged"
 #: Of sounds that lie beside the folders of sites.
 NO_SITE = "(no folder)"
 
@@ -311,6 +312,16 @@ def _gaps(spans: Sequence[tuple[float, float]], length_s: float) -> Iterator[tup
 # ---- judged clips ------------------------------------------------------------------------------------------
 
 
+def judged(rows: Iterable[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Where in which recordings clips were judged, in seconds."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if JUDGED in row.extra:
+            start, end = map(float, row.extra[JUDGED].split())
+            found.setdefault(row.extra[RECORDING], []).append((start, end))
+    return found
+
+
 def verdicts(folder: Path) -> Manifest:
     """Judged clips: each says something of one class only, in the window about the middle of what was judged.
 
@@ -340,7 +351,11 @@ def verdicts(folder: Path) -> Manifest:
                 group=clip.site or clip.file,
                 site=clip.site,
                 source=VERDICT,
-                extra={MIDDLE: f"{(clip.start + clip.end) / 2 - clip.audio_start:.6f}", "file": clip.file},
+                extra={
+                    MIDDLE: f"{(clip.start + clip.end) / 2 - clip.audio_start:.6f}",
+                    RECORDING: clip.file,
+                    JUDGED: f"{clip.start:.6f} {clip.end:.6f}",
+                },
             )
         )
     if not rows:

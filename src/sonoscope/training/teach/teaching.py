@@ -155,7 +155,8 @@ def _heard(found: taught.Taught, listener: Listener, wish: Wish, say: Say) -> _M
     for kind, number in dict.fromkeys(zip(built_in.kinds, built_in.sounds.tolist(), strict=True)):
         mine = (built_in.kinds == kind) & (built_in.sounds == number)
         gathered.background(BUILT_IN, f"{kind}/{number:02d}.flac", built_in.vectors[mine])
-    for piece in learned:
+    judged, window_s = taught.judged(found.rows), listener.window / listener.sample_rate
+    for piece in filter(None, (against.unjudged(each, judged, window_s) for each in learned)):
         gathered.background(UNLABELLED, piece.recording, piece.vectors, piece.start_s)
     return _Material(gathered.examples(), rows, sorted(set(built_in.kinds)), kept, failed)
 
