@@ -120,3 +120,24 @@ def test_any_protocol_has_a_page():
     )  # fmt: skip
     words = Page(page.html(result)).words
     assert {"onset_f1", "0.500 [0.400, 0.600]", "– (no notes)", "12.500", "tolerance (s)"} <= set(words)
+
+
+def test_mistakes_are_those_of_each_model_in_turn():
+    """One model is louder in all of its mistakes: the other's are seen all the same."""
+    columns = ("model", "clip", "label", "mistake", "score", "threshold", "sounds")
+    loud = [("loud", f"l{k}", "a", "false alarm", 0.99 - k / 100, 0.5, "") for k in range(30)]
+    soft = [("soft", f"s{k}", "a", "miss", 0.4 + k / 100, 0.5, "a") for k in range(3)]
+    result = Result("clip", "1", "T", {}, (Table("mistakes", "M", columns, (*loud, *soft)),))
+    assert list(mistakes.loudest(result))[:7] == ["l0", "s0", "l1", "s1", "l2", "s2", "l3"]
+    assert len(mistakes.loudest(result)) == mistakes.MOST
+    assert "threshold, of each model in turn." in mistakes.drawn(result)
+
+
+def test_what_is_no_share_has_no_place_between_0_and_1_and_origins_are_lines():
+    figures = {"d_prime": Figure(0.5, 0.4, 0.6), "lrap": Figure(0.5, 0.4, 0.6)}
+    origin = {"model": {"a": {"folder": "x", "sha256": "1"}, "b": {"folder": "y"}}, "skipped": []}
+    shown = page.html(Result("clip", "1", "T", figures, (), provenance=origin))
+    assert shown.count('class="interval"') == 1
+    assert (
+        'a: folder: x; sha256: 1</span><span class="long">b: folder: y' in shown and ">none</span>" in shown
+    )

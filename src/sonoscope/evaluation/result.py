@@ -20,6 +20,8 @@ DECIMALS = 3
 EXACT_DECIMALS = 6
 #: The table that shows the figures of several models beside each other, in the place of a list of them.
 SIDE_BY_SIDE = "side_by_side"
+#: Figures that are no shares, although they may lie between 0 and 1.
+UNBOUNDED = ("d_prime",)
 #: Tables for files that are no longer than this are on the page, too.
 PAGE_ROWS = 50
 #: What stands where there is no value.

@@ -85,7 +85,8 @@ def _whole(curve: Curve) -> tuple[np.ndarray, np.ndarray] | None:
 def _figures(results: Mapping[str, Result]) -> Table:
     names = tuple(dict.fromkeys(name for result in results.values() for name in result.figures))
     rows = tuple(
-        (name, *(result.figures.get(name, Figure(None)) for result in results.values())) for name in names
+        (name, *(result.figures.get(name, Figure(None, why="has none")) for result in results.values()))
+        for name in names
     )
     return Table(SIDE_BY_SIDE, "Side by side", ("figure", *results), rows)
 

@@ -60,7 +60,7 @@ def _sections(result: Result) -> Iterator[Section]:
     yield Section("decisions", "How machines decide", pictures.drawn(result))
     folded = [table for table in result.tables if table.name in tables.APART]
     yield Section("further", "Tables of what is shown above", "".join(map(tables.drawn, folded)))
-    origin = {name: _origin_of(value) for name, value in result.provenance.items()}
+    origin = {name: list(_origins(value)) or ["none"] for name, value in result.provenance.items()}
     yield Section("origin", "Where it comes from", tables.pairs(origin))
 
 
@@ -102,11 +102,17 @@ def _origin(row: str, told: str) -> str:
     return told if "(" in told else f"{row}: {told}"
 
 
-def _origin_of(value: object) -> str:
-    """A fact in words; what holds several says each behind its name."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_origin_of(each)}" for name, each in value.items()) or "none"
-    return shown(plain(value)) or "none"
+def _origins(value: object, of: str = "") -> Iterator[str]:
+    """A fact in lines: one for all that is plain of a thing, and one for each thing inside it."""
+    if not isinstance(value, Mapping):
+        yield shown(plain(value)) or "none"
+        return
+    inside = {name: each for name, each in value.items() if isinstance(each, Mapping)}
+    told = "; ".join(f"{name}: {shown(plain(each))}" for name, each in value.items() if name not in inside)
+    if told:
+        yield f"{of}: {told}" if of else told
+    for name, each in inside.items():
+        yield from _origins(each, f"{of}, {name}" if of else str(name))
 
 
 def _tiles(result: Result) -> str:

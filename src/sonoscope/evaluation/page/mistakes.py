@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from itertools import chain, zip_longest
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from sonoscope.data import clips, spectrogram
 from sonoscope.data.audit import players
 from sonoscope.data.rows import Manifest
 from sonoscope.evaluation.result import Excerpt, Result, Table, shown
+from sonoscope.evaluation.sidebyside import MODEL
 from sonoscope.evaluation.truth import names_of
 
 #: Clips that are heard, and the seconds of each.
@@ -21,14 +23,17 @@ TABLE = "mistakes"
 
 
 def loudest(result: Result) -> dict[str, list[dict[str, object]]]:
-    """Rows of the table of mistakes by clip, for the :data:`MOST` clips with the largest."""
+    """Rows of the table of mistakes by clip, for the :data:`MOST` clips with the largest, of each model in turn."""
     table = _table(result)
     if table is None:
         return {}
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     rows.sort(key=lambda row: -abs(float(row["score"]) - float(row["threshold"])))  # type: ignore[arg-type]
-    found: dict[str, list[dict[str, object]]] = {}
+    of_models: dict[object, list[dict[str, object]]] = {}
     for row in rows:
+        of_models.setdefault(row.get(MODEL), []).append(row)
+    found: dict[str, list[dict[str, object]]] = {}
+    for row in filter(None, chain.from_iterable(zip_longest(*of_models.values()))):
         clip = str(row["clip"])
         if clip in found or len(found) < MOST:
             found.setdefault(clip, []).append(row)
@@ -78,8 +83,10 @@ def drawn(result: Result) -> str:
         if result.excerpts
         else ""
     )
+    table = _table(result)
+    turn = ", of each model in turn" if table is not None and MODEL in table.columns else ""
     return (
-        f"<p>The clips with scores furthest on the wrong side of their threshold. {heard}</p>"
+        f"<p>The clips with scores furthest on the wrong side of their threshold{turn}. {heard}</p>"
         f'<div class="cards">{"".join(cards)}</div>'
     )
 

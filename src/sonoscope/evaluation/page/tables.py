@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from sonoscope.data.summary import charts
-from sonoscope.evaluation.result import ABSENT, SIDE_BY_SIDE, Figure, Table, shown
+from sonoscope.evaluation.result import ABSENT, SIDE_BY_SIDE, UNBOUNDED, Figure, Table, shown
 from sonoscope.evaluation.sidebyside import ALL, MODEL
 
 #: Rows beyond which a table is folded, and beyond which the page holds the first of them only.
@@ -41,9 +41,12 @@ def drawn(table: Table) -> str:
     return f"<div {named}><h3>{escape(table.title)}</h3>{content}</div>"
 
 
-def pairs(values: Mapping[str, str]) -> str:
-    """Names and what they are."""
-    rows = [(escape(name), f'<span class="long">{escape(value)}</span>') for name, value in values.items()]
+def pairs(values: Mapping[str, Sequence[str]]) -> str:
+    """Names and what they are, in lines."""
+    rows = [
+        (escape(name), "".join(f'<span class="long">{escape(line)}</span>' for line in lines))
+        for name, lines in values.items()
+    ]
     return charts.table(("what", "value"), rows, caption="", left=(0, 1)) if rows else ""
 
 
@@ -52,7 +55,11 @@ def of_figures(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[object]]
     if not rows:
         return ""
     cells = [
-        [f"<code>{escape(name)}</code>", *map(_cell, values), intervals([_figure(value) for value in values])]
+        [
+            f"<code>{escape(name)}</code>",
+            *map(_cell, values),
+            "" if name in UNBOUNDED else intervals([_figure(value) for value in values]),
+        ]
         for name, values in rows
     ]
     head = ["figure", *heads, "0 to 1"]

@@ -14,13 +14,11 @@ import numpy as np
 
 from sonoscope.evaluation.plots import charts, clips
 from sonoscope.evaluation.plots.drawing import Drawing
-from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, Table
+from sonoscope.evaluation.result import SIDE_BY_SIDE, UNBOUNDED, Figure, Result, Table
 from sonoscope.evaluation.sidebyside import ALL, MODEL
 
 #: Tables that are drawn as matrices, and labels beyond which they are not.
 MATRICES, WIDEST = ("confusion", "confusion_shares", "confusion_pairs"), 60
-#: Figures that are no shares, although they may lie between 0 and 1.
-UNBOUNDED = ("d_prime",)
 #: The column of the table by label that is drawn, and models beyond which dots of a row cannot be told apart.
 OF_LABELS, MOST_MODELS = "AP", 8
 
