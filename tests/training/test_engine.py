@@ -61,6 +61,8 @@ def test_tensorboard_has_what_the_history_has(run: Path):
     with open(run / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert set(rows[0]) - {"epoch"} <= set(events.Tags()["scalars"])
+    assert len(events.Scalars("gradient_norm/head")) == len(rows), "one an epoch"
+    assert any(name.startswith("gradient/") and "backbone" in name for name in events.Tags()["histograms"])
     for name in ("learning_rate", "loss", "val_map"):
         logged = [event.value for event in events.Scalars(name)]
         assert logged == pytest.approx([float(row[name]) for row in rows], abs=1e-5), name

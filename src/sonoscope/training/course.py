@@ -17,6 +17,7 @@ from sonoscope.errors import UsageError
 from sonoscope.training import ranks, rundir
 from sonoscope.training.begin import begin_with, take_shape
 from sonoscope.training.config import Config
+from sonoscope.training.gradients import Gradients
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
@@ -96,7 +97,7 @@ class Begun:
             plugins=None if scheduler is None else [scheduler],
             precision=cast(Any, PRECISION[training.precision]),
             logger=loggers(self.folder),
-            callbacks=[self._watch, Keep(self.folder, monitor, training.patience, judge)],
+            callbacks=[self._watch, Keep(self.folder, monitor, training.patience, judge), Gradients()],
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
