@@ -17,7 +17,7 @@ from sonoscope.data.summary.charts import number, ticks
 from sonoscope.errors import UsageError
 from sonoscope.field.rates import Row
 
-WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 430, 220, 54, 26, 34, 44
+WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM = 430, 220, 64, 26, 34, 44
 #: Panels beside each other, and in all.
 ACROSS, MOST = 2, 60
 

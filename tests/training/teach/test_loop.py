@@ -19,13 +19,12 @@ _spec.loader.exec_module(loop)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_judging_once_finds_more_at_places_that_were_never_heard(tmp_path: Path) -> None:
-    gains = [
-        loop.run(seed, loop.Size(minutes=2, held=2, clips=120, fpr=0.03), tmp_path / str(seed))
-        for seed in (0, 2)
-    ]
+    """Two of the meadows of docs/teach.md, at full size."""
+    gains = [loop.run(seed, loop.Size(), tmp_path / str(seed)) for seed in (0, 2)]
     before, after = np.array(gains).T
-    assert (after - before).mean() > 0.05, gains
+    assert (after > before).all() and (after - before).mean() > 0.08, gains
 
 
 def test_the_mean_gain_has_students_interval() -> None:
