@@ -15,7 +15,7 @@ def drawn(result: Result) -> str:
     """Every picture with its name."""
     figures = [
         f'<figure class="picture"><img src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}" '
-        f'alt="{escape(name)}: border and map" decoding="async"><figcaption>{escape(name)}</figcaption></figure>'
+        f'alt="{escape(name)}: border and map"><figcaption>{escape(name)}</figcaption></figure>'
         for name, png in result.pictures.items()
     ]
     if not figures:
