@@ -59,6 +59,10 @@ def test_nothing_is_objected_to(
         page.press(tab, "?")
         assert objections(tab) == [], "the keys"
         tab.keyboard.press("Escape")
+        tab.set_input_files("#files", str(song))
+        page.heard(tab, 2)
+        tab.click("text=Together")
+        assert objections(tab) == [], "several together"
         tab.click("#to-live")
         tab.wait_for_selector("#listen")
         assert objections(tab) == [], "live"

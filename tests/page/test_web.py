@@ -142,6 +142,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_browser_alone_hears_what_the_package_hears(site: str, tmp_path: Path) -> None:
     """For sound at the models' rate; 25 s, so that it goes through in two pieces."""
     playwright = pytest.importorskip("playwright.sync_api")

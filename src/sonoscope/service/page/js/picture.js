@@ -270,7 +270,7 @@ export function drawKeys(canvas, axis, sounding) {
     if (black) context.fillRect(short, (top + bottom) / 2 - 0.3, width - short, 0.6);
     if (midi % 12 === 0 || midi % 12 === 5) context.fillRect(0, bottom - 0.3, width, 0.6);
     if (midi % 12 === 0 && bottom - top > 3) {
-      context.fillStyle = "#5b6468";
+      context.fillStyle = "#333b3f";
       context.fillText(`C${midi / 12 - 1}`, width - 2, (top + bottom) / 2);
     }
   }
