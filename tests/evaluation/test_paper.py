@@ -239,7 +239,7 @@ def test_what_is_unset_is_not_said_and_a_dummy_has_no_network():
     assert told[:2] == ["Configuration zeros (dummy)", "Model: zeros"]
     assert not any(sentence.startswith(("Network", "Training", "Loss")) for sentence in told)
     text = ". ".join(trainings.told(Config(name="mine").to_dict()))
-    assert "None" not in text and "False" not in text and "moving average" not in text
+    assert "None" not in text and "False" not in text and "fold" not in text and "moving average" not in text
     for said in (
         "optimiser adamw",
         "batches of 32",

@@ -31,7 +31,8 @@ _NETWORKS = ("network", "pretrain", "notes")
 def told(config: Mapping[str, Any]) -> Iterator[str]:
     """Sentences without their full stops; none of an empty configuration.
 
-    What is unset (None, empty, False) is not said. A classical model and a dummy have no network and no losses.
+    What is unset (None, empty, False, a fold of none) is not said. A classical model and a dummy have no network and
+    no losses.
     """
     if not config:
         return
@@ -65,6 +66,8 @@ def part(value: Any) -> str:
 
 def _fields(section: Mapping[str, Any], leave: tuple[str, ...], *, plain: bool = False) -> Iterator[str]:
     for key, value in section.items():
+        if key in ("folds", "fold") and not section.get("folds"):
+            continue
         if key in leave or value is None or value is False or value in ("", (), []) or value == {}:
             continue
         name = key if plain else CALLED.get(key, key.replace("_", " "))
