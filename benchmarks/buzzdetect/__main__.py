@@ -1,6 +1,7 @@
 """sonoscope beside buzzdetect's way of working: one network of YAMNet's size, one core, in turn.
 
-    python benchmarks/buzzdetect --python ENV/bin/python [--repeats 5] [--folder DIR] [--docs docs/benchmarks.md]
+    python benchmarks/buzzdetect --python ENV/bin/python [--repeats 5] [--minutes 10 60] [--folder DIR]
+                                 [--docs docs/benchmarks.md]
     python benchmarks/buzzdetect --engine onnx          without TensorFlow: its later versions' way
 
 ENV has TensorFlow, librosa, pandas and soundfile (``pip install tensorflow-cpu librosa pandas soundfile``). The weights
@@ -80,13 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["PYTHONPYCACHEPREFIX"] = str((folder / "bytecode").resolve())
         sides = prepare(options.engine, options.python, folder)
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        lengths = (0.2, 0.5) if options.quick else LENGTHS_MIN
+        lengths = (0.2, 0.5) if options.quick else options.minutes
         found = compare(sides, folder, lengths, options.repeats)
     print(table({options.engine: found}))
     if not options.quick or options.json:
         file = options.json or RESULTS
         kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        kept[options.engine] = found
+        kept[options.engine] = {**kept.get(options.engine, {}), **found}
         file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if options.docs:
             page = options.docs.read_text(encoding="utf-8")
@@ -101,6 +102,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", choices=("tensorflow", "onnx"), default="tensorflow")
     parser.add_argument("--python", help="the interpreter of the environment that has TensorFlow")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--minutes", type=float, nargs="+", default=LENGTHS_MIN, help="of recordings, rising; of one "
+                        "alone only its own figure is measured, and the others stay")  # fmt: skip
     parser.add_argument("--folder", type=Path, help="keep recordings and models here, for the next time")
     parser.add_argument("--json", type=Path, help=f"default: {RESULTS.name}")
     parser.add_argument("--docs", type=Path, help="write the table into this page")
@@ -164,7 +167,9 @@ def compare(sides: Sides, folder: Path, lengths_min: Sequence[float], repeats: i
     for minutes in lengths_min:
         value, details = ratio([c.cpu_s for c in theirs[minutes]], [c.cpu_s for c in ours[minutes]])
         found[f"{minutes:g} min"] = {"ratio": value, **details}
-    short, long = lengths_min
+    if len(lengths_min) == 1:
+        return found
+    short, long = lengths_min[0], lengths_min[-1]
     steady = [
         [b.cpu_s - a.cpu_s for a, b in zip(side[short], side[long], strict=True)] for side in (theirs, ours)
     ]
