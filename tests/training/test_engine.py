@@ -205,6 +205,9 @@ def test_weights_move_only_when_they_should_and_rates_change(tones: Tones, tmp_p
     learning = [name for name in named if name not in frozen and not name.startswith("head.attention")]
     assert frozen and all(torch.equal(start[name], end[name]) for name in frozen)
     assert all(not torch.equal(after_head[name], end[name]) for name in learning)
+    # Batch normalisation that learns (again) counts its batches again, and its running means follow.
+    counted = {name: int(end[name]) for name in end if name.endswith("num_batches_tracked")}
+    assert sorted(set(counted.values())) == [0, 12] and sum(map(bool, counted.values())) == 3
     first, second = rates[0], rates[12]
     assert first["head 0.01"] == pytest.approx(0.01) and second["head 0.01"] == pytest.approx(0.002)
     assert {first[name] for name in first if name.startswith(("conv", "embed"))} == {0.0}

@@ -124,12 +124,12 @@ def apply(network: Any, phase: Phase) -> int:
 
 
 def hold_still(network: nn.Module) -> None:
-    """Put batch normalisation that does not learn into evaluation mode; call it whenever ``train()`` was called."""
+    """Put batch normalisation that does not learn into evaluation mode, and that which learns (again) out of it."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             own = list(module.parameters(recurse=False))
-            if own and not any(parameter.requires_grad for parameter in own):
-                module.eval()
+            if own:
+                module.train(any(parameter.requires_grad for parameter in own))
 
 
 def optimizer(
