@@ -82,6 +82,7 @@ def review_command(
 
 
 def _serve(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, port: int | None, show: bool) -> int:
+    from sonoscope.cli.display import count
     from sonoscope.cli.telling import say
     from sonoscope.field.reviewing.server import Desk
     from sonoscope.field.verdicts import Notebook, file_of
@@ -91,7 +92,7 @@ def _serve(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, port: int |
     with Desk(folder, clips, notebook, port) as desk:
         open_ = sum(clip.clip not in notebook.current for clip in clips)
         print(desk.url, flush=True)
-        say(f"{open_} of {len(clips)} clips to judge; verdicts go to {file}. Ctrl-C ends it")
+        say(f"{open_} of {count(len(clips), 'clip')} to judge; verdicts go to {file}. Ctrl-C ends it")
         if show:
             import webbrowser
 
@@ -99,7 +100,7 @@ def _serve(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, port: int |
         try:
             desk.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
-            say(f"{len(notebook.current)} verdicts in {file}")
+            say(f"{count(len(notebook.current), 'verdict')} in {file}")
     return 0
 
 
