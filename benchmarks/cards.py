@@ -15,15 +15,19 @@ DISTINCT, CARDS = 10, 4
 
 
 def run(settings: Settings) -> list[Figure]:
-    """With two workers."""
+    """Files of a minute."""
+    return linked(settings, "cards", *((12, 0.05) if settings.quick else (10_000, 1.0)))
+
+
+def linked(settings: Settings, name: str, files: int, minutes: float) -> list[Figure]:
+    """Files of so many minutes, with two workers."""
     adopt_orphans()
-    files, minutes = (12, 0.05) if settings.quick else (10_000, 1.0)
-    folder = settings.folder / "cards"
-    sources = [made(settings.folder / "minutes", f"{n}.flac", minutes) for n in range(DISTINCT)]
+    folder = settings.folder / name
+    sources = [made(settings.folder / f"{minutes:g} min", f"{n}.flac", minutes) for n in range(DISTINCT)]
     for number in range(files):
         link = folder / f"card{number % CARDS}" / f"{number:05}.flac"
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.exists():
             os.link(sources[number % DISTINCT], link)
-    found = analyze(settings, "cards", [folder], 2, files * minutes / 60)
+    found = analyze(settings, name, [folder], 2, files * minutes / 60)
     return figures(f"{files} files of {minutes:g} min", found)
