@@ -226,6 +226,7 @@ def test_peaks_and_sound_are_those_of_the_recording(http: httpx.Client, recordin
     assert (facts["state"], facts["duration"], facts["sample_rate"]) == ("ready", 4.0, 16_000)
     peaks = http.get(f"/recordings/{recording}/peaks?points=4").json()
     assert peaks["max"] == pytest.approx([0.999, 0.999, 0, 0], abs=0.01)
+    assert error_of(http.get(f"/recordings/{recording}/peaks?end=6.3e16"), 422)["code"] == "invalid"
     whole = http.get(f"/recordings/{recording}/audio")
     assert np.array_equal(soundfile.read(io.BytesIO(whole.content), dtype="int16")[0][:100],
                           soundfile.read(song, dtype="int16")[0][:100])  # fmt: skip

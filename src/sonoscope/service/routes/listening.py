@@ -19,7 +19,7 @@ from sonoscope.service.office import Job
 from sonoscope.service.places import attachment
 from sonoscope.service.routes.analysis import FormatName, OfWishes
 from sonoscope.service.routes.answering import prefers, respond, waited
-from sonoscope.service.routes.recordings import KEEP, Name
+from sonoscope.service.routes.recordings import KEEP, MOST_HZ, MOST_S, Name
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 
@@ -87,13 +87,13 @@ async def explain_recording(
         str | None, Query(max_length=200, description="Of notes a pitch. Default: what scores highest.")
     ] = None,
     start: Annotated[
-        float | None, Query(ge=0, description="Seconds: a moment, or with end a stretch.")
+        float | None, Query(ge=0, le=MOST_S, description="Seconds: a moment, or with end a stretch.")
     ] = None,
-    end: Annotated[float | None, Query(ge=0)] = None,
+    end: Annotated[float | None, Query(ge=0, le=MOST_S)] = None,
     width: Annotated[int, Query(ge=1, le=2048)] = 512,
     height: Annotated[int, Query(ge=1, le=1024)] = 256,
-    low: Annotated[float, Query(ge=0)] = 0.0,
-    high: Annotated[float | None, Query(gt=0)] = None,
+    low: Annotated[float, Query(ge=0, le=MOST_HZ)] = 0.0,
+    high: Annotated[float | None, Query(gt=0, le=MOST_HZ)] = None,
     scale: tiles.Scale = "linear",
 ) -> Response:
     """A grey PNG on the axes of a spectrogram: 255 speaks most. ``X-Start`` and ``X-End``: the seconds it covers."""

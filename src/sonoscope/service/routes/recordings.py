@@ -18,7 +18,10 @@ from sonoscope.service.uploads import receive
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
 Name = Annotated[str, Path(description="What POST /recordings answered.", max_length=64)]
-Seconds = Annotated[float, Query(ge=0, description="Seconds from the start.")]
+#: No recording is longer, no sound higher; what is beyond would have no whole number of samples.
+MOST_S, MOST_HZ = 10_000_000, 10_000_000
+Seconds = Annotated[float, Query(ge=0, le=MOST_S, description="Seconds from the start.")]
+End = Annotated[float | None, Query(ge=0, le=MOST_S, description="Seconds (default: the end).")]
 #: So long a request waits for a recording to be prepared.
 WAIT_S = 15.0
 #: What pictures and sound may be kept by browsers: they never change.
@@ -121,7 +124,7 @@ def recording_peaks(
     house: OfHouse,
     recording: Name,
     start: Seconds = 0.0,
-    end: Annotated[float | None, Query(ge=0, description="Seconds (default: the end).")] = None,
+    end: End = None,
     points: Annotated[int, Query(ge=1, le=8192)] = 1000,
 ) -> dict[str, Any]:
     """The smallest and the largest sample of each of ``points`` equal parts, -1..1."""
@@ -147,11 +150,13 @@ def recording_spectrogram(
     house: OfHouse,
     recording: Name,
     start: Seconds = 0.0,
-    end: Annotated[float | None, Query(ge=0, description="Seconds (default: the end).")] = None,
+    end: End = None,
     width: Annotated[int, Query(ge=1, le=4096)] = 1024,
     height: Annotated[int, Query(ge=1, le=1024)] = 256,
-    low: Annotated[float, Query(ge=0, description="Hz at the bottom.")] = 0.0,
-    high: Annotated[float | None, Query(gt=0, description="Hz at the top (default: half the rate).")] = None,
+    low: Annotated[float, Query(ge=0, le=MOST_HZ, description="Hz at the bottom.")] = 0.0,
+    high: Annotated[
+        float | None, Query(gt=0, le=MOST_HZ, description="Hz at the top (default: half the rate).")
+    ] = None,
     floor_db: Annotated[float, Query(ge=-200, le=50, description="What is shown darkest.")] = -100.0,
     top_db: Annotated[float, Query(ge=-200, le=50, description="What is shown brightest.")] = 0.0,
     scale: tiles.Scale = "linear",
