@@ -22,6 +22,7 @@ from sonoscope.models.devices import CUDA
 from sonoscope.runs import folder, parts, staging
 from sonoscope.runs.listing import entries
 from sonoscope.runs.parts import Parts
+from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import prepare
 from sonoscope.runs.spec import RunSpec
 
@@ -48,8 +49,8 @@ class Job:
     def __str__(self) -> str:
         found = self.parts
         return (
-            f"{found.entries:,} inputs, about {found.seconds / 3600:,.1f} h, in {found.count} tasks of at most "
-            f"{found.longest_s / 3600:,.1f} h: bash {self.script} submits them"
+            f"{found.entries:,} inputs, about {_length(found.seconds)}, in {plural(found.count, 'task')} of at most "
+            f"{_length(found.longest_s)}: bash {self.script} submits them"
         )
 
 
@@ -106,6 +107,11 @@ def write(
     return Job(script, options, listed, found, wish)
 
 
+def _length(seconds: float) -> str:
+    """Recorded time as it is said: hours, or minutes of less than one."""
+    return f"{seconds / 3600:,.1f} h" if seconds >= 3600 else f"{math.ceil(seconds / 60)} min"
+
+
 def _enough(seconds: float) -> str:
     """A limit of time with room, in whole half hours."""
     halves = math.ceil(max(seconds * 1.5, LEAST_S) / 1800)
@@ -121,8 +127,8 @@ def _lines(spec: RunSpec, script: Path, wish: Wish, found: Parts) -> Iterable[st
         yield "#SBATCH --gpus-per-node=1"
     yield from (
         "",
-        f"# Analyses {found.entries} inputs, about {found.seconds / 3600:.1f} recorded hours, into",
-        f"# {spec.out}, in {found.count} tasks of at most {found.longest_s / 3600:.1f} h.",
+        f"# Analyses {found.entries} inputs, about {_length(found.seconds)} of sound, into",
+        f"# {spec.out}, in {plural(found.count, 'task')} of at most {_length(found.longest_s)}.",
         "#",
         f"#   bash {script.name}                      submits the tasks, and after them one that collects their tables",
         f"#   sbatch {script.name}                    submits the tasks only; the last to end writes the tables",

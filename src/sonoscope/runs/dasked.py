@@ -23,6 +23,8 @@ from sonoscope.runs.job import Desk, Job, Outcome, Task, failed
 AHEAD = 1
 #: Seconds between two looks at what is ready.
 PATIENCE_S = 0.05
+#: Where a scheduler tells about itself: the usual port is taken on a machine that several use.
+ANY_PORT = "127.0.0.1:0"
 #: Seconds in which a scheduler must answer.
 ANSWER_S = 20
 
@@ -208,7 +210,10 @@ def _local(workers: int | None) -> Any:
     from sonoscope.runs.cores import default_workers
 
     return LocalCluster(
-        n_workers=workers or default_workers(), threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=workers or default_workers(),
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=ANY_PORT,
     )
 
 
@@ -223,7 +228,9 @@ def _queued(asked: str, workers: int | None) -> Any:
     if asked != "slurm":
         kind, settings = queue_settings(Path(asked))
     made = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}[kind]
-    given = {"cores": 1, "processes": 1, "memory": "2GiB", **settings}
+    given = {
+        "cores": 1, "processes": 1, "memory": "2GiB", "scheduler_options": {"dashboard_address": ANY_PORT}, **settings
+    }  # fmt: skip
     most = workers or int(given.pop("maximum_jobs", 8))
     given.pop("maximum_jobs", None)
     try:
