@@ -393,6 +393,13 @@ def test_a_training_on_kept_features_is_analysed_with_like_any_other(
         np.testing.assert_allclose(1 / (1 + np.exp(-(slope * logits + offset))), expected, atol=2e-2)
 
 
+def test_a_window_that_the_backbone_cannot_see_is_refused_at_once(tones: Tones, tmp_path: Path):
+    with pytest.raises(
+        UsageError, match=r"data.window_s=0.5 is 20 input steps, .*'valid_cnn' needs at least 31"
+    ):
+        Setting(tones("data.window_s=0.5"), tmp_path / "run", quick=False, say=lambda _: None)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

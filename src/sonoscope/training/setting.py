@@ -59,6 +59,8 @@ class Setting:
         n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.data.labels), 1)
         self.network = network_of(config, self.feature, n_classes)
         self.frames = self._frames()
+        if config.kind != "notes":  # whose feed says it of the frames that are judged
+            self._check_window()
         on_device = config.feature_on == "device" or self.network.takes_samples
         self.loader_feature = None if on_device or kept else self.feature
         shown = self.feature if on_device and not kept and not self.network.takes_samples else None
@@ -82,6 +84,15 @@ class Setting:
         if poolable:
             return self.window // hop
         return 1 + self.window // hop
+
+    def _check_window(self) -> None:
+        """See that the backbone can be shown a window."""
+        shown, least = self.window if self.feature is None else self.frames, self.network.backbone.shortest
+        if shown is not None and shown < least:
+            raise UsageError(
+                f"data.window_s={self.config.data.window_s:g} is {shown} input steps, and the backbone "
+                f"{self.config.network.backbone['name']!r} needs at least {least}: use longer windows, or a smaller hop"
+            )
 
     def feed(self, part: str, *, seed: int = 0) -> Feed:
         """Windows of a part."""
