@@ -175,7 +175,10 @@ def test_unexpected_error_leaves_its_traceback_with_verbose_and_in_the_log(
     assert quiet.code == 3 and "Traceback" not in quiet.err and f"the details are in {log}" in quiet.err
     assert "Traceback" in log.read_text() and "ZeroDivisionError: boom" in log.read_text()
     assert "Traceback" in sonoscope("analyze", organ_wav, "-v").err
-    assert "-v shows the details" in sonoscope("analyze", organ_wav).err
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    kept = sonoscope("analyze", organ_wav).err.split("the details are in ")[1].strip()
+    assert Path(kept).parent == tmp_path and "ZeroDivisionError: boom" in Path(kept).read_text()
 
 
 def test_reader_that_closes_the_pipe_is_no_error(organ_wav: Path):

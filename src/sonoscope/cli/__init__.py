@@ -107,15 +107,23 @@ def _explain_unexpected(error: Exception) -> int:
     log = logging.getLogger("sonoscope")
     files = [h.baseFilename for h in log.handlers if isinstance(h, logging.FileHandler)]
     _log_traceback()
-    kept = (
-        f"the details are in {files[0]}" if files else "analyze -v shows the details, --log FILE keeps them"
-    )
+    kept = files[0] if files else _kept(error)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
-    _say(f"this should not have happened: {type(error).__name__}: {error}{place}; {kept}")
+    _say(f"this should not have happened: {type(error).__name__}: {error}{place}; the details are in {kept}")
     return NOT_FINISHED
+
+
+def _kept(error: Exception) -> str:
+    """Where the full traceback was written to, for a report."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="sonoscope-", suffix=".txt", delete=False) as file:
+        file.write(f"{' '.join(sys.argv)}\n{''.join(traceback.format_exception(error))}")
+    return file.name
 
 
 def _log_traceback() -> None:
