@@ -10,11 +10,14 @@ and the load of the machine is written beside it. The figures go to ``recipes/cl
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import json
 import multiprocessing
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -28,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RATE = 24_000
 MODEL = "field"
 LATENCY_S = 0.005
+#: Of Linux' prctl: what is orphaned below becomes our child, so that its CPU is told us.
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def hour(folder: Path, number: int, seconds: int = 3600) -> Path:
@@ -45,12 +50,16 @@ def hour(folder: Path, number: int, seconds: int = 3600) -> Path:
 
 
 def cpu_of(*words: str | Path) -> float:
-    """Seconds of CPU of a command and of all that it started."""
+    """Seconds of CPU of a command and of all that it started, also of what its end left without a parent (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     code = subprocess.run(
         [sys.executable, "-m", "sonoscope", *map(str, words)], stderr=subprocess.DEVNULL
     ).returncode
     assert code in (0, 1), words
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -76,26 +85,40 @@ def work_of(files: list[Path], out: Path) -> float:
     )
 
 
+#: What is run beside the bare work: one command in three ways.
+WAYS = {
+    "one process": ["--workers", "1"],
+    "two workers": ["--workers", "2"],
+    "dask, two workers": ["--dask", "local", "--workers", "2"],
+}
+ROUNDS = 3
+
+
 def overhead(work: Path) -> dict[str, object]:
-    """CPU of a command over recordings of an hour, as a share of their bare work."""
+    """CPU of a command over recordings of an hour, as a share of their bare work: medians of rounds, each of which runs
+    everything once, so that what else the machine does falls on all alike."""
     files = [hour(work / "hours", number) for number in range(2)]
-    bare_s = work_of(files, work / "bare")
-    found: dict[str, object] = {"hours": len(files), "work_cpu_s_per_hour": round(bare_s / len(files), 3)}
-    start_s = cpu_of("models", "list")
-    found["start_cpu_s"] = round(start_s, 3)
-    for name, words in {
-        "one process": ["--workers", "1"],
-        "two workers": ["--workers", "2"],
-        "dask, two workers": ["--dask", "local", "--workers", "2"],
-    }.items():
-        out = work / "out"
-        shutil.rmtree(out, ignore_errors=True)
-        cpu_s = cpu_of("analyze", work / "hours", "-m", MODEL, "-o", out, "-q", *words)
-        empty = work / "short"
-        hour(empty, 0, 2), hour(empty, 1, 2)
-        shutil.rmtree(out, ignore_errors=True)
-        # The same command with nothing to hear: what starting and ending costs, once for each run.
-        once_s = cpu_of("analyze", empty, "-m", MODEL, "-o", out, "-q", *words)
+    short = work / "short"
+    hour(short, 0, 2), hour(short, 1, 2)
+
+    def command(folder: Path, words: list[str]) -> float:
+        shutil.rmtree(work / "out", ignore_errors=True)
+        return cpu_of("analyze", folder, "-m", MODEL, "-o", work / "out", "-q", *words)
+
+    bare, whole, once = [], {name: [] for name in WAYS}, {name: [] for name in WAYS}
+    for _ in range(ROUNDS):
+        bare.append(work_of(files, work / "bare"))
+        for name, words in WAYS.items():
+            whole[name].append(command(work / "hours", words))
+            # The same command with nothing to hear: what starting and ending costs, once for each run.
+            once[name].append(command(short, words))
+    bare_s = statistics.median(bare)
+    found: dict[str, object] = {
+        "hours": len(files), "rounds": ROUNDS, "work_cpu_s_per_hour": round(bare_s / len(files), 3),
+        "load_average": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+    for name in WAYS:
+        cpu_s, once_s = statistics.median(whole[name]), statistics.median(once[name])
         found[name] = {
             "cpu_s": round(cpu_s, 3),
             "once_cpu_s": round(once_s, 3),
