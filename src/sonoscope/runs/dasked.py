@@ -165,10 +165,13 @@ def _in_order(client: Any, function: Callable[[Any], Any], items: Iterable[Any])
 def _client(asked: str, workers: int | None) -> Any:
     """A client of the cluster; closing it ends a cluster that was made for this run."""
     try:
+        import dask
         from dask.distributed import Client
     except ModuleNotFoundError:
         raise UsageError('--dask needs dask: pip install "sonoscope[dask]"') from None
     try:
+        # Looking at what workers do a hundred times a second costs more than handing out their work.
+        dask.config.set({"distributed.worker.profile.enabled": False})
         if asked == "local":
             return _Made(_local(workers))
         if asked == "slurm" or asked.endswith((".yaml", ".yml")):
