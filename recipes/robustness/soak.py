@@ -96,7 +96,10 @@ def soak_folder(work: Path, hours: float) -> list[float]:
 
 def soak_live(work: Path, hours: float) -> list[float]:
     """``live`` on samples from stdin."""
-    words = command("live", "-", "-m", "instruments", "--rate", RATE, "--format", "jsonl", "--record", work / "recorded.flac")
+    recorded = work / "recorded.flac"
+    words = command(
+        "live", "-", "-m", "instruments", "--rate", RATE, "--format", "jsonl", "--record", recorded
+    )
     sound = list(minutes())
     with open(work / "live.jsonl", "wb") as out, subprocess.Popen(words, stdin=-1, stdout=out) as process:
         assert process.stdin is not None
@@ -112,7 +115,7 @@ def soak_live(work: Path, hours: float) -> list[float]:
             seen = watched(process, lambda: process.poll() is not None)
             played.result()
     told(process.returncode == 0, f"live ended with {process.returncode}")
-    heard_s = soundfile.info(work / "recorded.flac").duration
+    heard_s = soundfile.info(recorded).duration
     told(abs(heard_s - 60 * round(60 * hours)) < 1, f"live recorded {heard_s:.0f} s")
     return seen
 
