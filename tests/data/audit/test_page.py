@@ -48,7 +48,7 @@ def audit(made: Manifest, embedded: Embeddings) -> auditing.Audit:
     """An audit with a few wrong labels, one of a file of an odd name."""
     rows = list(made.rows)
     shutil.copy(made.root / rows[3].path, made.root / ODD)
-    rows[3] = replace(rows[3], path=ODD, labels=("hiss",))
+    rows[3] = replace(rows[3], path=ODD, labels=("saw",))
     rows[40] = replace(rows[40], labels=("sine",))
     return auditing.audit(replace(made, rows=tuple(rows)), embedded)
 
