@@ -85,7 +85,8 @@ def test_lines_that_make_no_sense_are_passed_over(tmp_path):
     assert names(Journal(tmp_path, None)) == ["a", "b"]
 
 
-def test_a_write_that_fails_leaves_whole_lines(tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT], ids=["disk", "quota"])
+def test_a_write_that_fails_leaves_whole_lines(code, tmp_path, monkeypatch):
     journal = Journal(tmp_path, "all")
     journal.add(record("a"))
 
@@ -98,7 +99,7 @@ def test_a_write_that_fails_leaves_whole_lines(tmp_path, monkeypatch):
         def write(self, line):
             self.file.write(line[: len(line) // 2])
             self.file.flush()
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(code, "No space left on device")
 
         def __getattr__(self, name):
             return getattr(self.file, name)
