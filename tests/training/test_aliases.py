@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sonoscope.errors import UnknownName
-from sonoscope.training import aliases, plans
+from sonoscope.errors import UnknownName, UsageError
+from sonoscope.training import aliases, lumen, options, plans
 from sonoscope.training.config import Config, Data, Net, Training, compose
 
 PANNS = """
@@ -105,12 +107,97 @@ def test_every_place_that_an_alias_names_exists():
                 assert rest.split(".")[0] in {each.name for each in fields(of_section[section])}, key
 
 
+def test_every_key_is_in_the_document():
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    table = page.partition("## Words of other systems")[2]
+    assert not [key for key in aliases.ALIASES if f"`{key}`" not in table]
+
+
+#: Command lines of Lumen's documentation, its options one by one.
+LUMEN = (
+    "--train-paths irmastrain:irmas openmic:openmic --val-paths irmastest:irmas --model CONVNEXT_TINY "
+    "--audio-transform MEL_SPECTROGRAM --head-after classifier --finetune_head_epochs 5 --backbone-after layer3.2 "
+    "--lr-warmup 5e-5 --lr 1e-5 --lr-onecycle-max 1e-4 --augmentations TIME_STRETCH TIME_SHIFT SEVEN_BAND_EQ "
+    "--aug-kwargs stretch_factors=0.9,1.1 sum_n_samples=3 --head-hidden-dim 512 128 --image-size 224 224 "
+    "--use-weighted-train-sampler --n-mels 128 --num-workers 1"
+)
+
+
+def _asked(line: str) -> Config:
+    found = plans.asked(options.as_words(line.split(), {"-o", "--out", "--quick"}))
+    return compose(found.values, found.words)
+
+
+def test_lumens_command_line_is_taken_as_it_is():
+    config = _asked(LUMEN)
+    assert config.data.train == ("irmastrain:irmas", "openmic:openmic")
+    assert config.data.validation == ("irmastest:irmas",) and config.data.sampler == "balanced"
+    assert config.network.backbone == {"name": "timm:convnext_tiny", "height": 224}
+    assert config.network.head == {"name": "mlp", "layers": [512, 128]}
+    assert config.features == ({"name": "logmel", "n_mels": 128},)
+    assert config.augment == (
+        {"name": "time_stretch", "rate": [0.9, 1.1]}, {"name": "time_shift"}, {"name": "equalizer", "bands": 7},
+    )  # fmt: skip
+    head, rest = config.training.phases
+    assert (head.epochs, head.train, rest.train) == (5, "head", "from layer3.2")
+    assert config.training.learning_rate == 1e-4 and config.training.loader_workers == 1
+
+
+def test_what_goes_together_is_taken_together():
+    config = _asked(
+        "--nofinetune-head --finetune-head-epochs 5 --model AST --pretrained --add-instrument-loss 0.5"
+    )
+    assert len(config.training.phases) == 1 and config.training.phases[0].train == "all"
+    assert config.network.backbone == {"name": "ast", "weights": lumen.AST_WEIGHTS}
+    assert config.losses == ({"name": "family", "family_weight": 0.5},)
+    config = _asked("network.backbone=small_cnn --c 2 --milestones 2 4 --batch-size=5 batch-seconds=2")
+    assert config.network.backbone == {"name": "small_cnn", "width": 2} and config.training.milestones == (
+        2,
+        4,
+    )
+    assert (config.training.batch_size, config.data.window_s) == (5, 2.0)
+    config = _asked(
+        "model=CONVNEXT_TINY network.backbone.height=128 use_fluffy=true head_hidden_dim=[64] lr=1e-3"
+    )
+    assert config.network.backbone["height"] == 128 and config.network.head == {
+        "name": "fluffy",
+        "layers": [64],
+    }
+
+
+def test_options_that_are_ours_stay_ours():
+    own = {"-o", "--out", "--quick", "--seed"}
+    words = ["cnn-mel", "clips", "--quick", "--seed", "3", "--out", "x", "--lr", "-1", "--", "--lr"]
+    kept = ["cnn-mel", "clips", "--quick", "--seed", "3", "--out", "x", "lr=-1", "--", "--lr"]
+    assert options.as_words(words, own) == kept
+    assert options.as_words(["--nonsense", "3"], own) == ["--nonsense", "3"]
+    with pytest.raises(UsageError, match=r"--lr needs a value"):
+        options.as_words(["--lr", "--out", "x"], own)
+
+
+def test_what_is_not_here_says_why():
+    with pytest.raises(UnknownName, match=r"'MOBNET' is not here: a network for each label; model=MOBILENET"):
+        _asked("--model MOBNET")
+    with pytest.raises(UnknownName, match=r"'PLATEAU' is not here"):
+        _asked("--scheduler PLATEAU")
+    told = plans.asked(options.as_words(["--normalize-audio", "--prediction-threshold", "0.5"], ())).remarks
+    assert [line.partition(":")[0] for line in told] == [
+        "normalize_audio is not used", "prediction_threshold is not used",
+    ]  # fmt: skip
+
+
 def test_names_of_parts_are_those_of_the_tables():
     pytest.importorskip("torch")
+    from sonoscope.features import FEATURES
     from sonoscope.networks.backbones import BACKBONES
+    from sonoscope.networks.heads import HEADS
     from sonoscope.training.augment import AUGMENTATIONS
     from sonoscope.training.losses import LOSSES
 
-    assert {name.partition(":")[0] for name in aliases.BACKBONES.values()} <= set(BACKBONES)
-    assert set(aliases.LOSSES.values()) <= set(LOSSES)
-    assert set(aliases.AUGMENTATIONS.values()) <= set(AUGMENTATIONS)
+    def names(table: Mapping[str, Any]) -> set[str]:
+        each = [part if isinstance(part, str) else part["name"] for part in table.values()]
+        return {name.partition(":")[0] for name in each}
+
+    assert names(lumen.BACKBONES) <= set(BACKBONES) and names(lumen.HEADS) <= set(HEADS)
+    assert names(lumen.LOSSES) <= set(LOSSES) and names(lumen.FEATURES) <= {*FEATURES, "samples"}
+    assert names(lumen.AUGMENTATIONS) <= set(AUGMENTATIONS)

@@ -15,7 +15,7 @@ from torch.nn import functional  # noqa: E402
 
 from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES  # noqa: E402
 from sonoscope.training.losses.bce import balance  # noqa: E402
-from sonoscope.training.losses.family import families_of, family_logit  # noqa: E402
+from sonoscope.training.losses.family import families_of, family_logit, with_families  # noqa: E402
 from sonoscope.training.losses.objective import Objective  # noqa: E402
 from sonoscope.training.losses.pairs import Margins, relations  # noqa: E402
 
@@ -142,6 +142,25 @@ def test_cross_entropy_leaves_unknown_classes_out_of_the_softmax(cells) -> None:
     judged[:, 2] = 0.0
     expected = functional.cross_entropy(logits[:, [0, 1, 3]], torch.zeros(ROWS, dtype=torch.long))
     torch.testing.assert_close(LOSSES["cross_entropy"](logits, targets, judged), expected)
+
+
+def test_families_name_labels_or_are_those_of_the_instruments():
+    labels = ("cello", "violin", "flute", "piano")
+    named = {"name": "family", "families": [["cello", "piano"], [2]], "family_weight": 0.5}
+    assert with_families([named, {"name": "bce"}], labels) == [
+        {"name": "family", "families": [[0, 3], [2]], "family_weight": 0.5}, {"name": "bce"},
+    ]  # fmt: skip
+    grown = with_families([{"name": "contrastive", "family_margin": 0.5}, {"name": "family"}], labels)
+    assert [term["families"] for term in grown] == [[[0, 1], [2], [3]]] * 2
+    assert with_families([{"name": "contrastive"}, {"name": "family", "families": []}], labels)[0] == {
+        "name": "contrastive"
+    }
+    with pytest.raises(UsageError, match=r"'celo' is no label. Did you mean 'cello'"):
+        with_families([{"name": "family", "families": [["celo"]]}], labels)
+    with pytest.raises(UsageError, match=r"class 4 must lie in 0..3"):
+        with_families([{"name": "family", "families": [[4]]}], labels)
+    with pytest.raises(UsageError, match=r"needs families, and none is known for the labels whale, rain"):
+        with_families([{"name": "family"}], ("whale", "rain"))
 
 
 def test_a_family_sounds_where_a_member_does() -> None:

@@ -93,6 +93,10 @@ class Command(TyperCommand):
             if str(param.metavar or "").startswith("[")
             for name in param.opts
         }
+        if self.name == "train":  # takes the options of other systems' train scripts too
+            from sonoscope.training.options import as_words
+
+            args = as_words(args, {name for param in self.params for name in param.opts})
         return super().parse_args(ctx, list(_with_values(args, optional)))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -85,7 +85,8 @@ def is_named(word: str) -> bool:
 
 def _is_setting(word: str) -> bool:
     key, sign, _ = word.partition("=")
-    return bool(sign) and key.replace(".", "").replace("_", "").isalnum() and not Path(word).exists()
+    plain = key.replace(".", "").replace("_", "").replace("-", "")
+    return bool(sign) and plain.isalnum() and not Path(word).exists()
 
 
 def plans(found: Asked, *, seeds: int = 1, sweep: Sequence[str] = ()) -> list[Planned]:

@@ -10,11 +10,14 @@ members that nobody judged have no part in its logit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch.nn import functional
 
+from sonoscope.data.pool import FAMILIES
+from sonoscope.errors import UsageError, nearest
 from sonoscope.training.losses.bce import masked_bce
 from sonoscope.training.losses.cells import judged_mean, smooth
 
@@ -77,6 +80,54 @@ def family_logit(logits: torch.Tensor, judged: torch.Tensor | None = None) -> to
     s = parts.sum(dim=-1).clamp(min=torch.finfo(logits.dtype).tiny)
     # log(exp(s) - 1), written so that neither large nor small s overflows.
     return s + torch.log(-torch.expm1(-s))
+
+
+def with_families(terms: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Terms whose families are numbers of classes.
+
+    Families may name labels (``families: [[cello, violin], [flute]]``). Where a term grows with families and names
+    none, those of the instruments that come with the package are taken (strings, winds, …).
+
+    Parameters
+    ----------
+    terms : sequence of mappings
+        Losses of a configuration.
+    labels : sequence of str
+        The classes, in order.
+
+    Raises
+    ------
+    UsageError
+        If a family names something that is no label, or none is known for any label.
+    """
+    return [_numbered(dict(term), labels) for term in terms]
+
+
+def _numbered(term: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    given = term.get("families")
+    if given is None and (term["name"] == "family" or term.get("family_margin")):
+        known = families_of([FAMILIES.get(label, "") for label in labels])
+        if not known:
+            raise UsageError(
+                f"the loss {term['name']!r} needs families, and none is known for the labels {', '.join(labels)}: "
+                "families: [[LABEL, LABEL], [LABEL]]"
+            )
+        return {**term, "families": known}
+    if not given:
+        return term
+    return {**term, "families": [[_class_of(member, labels) for member in members] for members in given]}
+
+
+def _class_of(member: int | str, labels: Sequence[str]) -> int:
+    if isinstance(member, str):
+        if member not in labels:
+            raise UsageError(
+                f"families: {member!r} is no label.{nearest(member, labels)} Known: {', '.join(labels)}."
+            )
+        return labels.index(member)
+    if not 0 <= member < len(labels):
+        raise UsageError(f"families: class {member} must lie in 0..{len(labels) - 1}, or be a label")
+    return member
 
 
 def families_of(names: Sequence[str]) -> list[list[int]]:

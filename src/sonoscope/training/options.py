@@ -1,0 +1,75 @@
+"""Command lines of other systems' train scripts: their options as the ``KEY=VALUE`` words of this one.
+
+>>> as_words(["--train-paths", "irmastrain:irmas", "--model", "CONVNEXT_TINY", "--lr", "1e-4", "-o", "first"], {"-o"})
+['train_paths=irmastrain:irmas', 'model=CONVNEXT_TINY', 'lr=1e-4', '-o', 'first']
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+
+from sonoscope.errors import UsageError
+from sonoscope.training.aliases import ALIASES
+from sonoscope.training.foreign import number
+
+#: Before a key that takes no value: not.
+NO = ("no_", "no")
+
+
+def as_words(arguments: Sequence[str], own: Collection[str]) -> list[str]:
+    """``arguments`` in which options of other systems are words; whatever else there is stays as it is.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Those of the command.
+    own : collection of str
+        Its own options, which always mean what they mean here.
+
+    Raises
+    ------
+    UsageError
+        If one of those options has no value.
+    """
+    made: list[str] = []
+    place = 0
+    while place < len(arguments):
+        word = arguments[place]
+        place += 1
+        if word == "--":
+            return [*made, word, *arguments[place:]]
+        option, sign, text = word.partition("=")
+        key = option[2:].replace("-", "_")
+        negated = next((key[len(no) :] for no in NO if key.startswith(no) and _flag(key[len(no) :])), "")
+        if not option.startswith("--") or option in own or not (key in ALIASES or negated):
+            made.append(word)
+        elif negated:
+            made.append(f"{negated}=false")
+        elif sign:
+            made.append(f"{key}={text}")
+        elif _flag(key):
+            made.append(f"{key}=true")
+        else:
+            values = _values(arguments[place:], many=ALIASES[key].takes == "many")
+            if not values:
+                raise UsageError(f"{option} needs a value")
+            place += len(values)
+            made.append(f"{key}={values[0] if len(values) == 1 else json.dumps(list(map(number, values)))}")
+    return made
+
+
+def _flag(key: str) -> bool:
+    return key in ALIASES and ALIASES[key].takes == "none"
+
+
+def _values(following: Sequence[str], *, many: bool) -> list[str]:
+    """The words that are an option's: up to the next option, or one."""
+    found: list[str] = []
+    for word in following:
+        if word.startswith("--") or (word.startswith("-") and not word[1:2].isdigit()):
+            break
+        found.append(word)
+        if not many:
+            break
+    return found
