@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonoscope.cli import main
 from sonoscope.errors import UnknownName, UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
@@ -106,6 +107,33 @@ def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):
     assert same.difference == 0 and same.interval == (0.0, 0.0)
     with pytest.raises(UnknownName, match="no figure"):
         runs.compare(good, bad, ("accuracy",))
+
+
+def test_only_seeds_that_both_have_are_compared(tmp_path: Path):
+    for seed in range(3):
+        made_run(tmp_path / "three" / f"seed-{seed}", "cnn-mel", seed, 0.3)
+    made_run(tmp_path / "one" / "seed-1", "cnn-fluffy", 1, 0.3)
+    made_run(tmp_path / "other" / "seed-7", "cnn-fluffy", 7, 0.3)
+    three, one, other = (runs.find([tmp_path / name]) for name in ("three", "one", "other"))
+    assert [run.seed for run in runs.of_same_seeds(three, one)[0]] == [1]
+    assert [len(each) for each in runs.of_same_seeds(three, other)] == [1, 1]
+    mixed = [*three, *one]  # no seeds of one training: all of them
+    assert runs.of_same_seeds(mixed, one) == (mixed, one)
+    (whole,), _, _ = runs.compare(three, one, ("map",), draws=20)
+    (single,), _, _ = runs.compare(three[1:2], one, ("map",), draws=20)
+    assert whole == single
+
+
+def test_a_comparison_is_laid_out_for_papers(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    made_run(tmp_path / "good", "cnn-mel", 0, 0.5)
+    made_run(tmp_path / "bad", "cnn-fluffy", 0, 0.05)
+    words = ["runs", "compare", str(tmp_path / "good"), str(tmp_path / "bad"), "--figures", "map"]
+    assert main([*words, "--style", "markdown"]) == 0
+    head, _, row = capsys.readouterr().out.strip().splitlines()
+    assert head == "| figure | good | bad | difference | 95 % from | to |" and row.startswith("| map | ")
+    assert main([*words, "--style", "latex"]) == 0
+    assert r"95 \% from & to" in capsys.readouterr().out
+    assert main([*words, "--style", "html"]) == 2
 
 
 def test_different_tests_are_not_compared(tmp_path: Path):

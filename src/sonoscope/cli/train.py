@@ -293,13 +293,20 @@ Second = Annotated[Path, typer.Argument(metavar="SECOND", show_default=False, he
 
 
 @runs_app.command("compare")
-def compare_command(first: First, second: Second, figures: Figures = None) -> int:
+def compare_command(first: First, second: Second, figures: Figures = None, style: Style = "text") -> int:
     """The difference of two trainings on the same test clips, with a 95 % interval over groups."""
     from sonoscope.training import runs
 
     names = tuple(figures.split(",")) if figures else ("map", "macro_f1")
-    found, clips, groups = runs.compare(runs.find([first]), runs.find([second]), names)
-    print(f"{first} against {second}: {clips} test clips of {groups} groups")
+    one, other = runs.of_same_seeds(runs.find([first]), runs.find([second]))
+    found, clips, groups = runs.compare(one, other, names)
+    seeds = f", {len(one)} seeds of each" if len(one) > 1 else ""
+    told = f"{first} against {second}: {clips} test clips of {groups} groups{seeds}"
+    if style != "text":
+        say(told)
+        print(runs.differences(found, (first.name, second.name), style))
+        return 0
+    print(told)
     for each in found:
         low, high = each.interval
         verdict = "differs" if low > 0 or high < 0 else "no difference shown"

@@ -33,6 +33,7 @@ class Run:
     folder: Path
     config: dict[str, Any]
     metrics: dict[str, Any]
+    seed: int = 0
 
     @property
     def key(self) -> str:
@@ -81,9 +82,9 @@ def _runs_below(place: Path) -> Iterator[Path]:
 
 def _read(folder: Path) -> Run:
     config = rundir.read_config(folder).to_dict()
-    config["training"].pop("seed")
+    seed = config["training"].pop("seed")
     config["data"].pop("folder")
-    return Run(folder, config, rundir.read_metrics(folder))
+    return Run(folder, config, rundir.read_metrics(folder), seed)
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
@@ -122,8 +123,7 @@ def table(found: Sequence[Line], figures: Sequence[str] = FIGURES, style: str = 
     UnknownName
         If a figure was not measured in any of them, or there is no such style.
     """
-    if style not in STYLES:
-        raise UnknownName(f"style {style!r} is unknown.{nearest(style, STYLES)} Known: {', '.join(STYLES)}.")
+    _check_style(style)
     known = {key for line in found for run in line.runs for key in (*_tested(run), "parameters")}
     if tuple(figures) == FIGURES and not known & set(FIGURES):  # pre-trainings have figures of their own
         figures = sorted(known)
@@ -202,6 +202,7 @@ def compare(
 ) -> tuple[list[Difference], int, int]:
     """Two trainings (each the mean of its seeds' scores) on the test clips that both answered.
 
+    Only seeds that both have count (:func:`of_same_seeds`): a mean of three would be ahead of one for that alone.
     Returns the differences, and how many clips and groups they rest on.
 
     Raises
@@ -216,6 +217,7 @@ def compare(
             raise UnknownName(
                 f"no figure {name!r} to compare.{nearest(name, COMPARED)} Known: {', '.join(COMPARED)}."
             )
+    first, second = of_same_seeds(first, second)
     one, other = _together(_mean(first), _mean(second))
     thresholds = [tagging.fitted_thresholds(_mean(runs, "validation.npz")) for runs in (first, second)]
     found = []
@@ -228,6 +230,41 @@ def compare(
         rows = np.arange(len(one.groups))
         found.append(Difference(name, ours(rows), theirs(rows), difference, interval, above))
     return found, len(one.groups), len(set(one.groups))
+
+
+def of_same_seeds(first: Sequence[Run], second: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """Those of both whose seed the other has too, in order of the seeds; where none is shared, as many of each."""
+    by_seed = [{run.seed: run for run in runs} for runs in (first, second)]
+    if any(len(found) < len(runs) for found, runs in zip(by_seed, (first, second), strict=True)):
+        return list(first), list(second)  # not the seeds of one training
+    shared = sorted(by_seed[0].keys() & by_seed[1].keys())
+    if not shared:
+        count = min(len(first), len(second))
+        return list(first[:count]), list(second[:count])
+    return [by_seed[0][seed] for seed in shared], [by_seed[1][seed] for seed in shared]
+
+
+def differences(found: Sequence[Difference], names: tuple[str, str], style: str) -> str:
+    """A line for each difference, in a style of ``STYLES`` but ``text``, which is for a person.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such style.
+    """
+    _check_style(style)
+    head = ["figure", *names, "difference", "95 % from", "to"]
+    rows = [
+        [each.figure, f"{each.first:.3f}", f"{each.second:.3f}"]
+        + [f"{value:+.3f}" for value in (each.difference, *each.interval)]
+        for each in found
+    ]
+    return _LAID_OUT[style](head, rows)
+
+
+def _check_style(style: str) -> None:
+    if style not in STYLES:
+        raise UnknownName(f"style {style!r} is unknown.{nearest(style, STYLES)} Known: {', '.join(STYLES)}.")
 
 
 def _figure(answers: Answers, thresholds: np.ndarray, name: str, rows: np.ndarray) -> float:
