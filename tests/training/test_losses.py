@@ -320,6 +320,29 @@ def test_centre_loss_is_half_the_variance_at_the_means(rows) -> None:
     assert loss.centres.grad.abs().max() < 1e-12  # the means are where the loss is least
 
 
+def test_centroids_are_where_classes_lay_in_the_epoch_before(rows) -> None:
+    embeddings, targets, judged = rows
+    objective = Objective(["bce", {"name": "centroid", "from_epoch": 2}], dim=DIM, n_classes=CLASSES).double()
+    loss = objective.on_embeddings["centroid"]
+    logits = torch.zeros_like(targets)
+    for epoch, shown in ((0, 9.0), (1, 1.0), (2, 5.0)):
+        objective.begin_epoch(epoch)
+        assert bool(loss.measured.any()) == (epoch == 2)
+        far = objective.terms(logits, targets, judged, embeddings=shown * embeddings)["centroid"]
+        assert (float(far) > 0) == (epoch == 2)
+        objective.eval()  # validation has no share in them
+        objective.terms(logits, targets, judged, embeddings=100.0 + embeddings)
+        objective.train()
+    expected = EMBEDDING_LOSSES["centroid"](DIM, CLASSES).double()
+    expected.measure(embeddings, targets, judged)
+    torch.testing.assert_close(loss.centroids, expected.centroids)
+    going_on = Objective(["bce", {"name": "centroid", "from_epoch": 2}], dim=DIM, n_classes=CLASSES).double()
+    going_on.load_state_dict(objective.state_dict())
+    torch.testing.assert_close(going_on.on_embeddings["centroid"].centroids, expected.centroids)
+    with pytest.raises(UsageError, match="from_epoch=0 must be at least 1"):
+        EMBEDDING_LOSSES["centroid"](DIM, CLASSES, from_epoch=0)
+
+
 def test_distance_to_measured_centroids(rows) -> None:
     embeddings, targets, judged = rows
     loss = EMBEDDING_LOSSES["centroid"](DIM, CLASSES).double()

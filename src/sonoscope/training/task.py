@@ -142,6 +142,7 @@ class Task(lightning.LightningModule):
         for chain in (self.augment, self.augment_rows):
             if chain is not None:
                 chain.epoch = self.current_epoch
+        self.objective.begin_epoch(self.current_epoch)
         phases.apply(self.network, self.plan.at(self.current_epoch).phase)
         phases.hold_still(self.network)
 

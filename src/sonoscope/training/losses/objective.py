@@ -76,6 +76,13 @@ class Objective(nn.Module):
             if wanted is not None:
                 self.register_buffer(f"positive_weights_{name}", torch.as_tensor(wanted, dtype=torch.float32))
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell the terms that have a ``begin_epoch`` of their own, such as those that measure first."""
+        for term in self.on_embeddings.values():
+            begin = getattr(term, "begin_epoch", None)
+            if begin is not None:
+                begin(epoch)
+
     def terms(
         self,
         logits: torch.Tensor,
