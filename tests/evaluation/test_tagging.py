@@ -89,6 +89,20 @@ def test_a_paired_difference_cancels_what_both_find_hard(rng):
     assert difference == pytest.approx(0.1, abs=0.01) and 0.09 < low < high < 0.11 and above == 1.0
 
 
+def test_draws_of_few_groups_are_computed_once_each(rng):
+    groups = ["a"] * 3 + ["b"] * 2 + ["c"] * 4
+    values, heard = rng.normal(size=9), []
+
+    def metric(rows: np.ndarray) -> float:
+        heard.append(sorted(rows.tolist()))
+        return float(values[np.sort(rows)].mean())
+
+    found = bootstrap.of_metric(metric, groups, draws=300)
+    assert len(heard) == len(set(map(tuple, heard))) <= 10  # three groups, three draws: ten ways
+    plain = [float(values[rows].mean()) for rows in bootstrap.draws_of(groups, 300)]
+    assert found == pytest.approx(bootstrap.interval(plain))
+
+
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="needs rows"):
         bootstrap.draws_of([])

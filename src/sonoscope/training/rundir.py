@@ -99,8 +99,9 @@ def figures(answers: Answers, thresholds: np.ndarray, *, draws: int = DRAWS) -> 
     found: dict[str, Any] = {"fixed": numbers(tagging.measured(answers, 0.5))}
     found["fitted"] = numbers(tagging.measured(answers, thresholds))
     samples: dict[str, list[float]] = {name: [] for name in INTERVALS}
+    measured = bootstrap.remembered(lambda rows: tagging.measured(answers.take(rows), thresholds))
     for rows in bootstrap.draws_of(answers.groups, draws):
-        drawn = tagging.measured(answers.take(rows), thresholds)
+        drawn = measured(rows)
         for name in INTERVALS:
             samples[name].append(drawn[name])
     found["interval_95"] = {name: numbers(bootstrap.interval(values)) for name, values in samples.items()}
