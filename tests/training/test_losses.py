@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES  # noqa: E402
-from sonoscope.training.losses.bce import balance  # noqa: E402
+from sonoscope.training.losses.bce import balance, with_positive_weights  # noqa: E402
 from sonoscope.training.losses.family import families_of, family_logit, with_families  # noqa: E402
 from sonoscope.training.losses.objective import Objective  # noqa: E402
 from sonoscope.training.losses.pairs import Margins, relations  # noqa: E402
@@ -69,6 +69,19 @@ def test_balanced_weights_are_negatives_per_positive() -> None:
     many = torch.zeros(200, 1)
     many[0] = 1.0
     assert balance(many, torch.ones(200, 1)).tolist() == [50.0]
+    asked = [{"name": "bce", "positive_weights": "balanced"}, {"name": "focal"}]
+    made = with_positive_weights(asked, lambda: (targets, judged))
+    assert made == [{"name": "bce", "positive_weights": [2.0, 1.0, 1.0]}, {"name": "focal"}]
+    objective = Objective(made, dim=DIM, n_classes=3)
+    assert objective.state_dict()["positive_weights_bce"].tolist() == [2.0, 1.0, 1.0]
+
+
+def test_focal_loss_of_weighed_positives_is_weighed_cross_entropy_without_gamma() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits, weights = torch.randn(6, 4, generator=generator), torch.tensor([1.0, 2.0, 0.5, 3.0])
+    cells = logits, (logits > 0.3).float(), torch.ones(6, 4)
+    found = LOSSES["focal"](*cells, gamma=0.0, positive_weights=weights)
+    torch.testing.assert_close(found, LOSSES["bce"](*cells, positive_weights=weights))
 
 
 @pytest.mark.parametrize(

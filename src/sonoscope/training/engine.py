@@ -17,6 +17,7 @@ from sonoscope.training import adapters, augment, describe, rundir
 from sonoscope.training.classical import baselines
 from sonoscope.training.config import Config
 from sonoscope.training.course import Begun, keep_best, tester
+from sonoscope.training.losses.bce import with_positive_weights
 from sonoscope.training.losses.family import with_families
 from sonoscope.training.losses.objective import Objective
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
@@ -83,7 +84,7 @@ def task_of(setting: Setting) -> Task:
     config, network = setting.config, setting.network
     if config.training.channels_last:
         cast(Any, network).to(memory_format=torch.channels_last)
-    losses = with_families(config.losses, setting.data.labels)
+    losses = with_positive_weights(with_families(config.losses, setting.data.labels), setting.learned)
     objective = Objective(losses, dim=network.backbone.dim, n_classes=len(setting.data.labels))
     on_samples, on_rows = augment.build(config.augment, setting.rate, setting.feature)
     rows = setting.data.shards.rows

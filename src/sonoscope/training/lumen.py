@@ -23,7 +23,8 @@ FEATURES: Mapping[str, Any] = {
     "MULTI_SPECTROGRAM": "channels", "MELCHROWAV": "channels",
 }  # fmt: skip
 LOSSES: Mapping[str, Any] = {
-    "CROSS_ENTROPY": "bce", "CROSS_ENTROPY_POS_WEIGHT": "bce", "FOCAL_LOSS": "focal", "FOCAL_LOSS_POS_WEIGHT": "focal",
+    "CROSS_ENTROPY": "bce", "CROSS_ENTROPY_POS_WEIGHT": {"name": "bce", "positive_weights": "balanced"},
+    "FOCAL_LOSS": "focal", "FOCAL_LOSS_POS_WEIGHT": {"name": "focal", "positive_weights": "balanced"},
     "INSTRUMENT_FAMILY": "family", "INSTRUMENT_FAMILY_LOSS": "family",
 }  # fmt: skip
 AUGMENTATIONS: Mapping[str, Any] = {

@@ -229,14 +229,17 @@ class Setting:
         inputs = getattr(self.network.head, "inputs", {})
         return beside.of_rows(self.data.shards.rows, inputs)
 
+    def learned(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Targets of the training rows, and whether they are judged, (rows, classes) each."""
+        rows = tuple(row for row in self.data.shards.rows if row.split == TRAIN)
+        targets, judged = replace(self.data.shards.manifest, rows=rows).targets(self.data.labels)
+        return torch.from_numpy(targets), torch.from_numpy(judged).float()
+
     def class_weights(self) -> torch.Tensor | None:
         """Inverse to how many training rows have a label, with a mean of 1."""
         if not self.config.training.class_weights:
             return None
-        learned = replace(
-            self.data.shards.manifest, rows=tuple(r for r in self.data.shards.rows if r.split == TRAIN)
-        )
-        counts = learned.targets(self.data.labels)[0].sum(axis=0)
+        counts = self.learned()[0].sum(dim=0).numpy()
         weights = 1.0 / np.maximum(counts, 1.0)
         return torch.as_tensor(weights / weights.mean(), dtype=torch.float32)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import torch
 from torch.nn import functional
 
@@ -42,3 +45,18 @@ def balance(targets: torch.Tensor, judged: torch.Tensor, *, limit: float = 50.0)
     negatives = ((1.0 - targets) * judged).sum(dim=0)
     ratio = negatives / positives.clamp(min=1e-12)
     return torch.where(positives > 0, ratio.clamp(max=limit), torch.ones_like(ratio))
+
+
+#: For ``positive_weights`` in a configuration: those of :func:`balance` for the rows that are learned from.
+BALANCED = "balanced"
+
+
+def with_positive_weights(
+    terms: Sequence[Mapping[str, Any]], learned: Callable[[], tuple[torch.Tensor, torch.Tensor]]
+) -> list[dict[str, Any]]:
+    """Terms whose ``positive_weights`` are numbers; ``learned`` gives targets and judged of the training rows."""
+    found = [dict(term) for term in terms]
+    for term in found:
+        if term.get("positive_weights") == BALANCED:
+            term["positive_weights"] = balance(*learned()).tolist()
+    return found

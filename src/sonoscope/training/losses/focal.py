@@ -22,12 +22,13 @@ def focal(
     weights: torch.Tensor | None = None,
     gamma: float = 2.0,
     alpha: float | None = None,
+    positive_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean over the judged cells of the focal loss.
 
     Parameters
     ----------
-    logits, targets, judged, smoothing, weights
+    logits, targets, judged, smoothing, weights, positive_weights
         As in :func:`~sonoscope.training.losses.bce.masked_bce`; soft targets mix both terms.
     gamma : float
         At least 0.
@@ -50,4 +51,6 @@ def focal(
     negative = -torch.exp(gamma * log_p) * log_not_p
     if alpha is not None:
         positive, negative = alpha * positive, (1.0 - alpha) * negative
+    if positive_weights is not None:
+        positive = positive_weights * positive
     return judged_mean(aims * positive + (1.0 - aims) * negative, judged, weights)
