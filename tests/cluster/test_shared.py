@@ -36,6 +36,22 @@ def test_results_come_in_order_and_errors_as_they_are(cluster: str) -> None:
 
 
 @pytest.mark.slow
+def test_fewer_workers_than_there_were(monkeypatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(dasked, "COUNT_S", 0.0)
+    found = []
+    with (
+        distributed.LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None) as made,
+        dasked.shared(made.scheduler_address) as share,
+    ):
+        for number in share(operator.neg, range(60)):
+            found.append(number)
+            if len(found) == 3:
+                made.scale(1)
+    assert found == [-n for n in range(60)]
+
+
+@pytest.mark.slow
 def test_embeddings(cluster: str, recordings: Path, tmp_path: Path) -> None:
     for name, words in {"one": [], "two": ["--dask", cluster]}.items():
         assert main(["embed", str(recordings), "-o", str(tmp_path / f"{name}.npz"), *words]) == 1

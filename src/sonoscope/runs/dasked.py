@@ -21,12 +21,21 @@ from sonoscope.runs.job import Desk, Job, Outcome, Task, failed
 
 #: Jobs that are handed out beyond one for each thread of a worker, for each of them.
 AHEAD = 1
-#: Seconds between two looks at what is ready.
+#: Seconds between two looks at what is ready, and between two questions how many workers there are.
 PATIENCE_S = 0.05
+COUNT_S = 2.0
 #: Where a scheduler tells about itself: the usual port is taken on a machine that several use.
 ANY_PORT = "127.0.0.1:0"
 #: Seconds in which a scheduler must answer.
 ANSWER_S = 20
+#: What processes of a cluster do by the clock, less often than dask would: two workers that wait take 1 % of a core for
+#: it, and not 8 %. Sampling what workers do comes on top of that.
+CALM: dict[str, Any] = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 
 #: Shares calls out: takes a function and items, gives results in their order.
 Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -48,6 +57,24 @@ def clustered(jobs: Jobs, task: Task) -> Generator[Outcome, None, None]:
         yield from _Hands(client, task).run(jobs)
 
 
+class _Room:
+    """How many calls may be under way.
+
+    Workers come and go, so they are counted now and then: asking the scheduler costs more than a look at what is ready.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._most = 0
+        self._asked = float("-inf")
+
+    def most(self) -> int:
+        if time.monotonic() - self._asked >= COUNT_S:
+            self._most = (sum(self._client.nthreads().values()) or 1) * (1 + AHEAD)
+            self._asked = time.monotonic()
+        return self._most
+
+
 class _Hands:
     """Jobs on their way."""
 
@@ -55,6 +82,7 @@ class _Hands:
         from dask.distributed import as_completed
 
         self._client = client
+        self._room = _Room(client)
         # With every job anew: what is handed out once is lost with the worker that holds it.
         self._task = task
         self._ready = as_completed(raise_errors=False)
@@ -70,8 +98,7 @@ class _Hands:
                 future.release()
 
     def _hand_out(self, jobs: Jobs) -> None:
-        threads = sum(self._client.nthreads().values()) or 1
-        while self._left and len(self._under_way) < threads * (1 + AHEAD):
+        while self._left and len(self._under_way) < self._room.most():
             try:
                 job = next(jobs)
             except StopIteration:
@@ -137,11 +164,10 @@ def shared(asked: str, workers: int | None = None) -> Iterator[Share]:
 
 
 def _in_order(client: Any, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    left, under_way = iter(items), deque[Any]()
+    left, under_way, room = iter(items), deque[Any](), _Room(client)
     try:
         while True:
-            most = (sum(client.nthreads().values()) or 1) * (1 + AHEAD)
-            for item in islice(left, most - len(under_way)):
+            for item in islice(left, max(room.most() - len(under_way), 0)):
                 under_way.append(client.submit(function, item, pure=False, retries=0))
             if not under_way:
                 return
@@ -170,8 +196,7 @@ def _client(asked: str, workers: int | None) -> Any:
     except ModuleNotFoundError:
         raise UsageError('--dask needs dask: pip install "sonoscope[dask]"') from None
     try:
-        # Looking at what workers do a hundred times a second costs more than handing out their work.
-        dask.config.set({"distributed.worker.profile.enabled": False})
+        dask.config.set(CALM)
         if asked == "local":
             return _Made(_local(workers))
         if asked == "slurm" or asked.endswith((".yaml", ".yml")):
@@ -234,6 +259,9 @@ def _queued(asked: str, workers: int | None) -> Any:
     given = {
         "cores": 1, "processes": 1, "memory": "2GiB", "scheduler_options": {"dashboard_address": ANY_PORT}, **settings
     }  # fmt: skip
+    # Workers of a queue are told by their environment; those of this machine inherit.
+    calm = [f"export DASK_{key.upper().replace('.', '__').replace('-', '_')}={CALM[key]}" for key in CALM]
+    given["job_script_prologue"] = [*calm, *(given.get("job_script_prologue") or ())]
     most = workers or int(given.pop("maximum_jobs", 8))
     given.pop("maximum_jobs", None)
     try:
