@@ -131,6 +131,17 @@ def test_no_index_and_no_query_are_told(sounds, tmp_path, capsys) -> None:
     assert main(["search", "--index", str(tmp_path / "none")]) == 2
 
 
+def test_the_last_word_is_the_index_or_what_to_hear(sounds, built, tmp_path, capsys) -> None:
+    query, answers = str(sounds / "tone0.wav"), []
+    for where in (["--index", str(built)], [str(built)], [str(sounds), "-m", "instruments"]):
+        assert main(["search", query, *where, "-k", "2", "-o", "-"]) == 0
+        answers.append(capsys.readouterr())
+    assert answers[0].out == answers[1].out == answers[2].out
+    assert f"--index sounds --build {sounds}" in answers[2].err
+    assert main(["search", query]) == 2
+    assert "a folder behind the queries" in capsys.readouterr().err
+
+
 def test_a_bad_file_is_listed_and_the_others_are_in(sounds, tmp_path, capsys) -> None:
     (tmp_path / "text.wav").write_text("no sound")
     words = [

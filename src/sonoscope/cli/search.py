@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
 Queries = Annotated[
     list[str] | None,
-    typer.Argument(metavar="QUERY…", show_default=False, help="Recordings whose like is looked for."),
+    typer.Argument(
+        metavar="QUERY…",
+        show_default=False,
+        help="Recordings whose like is looked for; without --index, the last is the index or folder to look in.",
+    ),
 ]
 Folder = Annotated[
     str, typer.Option("--index", metavar="FOLDER", show_default=False, help="The index; made by --build.")
@@ -73,21 +79,45 @@ def search(
     overwrite: Overwrite = False,
 ) -> int:
     """The sounds nearest to recordings, in an index of others; the recordings themselves left out."""
-    if not index:
-        raise UsageError("name the index: --index FOLDER")
-    if not queries and not build:
-        raise UsageError("name a query, or --build INPUT to add to the index")
     if number < 1:
         raise UsageError(f"-k {number} must be at least 1")
     if out not in (None, "-") and Path(str(out)).exists() and not overwrite:
         raise UsageError(f"{out} exists: name another file, or say --overwrite")
     if out not in (None, "-") and not Path(str(out)).parent.is_dir():
         raise UsageError(f"{out}: there is no folder {str(Path(str(out)).parent)!r}. Make it first.")
+    asked, adding = list(queries or ()), list(build or ())
+    if not index and (adding or len(asked) < 2):
+        raise UsageError(
+            "name the index: --index FOLDER (with --build RECORDINGS it is made), or a folder behind the queries"
+        )
+    if not index and (Path(asked[-1]) / "index.json").is_file():
+        index = asked.pop()
+    if not asked and not adding:
+        raise UsageError("name a query, or --build INPUT to add to the index")
+    if index:
+        return _search(asked, Path(index), adding, (model, hop, dtype), number, out)
+    with tempfile.TemporaryDirectory() as folder:
+        where = asked.pop()
+        say(
+            f"{where} is heard for this search; --index sounds --build {shlex.quote(where)} keeps what was heard"
+        )
+        return _search(asked, Path(folder), [where], (model, hop, dtype), number, out)
+
+
+def _search(
+    queries: list[str],
+    folder: Path,
+    build: list[str],
+    how: tuple[str | None, float | None, str],
+    number: int,
+    out: str | None,
+) -> int:
+    """Add to the index of a folder, then ask it; ``how``: model, hop and what it keeps."""
     from sonoscope.audio import find
 
     # Inputs that are not there are refused before any work.
     asked, given = find.find(queries) if queries else (), find.find(build) if build else ()
-    opened = _open(Path(index), model, hop, dtype, make=bool(build))
+    opened = _open(folder, *how, make=bool(build))
     failed = _add(opened, given) if build else 0
     if not queries:
         return 1 if failed else 0
