@@ -21,10 +21,13 @@ def check(
 
     Exit code 1 if one breaks a promise.
     """
+    from sonoscope.errors import UsageError
     from sonoscope.training import start
 
-    checking = start.room("sonoscope.training.checking", "checking")
     path, _, name = part.rpartition(":") if ".py:" in part else (part, "", "")
+    if not Path(path).is_file():  # known at once; the checks themselves need torch
+        raise UsageError(f"{path}: no such file")
+    checking = start.room("sonoscope.training.checking", "checking")
     broken = 0
     for verdict in checking.verdicts(checking.parts(path, name, root=root)):
         broken += bool(verdict.problem)
