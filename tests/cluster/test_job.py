@@ -90,6 +90,26 @@ def test_a_job_on_gpus_asks_for_one(recordings, tmp_path) -> None:
     assert json.loads((tmp_path / "job.json").read_text())["settings"]["on"] == "cuda"
 
 
+def test_what_cannot_be_submitted_or_is_there_is_said(recordings, tmp_path) -> None:
+    made = job.write(spec_of(recordings, tmp_path / "out"), tmp_path / "job.sh", Wish())
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text(
+        "#!/bin/sh\necho called >>calls\necho no such partition >&2\nexit 1\n"
+    )
+    (tmp_path / "bin/sbatch").chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", made.script], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "") and "nothing was submitted" in done.stderr
+    assert (tmp_path / "calls").read_text() == "called\n"
+    made.script.unlink()
+    with pytest.raises(
+        UsageError, match=r"job\.json \S+job\.inputs\.jsonl exist already: .* remove them: rm "
+    ):
+        job.write(spec_of(recordings, tmp_path / "out"), tmp_path / "job.sh", Wish())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

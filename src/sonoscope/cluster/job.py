@@ -78,9 +78,10 @@ def write(
         If a file exists, there is nothing to analyse, or an option makes no sense in a job.
     """
     options, listed = script.with_suffix(".json"), script.with_suffix(".inputs.jsonl")
-    for file in (script, options, listed):
-        if file.exists():
-            raise UsageError(f"{file} exists already: name another script, or remove it")
+    there = [file for file in (script, options, listed) if file.exists()]
+    if there:
+        names = shlex.join(map(str, there))
+        raise UsageError(f"{names} exist already: name another script, or remove them: rm {names}")
     if not (math.isfinite(hours_per_task) and hours_per_task > 0):
         raise UsageError(
             f"--hours-per-task {hours_per_task:g} must be more than 0: recorded hours for each task"
@@ -138,7 +139,7 @@ def _lines(spec: RunSpec, script: Path, wish: Wish, found: Parts) -> Iterable[st
         "# is preempted, goes back to the queue and on with the next input; killing it loses what was not complete.",
         "",
         'if [[ -z "$SLURM_JOB_ID" ]]; then',
-        f"  job=$(sbatch --parsable {here})",
+        f"  job=$(sbatch --parsable {here}) || {{ echo 'nothing was submitted' >&2; exit 2; }}",
         '  job="${job%%;*}"',
         '  sbatch --parsable --dependency="afterany:$job" --job-name=collect --ntasks=1 --time=1:00:00 \\',
         *(f"    --{name}={value} \\" for name in ("partition", "account") if (value := getattr(wish, name))),
