@@ -109,6 +109,19 @@ def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):
         runs.compare(good, bad, ("accuracy",))
 
 
+def test_a_folder_in_which_nothing_was_learned_is_begun_again(tmp_path: Path):
+    first, second = compose(presets.load("cnn-mel")), compose(presets.load("cnn-fluffy"))
+    rundir.open_for(tmp_path / "run", first, resume=False)
+    rundir.open_for(tmp_path / "run", second, resume=False)
+    assert rundir.read_config(tmp_path / "run") == second
+    (tmp_path / "run" / rundir.LAST).touch()
+    with pytest.raises(UsageError, match="holds a training already"):
+        rundir.open_for(tmp_path / "run", second, resume=False)
+    with pytest.raises(UsageError, match="another configuration"):
+        rundir.open_for(tmp_path / "run", first, resume=True)
+    rundir.open_for(tmp_path / "run", second, resume=True)
+
+
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path):
     for seed in range(3):
         made_run(tmp_path / "three" / f"seed-{seed}", "cnn-mel", seed, 0.3)

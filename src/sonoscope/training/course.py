@@ -13,7 +13,6 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 
 from sonoscope.data import badrows, certificate, manifest
-from sonoscope.errors import UsageError
 from sonoscope.training import ranks, rundir
 from sonoscope.training.begin import begin_with, take_shape
 from sonoscope.training.config import Config
@@ -61,7 +60,7 @@ class Begun:
         say = say if self.leads else _silent
         self.config, self.folder, self.say = config, folder, say
         if self.leads:
-            opened(folder, config, resume=resume)
+            rundir.open_for(folder, config, resume=resume)
         else:
             ranks.wait(config.training)
         quieten()
@@ -155,20 +154,6 @@ def quieten() -> None:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\..*")
-
-
-def opened(folder: Path, config: Config, *, resume: bool) -> None:
-    """Make the folder, or check that it holds this very run."""
-    if (folder / rundir.CONFIG).is_file():
-        if not resume:
-            raise UsageError(
-                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
-            )
-        held = rundir.read_config(folder)
-        if held != config:
-            raise UsageError(f"{folder} holds a training with another configuration: see its {rundir.CONFIG}")
-    folder.mkdir(parents=True, exist_ok=True)
-    rundir.write_config(folder, config)
 
 
 def written(setting: Setting) -> None:

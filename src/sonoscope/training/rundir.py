@@ -40,6 +40,8 @@ CONFIG, HISTORY, METRICS, MANIFEST, SPLIT = (
     "split.json",
 )
 BUNDLE, BEST, LAST = "bundle", "best.ckpt", "last.ckpt"
+#: What a training has written once something was learned.
+LEARNED = (LAST, BEST, METRICS, "model.npz")
 #: Draws of the bootstrap for figures that rank all clips.
 DRAWS = 400
 #: Figures that get an interval.
@@ -53,6 +55,27 @@ class Outcome:
     folder: Path
     metrics: dict[str, Any]
     interrupted: bool = False
+
+
+def open_for(folder: Path, config: Config, *, resume: bool) -> None:
+    """Make the folder of a training and write its configuration, or check that it holds this very run.
+
+    One in which nothing was learned yet (a file or a package was missing) is begun again.
+
+    Raises
+    ------
+    UsageError
+        If it holds another run, or this one and ``resume`` was not said.
+    """
+    if (folder / CONFIG).is_file() and any((folder / name).exists() for name in LEARNED):
+        if not resume:
+            raise UsageError(
+                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
+            )
+        if read_config(folder) != config:
+            raise UsageError(f"{folder} holds a training with another configuration: see its {CONFIG}")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, config)
 
 
 class Abandoned(SonoscopeError):

@@ -107,15 +107,7 @@ def fit(
         optional(package, "train", "training")  # before hours are spent
     model = model_of(config)
     listening = sources.of(config, listens=model.listens)
-    if (folder / rundir.CONFIG).is_file():
-        if not resume:
-            raise UsageError(
-                f"{folder} holds a training already: --resume goes on with it, -o names another folder"
-            )
-        if rundir.read_config(folder) != config:
-            raise UsageError(f"{folder} holds a training with another configuration: see its {rundir.CONFIG}")
-    folder.mkdir(parents=True, exist_ok=True)
-    rundir.write_config(folder, config)
+    rundir.open_for(folder, config, resume=resume)
     began, cpu = time.monotonic(), time.process_time()
     heard = listened(config, folder, model, listening, quick=quick, say=say)
     learned, checked = heard.parts[TRAIN][0], heard.parts[VALIDATION][0]
