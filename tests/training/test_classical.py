@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 
@@ -15,7 +16,9 @@ pytest.importorskip("onnx")
 pytest.importorskip("sklearn")
 
 import sonoscope
+from sonoscope.audio import decode
 from sonoscope.errors import UnknownName, UsageError
+from sonoscope.models.bundle import Bundle
 from sonoscope.training import classical, rundir
 from sonoscope.training.classical import MODELS, ensemble, store
 from sonoscope.training.config import Config, compose
@@ -139,8 +142,9 @@ def test_fitting_loads_no_torch(runs: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     "features",
     [f"[{EMBEDDING}]", f"[{EMBEDDING}, {{name: statistics, n_fft: 400, frame_hop: 400}}]",
-     "[{name: mfcc, sample_rate: 16000, hop_samples: 400, f_max_hz: 8000}]"],
-    ids=["embedding", "embedding and statistics", "mfcc"],
+     "[{name: mfcc, sample_rate: 16000, hop_samples: 400, f_max_hz: 8000}]",
+     "[{name: embedding, model: instruments, pool: max}]"],
+    ids=["embedding", "embedding and statistics", "mfcc", "maxima"],
 )  # fmt: skip
 def test_heads_on_embeddings_and_joined_features(features: str, sounds: Path, tmp_path: Path) -> None:
     config = configured(sounds, "logistic", f"features={features}", "model.c=0.1")
@@ -172,6 +176,43 @@ def test_an_embedding_in_company_is_the_embedding_alone(sounds: Path, tmp_path: 
         found[name] = scores.embeddings
     width = found["alone"].shape[1]
     np.testing.assert_allclose(found["both"][:, :width], found["alone"], atol=1e-3)
+
+
+def test_maxima_are_those_of_the_frames_as_a_vector_of_length_one(sounds: Path, tmp_path: Path) -> None:
+    features = "features=[{name: embedding, model: field, pool: max}]"
+    config = configured(sounds, "logistic", features, "model.c=10", "model.standardise=false")
+    classical.fit(config, tmp_path / "run", quick=True, say=lambda _: None, pictures=False)
+    taught = sonoscope.load(tmp_path / "run" / "bundle")
+    base = sonoscope.load("field").bundle
+    heard, _ = decode.read(sounds / "low" / "0.wav", sample_rate=base.sample_rate)
+    rows = base.feature(heard)[None, : taught.bundle.window_frames].astype(np.float32)
+
+    def embedding(bundle: Bundle) -> np.ndarray:
+        name = bundle.spec["outputs"]["embedding"]["name"]
+        return onnxruntime.InferenceSession(bundle.graph).run([name], {bundle.spec["input"]["name"]: rows})[0]
+
+    highest = embedding(base)[0].max(axis=0)
+    found = embedding(taught.bundle)
+    np.testing.assert_allclose(found[0], highest / np.linalg.norm(highest), atol=1e-5)
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("{name: embedding, model: field, pool: median}", "pool=median is unknown: mean or max"),
+        ("{name: scores, model: field, pool: max}", "pool=max is for embeddings"),
+        ("{name: embedding, pool: max}", "must have a name and a model"),
+    ],
+)
+def test_pools_that_cannot_be_are_told(part: str, said: str, sounds: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        classical.fit(
+            configured(sounds, "logistic", f"features=[{part}]"),
+            tmp_path / "run",
+            quick=True,
+            say=lambda _: None,
+        )
 
 
 def test_five_examples_are_enough_to_try(sounds: Path, tmp_path: Path) -> None:

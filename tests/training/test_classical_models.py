@@ -91,6 +91,20 @@ def test_logistic_logits_are_scikit_learns() -> None:
         np.testing.assert_allclose(through_onnx(answerer, other.vectors)[:, k], expected, atol=1e-4)
 
 
+def test_vectors_are_left_as_they_are_where_that_is_said() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    learned, other = (
+        replace(each, vectors=each.vectors / np.linalg.norm(each.vectors, axis=1, keepdims=True))
+        for each in (examples(), examples(40, seed=7))
+    )
+    answerer = fitted("logistic", learned, c=0.5, balanced=False, standardise=False)
+    expected = LogisticRegression(C=0.5, max_iter=2000).fit(learned.vectors, learned.truth[:, 1])
+    np.testing.assert_allclose(
+        through_onnx(answerer, other.vectors)[:, 1], expected.decision_function(other.vectors), atol=1e-4
+    )
+
+
 def test_neighbours_vote_as_scikit_learn_counts_them() -> None:
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -27,6 +27,9 @@ class Logistic:
         Inverse of how strongly weights are held at zero; of several, the best on validation is taken.
     balanced : bool
         Weigh examples so that those with and without the label count alike.
+    standardise : bool
+        Bring each value to mean 0 and standard deviation 1. Vectors of length 1, of few examples, are better left as
+        they are.
     """
 
     name: ClassVar[str] = "logistic"
@@ -34,6 +37,7 @@ class Logistic:
 
     c: float | tuple[float, ...] = (0.01, 0.1, 1.0)
     balanced: bool = True
+    standardise: bool = True
 
     def __post_init__(self) -> None:
         for value in several(self.c):
@@ -46,6 +50,8 @@ class Logistic:
             "sklearn.linear_model", "train", "fitting logistic regressions"
         ).LogisticRegression
         mean, std = scaling(learned.vectors)
+        if not self.standardise:
+            mean, std = np.zeros_like(mean), np.ones_like(std)
         x = scaled(learned.vectors, mean, std)
         tasks = list(one_vs_rest.judged(learned, say))
         weight = "balanced" if self.balanced else None
@@ -63,5 +69,10 @@ class Logistic:
 
         settings = [{"c": float(value)} for value in several(self.c)]
         best, table = one_vs_rest.best_of(settings, fitted, checked, say)
-        about = {"balanced": self.balanced, "chosen": best.settings, "tried": table}
+        about = {
+            "balanced": self.balanced,
+            "standardise": self.standardise,
+            "chosen": best.settings,
+            "tried": table,
+        }
         return replace(best, settings=about)

@@ -7,6 +7,7 @@ same code. In a configuration (``features``):
 =============================================  =============================================================
 ``{name: statistics}``                         the classical vector of the window (the default)
 ``{name: embedding, model: instruments}``      the mean embedding of a bundle
+``{…, pool: max}``                             its maxima over the window instead, as a vector of length 1
 ``{name: scores, model: runs/a/bundle}``       its calibrated logits, a column for each of its labels
 ``{name: mfcc}``, any other feature            mean and standard deviation of each bin over the window
 =============================================  =============================================================
@@ -35,6 +36,10 @@ from sonoscope.training.config import Config
 
 #: Names of parts that stand for another model.
 EMBEDDING, SCORES = "embedding", "scores"
+#: How frames of an embedding become one vector.
+MEAN, MAX = "mean", "max"
+#: Nothing shorter is made longer: the embedding of nothing.
+LEAST_LENGTH = np.array([1e-6], dtype=np.float32)
 #: Variances are cut here, so that their root is what it should be.
 LEAST_VARIANCE = 0.0
 
@@ -100,9 +105,17 @@ class OfBundle:
     window: int
     what: str
     prefix: str = ""
+    pool: str = MEAN
 
     def __post_init__(self) -> None:
         bundle = self.bundle
+        if self.pool not in (MEAN, MAX):
+            raise UsageError(f"features: pool={self.pool} is unknown: {MEAN} or {MAX}")
+        if self.pool == MAX and (self.what == SCORES or "clip" in bundle.spec["outputs"]):
+            raise UsageError(
+                f"features: pool={MAX} is for embeddings that change within a window; the {self.what} of "
+                f"{bundle.name!r} are one vector"
+            )
         if self.what == EMBEDDING and not bundle.embedding_size:
             raise UsageError(
                 f"the model {bundle.name!r} gives no embeddings: choose one whose bundle.json has an output "
@@ -151,7 +164,11 @@ class OfBundle:
             return asked(graph, self.bundle, rows, ["embedding"])[0]
         if self.what == EMBEDDING:
             found = graph.include(self.bundle.graph, given, outputs["embedding"])
-            return graph.node("ReduceMean", found, graph.numbers(1), keepdims=0)
+            if self.pool == MEAN:
+                return graph.node("ReduceMean", found, graph.numbers(1), keepdims=0)
+            highest = graph.node("ReduceMax", found, graph.numbers(1), keepdims=0)
+            length = graph.node("ReduceL2", highest, graph.numbers(1), keepdims=1)
+            return graph.node("Div", highest, graph.node("Max", length, graph.constant(LEAST_LENGTH)))
         if whole:
             logits = asked(graph, self.bundle, rows, ["clip"])[0]
         else:
@@ -283,7 +300,7 @@ def of(config: Config, *, listens: bool = True) -> Listening:
         prefix = f"{k}:" if len(parts) > 1 or part["name"] == SCORES else ""
         source: Source
         if k in bundles:
-            source = OfBundle(bundles[k], window, part["name"], prefix)
+            source = OfBundle(bundles[k], window, part["name"], prefix, str(part.get("pool", MEAN)))
         else:
             source = Pooled(plain[k], window, prefix)
         found.append(source)
@@ -309,8 +326,10 @@ def stated(config: Config) -> list[dict[str, Any]]:
 
 def bundle_of(part: Mapping[str, Any]) -> Bundle:
     """The model that a part asks."""
-    if set(part) != {"name", "model"}:
-        raise UsageError(f"features: {dict(part)} must have a name and a model, such as model=instruments")
+    if set(part) - {"pool"} != {"name", "model"}:
+        raise UsageError(
+            f"features: {dict(part)} must have a name and a model, such as model=instruments, and may have a pool"
+        )
     return models.load(str(part["model"]))
 
 
