@@ -1,13 +1,15 @@
 """Builds the bundle `field`: synthesised sounds, bank of stems, a model that is judged, the final model, its card.
 
-    python recipes/field/build.py --data DATA --work WORK bank
-    python recipes/field/build.py --data DATA --work WORK held     # never hears what is held; calibrates, judges
-    python recipes/field/build.py --data DATA --work WORK fewshot  # never hears some classes: for fewshot.py
-    python recipes/field/build.py --data DATA --work WORK final    # hears everything; writes the bundle
+    python recipes/instruments/build.py --data DATA --work MUSIC --stems STEMS bank
+    python recipes/field/build.py --data DATA --work WORK --music MUSIC bank
+    python recipes/field/build.py --data DATA --work WORK --music MUSIC held     # never hears what is held; judges
+    python recipes/field/build.py --data DATA --work WORK --music MUSIC fewshot  # never hears some classes
+    python recipes/field/build.py --data DATA --work WORK --music MUSIC final    # hears everything; writes the bundle
 
-DATA is the folder of labelled recordings with its manifest.csv. One network learns the classes of `field` and, beside
-them, some sixty finer ones (instruments, animals, tools, kinds of synthesised sounds): the embedding has to tell all of
-them apart, the bundle scores the classes of `field` only. Every step leaves its result in WORK.
+DATA is the folder of labelled recordings with its manifest.csv; MUSIC holds the bank of the model `instruments`,
+recorded and rendered notes. One network learns the classes of `field` and, beside them, some ninety finer ones
+(instruments, animals, tools, kinds of synthesised sounds): the embedding has to tell all of them apart, the bundle
+scores the classes of `field` only. Every step leaves its result in WORK.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 import card
@@ -26,7 +29,7 @@ import torch
 import yaml
 
 from sonoscope import features
-from sonoscope.data.bank import Bank, build
+from sonoscope.data.bank import Bank, Joined, build
 from sonoscope.data.datasets import collection
 from sonoscope.data.powermix import MixSpec, PowerMix
 from sonoscope.evaluation import calibration
@@ -43,6 +46,8 @@ NEW = (
     "bass_drum", "bassoon", "cor_anglais", "cymbal", "double_bass", "french_horn", "glockenspiel", "harp", "hi_hat",
     "marimba", "snare_drum", "trombone", "tuba", "vibraphone", "viola", "xylophone",
 )  # fmt: skip
+#: A part of them sounds in these as well.
+NEW_WITHIN = ("drum_kit",)
 NEW_INSECTS = ("cicada", "cricket", "swarm", "wing_beat")
 #: Windows drawn from what the judged model never heard.
 HELD_WINDOWS = 4000
@@ -51,17 +56,21 @@ HELD_WINDOWS = 4000
 class Recipe:
     """The settings and where things lie."""
 
-    def __init__(self, settings: Path, work: Path, data: Path) -> None:
+    def __init__(self, settings: Path, work: Path, data: Path, music: Path) -> None:
         self.settings = yaml.safe_load(settings.read_text())
-        self.work, self.data = work, data
+        self.work, self.data, self.music = work, data, music
         self.feature = features.from_dict(self.settings["feature"])
         mix = dict(self.settings["mix"])
         self.mix = MixSpec(**{**mix, **{k: tuple(v) for k, v in mix.items() if isinstance(v, list)}})
 
-    @property
+    @cached_property
     def bank(self) -> Bank:
-        """All stems."""
-        return Bank(self.work / "bank")
+        """All stems: those made for `field`, and the notes of the instruments' bank in place of its own few."""
+        notes = Bank(self.music / "bank")
+        heard = stems.music(self.data)
+        kept = {row["key"] for row in notes.rows if heard(row)}
+        own = Bank(self.work / "bank")
+        return Joined([(own, lambda row: None if row["key"] in kept else row), (notes, heard)])
 
     def labels(self) -> tuple[str, ...]:
         """The classes of `field`, then the finer ones."""
@@ -204,7 +213,7 @@ def run_held(recipe: Recipe) -> None:
 
 def run_fewshot(recipe: Recipe) -> None:
     """Train without the classes that ``fewshot.py`` teaches from a few examples."""
-    barred = {f"={name}" for name in (*NEW, *NEW_INSECTS)}
+    barred = {f"={name}" for name in (*NEW, *NEW_WITHIN, *NEW_INSECTS)}
     names = {clip.key for clip in collection.read(recipe.data) if clip.name in NEW}
     train(
         recipe,
@@ -263,12 +272,13 @@ def main() -> None:
     parser.add_argument("step", choices=("bank", "held", "fewshot", "final"))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--music", type=Path, required=True, help="where recipes/instruments/build.py worked")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument(
         "-o", "--out", type=Path, default=HERE.parents[1] / "src" / "sonoscope" / "bundles" / "field"
     )
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.recipe, arguments.work, arguments.data)
+    recipe = Recipe(arguments.recipe, arguments.work, arguments.data, arguments.music)
     if arguments.step == "bank":
         make_bank(recipe)
     elif arguments.step == "held":

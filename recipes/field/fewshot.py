@@ -38,6 +38,7 @@ DRAWS = 30
 MIN_CLIPS, MOST_TESTED = 5, 40
 RATE = 24_000
 INSECTS_EACH = 50
+MEAN, MAXIMA = "mean", "maxima"
 MFCC = features.from_dict({"name": "mfcc"})
 
 Vectors = dict[str, dict[str, np.ndarray]]
@@ -68,14 +69,21 @@ def vectors(data: Path, describe: dict[str, Callable[[np.ndarray], np.ndarray]])
     }
 
 
-def by_embedding(network: Any, feature: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """The mean embedding of a sound; what is shorter than the network's view is filled with silence."""
+def by_embedding(network: Any, feature: Any, pool: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The embedding of a sound: its mean over time, or its maxima as a vector of length 1.
+
+    What is shorter than the network's view is filled with silence.
+    """
     network.eval()
 
     def of(samples: np.ndarray) -> np.ndarray:
         rows = feature(np.pad(samples, (0, max(RATE + 600 - samples.size, 0))))
         with torch.no_grad():
-            return network.answers(torch.from_numpy(np.asarray(rows, dtype=np.float32))[None])[1][0].numpy()
+            frames = network(torch.from_numpy(np.asarray(rows, dtype=np.float32))[None])[2][0].numpy()
+        if pool == MEAN:
+            return frames.mean(axis=0)
+        highest = frames.max(axis=0)
+        return highest / np.linalg.norm(highest)
 
     return of
 
@@ -96,6 +104,8 @@ def heads() -> dict[str, Any]:
 
     return {
         "logistic": lambda: make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500)),
+        # As the preset `few-examples`: vectors of length 1 as they are.
+        "logistic on maxima": lambda: LogisticRegression(C=30.0, max_iter=1000),
         "svm": lambda: make_pipeline(StandardScaler(), SVC(C=10.0)),
     }
 
@@ -125,7 +135,6 @@ def accuracy(
 ) -> dict[str, dict[str, Any]]:
     """Balanced accuracy of each description and head at each number of examples: mean over draws, and per class."""
     made = heads()
-    which = {"mfcc": ("svm",)}
     answer: dict[str, dict[str, Any]] = {}
     for shots in SHOTS:
         recalls: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -137,11 +146,10 @@ def accuracy(
             for name, values in found.items():
                 x, x_test = (np.stack([values[c][o][k] for c, o, k in part]) for part in (learnt, tested))
                 truth = np.array([c for c, _, _ in tested])
-                for head in which.get(name, ("logistic",)):
-                    said = made[head]().fit(x, [c for c, _, _ in learnt]).predict(x_test)
-                    recalls[f"{name} + {head}"].append(
-                        {label: float(np.mean(said[truth == label] == label)) for label in labels}
-                    )
+                said = made[name.split(" + ")[1]]().fit(x, [c for c, _, _ in learnt]).predict(x_test)
+                recalls[name].append(
+                    {label: float(np.mean(said[truth == label] == label)) for label in labels}
+                )
         for name, draws in recalls.items():
             means = np.array([np.mean(list(d.values())) for d in draws])
             answer.setdefault(name, {})[str(shots)] = {
@@ -180,19 +188,20 @@ def main() -> None:
     parser.add_argument("--instruments", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    recipe = build.Recipe(HERE / "recipe.yaml", arguments.work, arguments.data)
+    recipe = build.Recipe(HERE / "recipe.yaml", arguments.work, arguments.data, arguments.instruments)
     field = recipe.network(len(recipe.labels()))
     field.load_state_dict(torch.load(arguments.work / "fewshot" / "averaged.pt", weights_only=True))
     sys.path.insert(0, str(HERE.parent / "instruments"))
     found = vectors(
         arguments.data,
         {
-            "field": by_embedding(field, recipe.feature),
-            "instruments": by_embedding(instruments(arguments.instruments), recipe.feature),
-            "mfcc": by_mfcc,
-        },
+            f"{name} + {head}": by_embedding(network, recipe.feature, pool)
+            for name, network in (("field", field), ("instruments", instruments(arguments.instruments)))
+            for pool, head in ((MAXIMA, "logistic on maxima"), (MEAN, "logistic"))
+        }
+        | {"mfcc + svm": by_mfcc},
     )
-    first = found["field"]
+    first = next(iter(found.values()))
     recorded = sorted(c for c in build.NEW if sum(map(len, first.get(c, {}).values())) >= SHOTS[-1] + 5)
     several = [c for c in recorded if len(first[c]) >= 2]
     result = {

@@ -1,12 +1,13 @@
-"""What the model `field` hears: the labelled clips, named by what they hold, and synthesised sounds."""
+"""What the model `field` hears: the labelled clips, named by what they hold, synthesised sounds, and rendered music."""
 
 from __future__ import annotations
 
 import csv
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
@@ -31,6 +32,10 @@ UNSURE = {
     "electric_screwdriver": ("engine",), "blender_pulse": ("engine",), "coffee_machine": ("engine",),
     "shears": ("engine",), "bicycle_spokes": ("engine",), "woodpecker_peck": ("bird",),
 }  # fmt: skip
+#: Names of the instruments' bank that are others here.
+RENAMED = {"english_horn": "cor_anglais", "horn": "french_horn", "drums": "drum_kit", "bass": "electric_bass"}
+#: General MIDI's program of a bass that is bowed.
+DOUBLE_BASS = 43
 
 
 def field_class(clip: collection.Clip) -> str:
@@ -137,3 +142,30 @@ def synthetic(settings: dict, folder: Path) -> Iterator[Stem]:
                 folder / row["path"], f"synthetic/{row['path']}", (label, f"={row['kind']}"), (), row["kind"],
                 "synthetic", "held" if number % 3 == 0 else "", False, settings["variants"]["synthetic"],
             )  # fmt: skip
+
+
+def music(data: Path) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    """How rows of the instruments' bank are heard here: as `other`, and by the finer name of what plays.
+
+    Recorded and rendered notes of one instrument are one class. What `field` has stems of its own of (everyday and
+    field sounds, digits, synthesised ones) is left out, and so is what may not be trained on.
+    """
+    clips = {
+        clip.key: clip
+        for clip in collection.read(data)
+        if clip.trainable and clip.source not in ("field_events", "fsdd_speech") and clip.name != "other"
+    }
+
+    def heard(row: dict[str, Any]) -> dict[str, Any] | None:
+        clip = clips.get(row["key"])
+        if clip is None and (row["real"] == "1" or row["group"] in ("synthesised", "fluidr3_rendered")):
+            return None
+        name = row["name"].removeprefix("drawn_")
+        if clip is None:
+            name = "double_bass" if row["group"].endswith(f"/{DOUBLE_BASS}") else RENAMED.get(name, name)
+        fold = "held" if clip and held(clip) else ""
+        return {
+            **row, "labels": ("other", f"={name}"), "unknown": UNSURE.get(name, ()), "name": name, "fold": fold,
+        }  # fmt: skip
+
+    return heard

@@ -188,3 +188,39 @@ class Bank:
     def item(self, index: int) -> np.ndarray:
         """Frames of one item, shape (count, n_bins), float16 dB."""
         return self.frames[self.start[index] : self.start[index] + self.count[index]]
+
+
+class Joined(Bank):
+    """Stems of several banks of one feature as one bank.
+
+    Parameters
+    ----------
+    parts : sequence of (Bank, callable)
+        Each bank with ``row -> row or None``: its rows as they shall be here, None for those to leave out.
+
+    Raises
+    ------
+    UsageError
+        If the banks hold different features.
+    """
+
+    def __init__(
+        self, parts: Sequence[tuple[Bank, Callable[[dict[str, Any]], dict[str, Any] | None]]]
+    ) -> None:
+        first = parts[0][0]
+        self.folder, self.feature = first.folder, first.feature
+        self.rows, self._homes = [], []
+        for bank, change in parts:
+            if bank.feature != first.feature:
+                raise UsageError(f"{bank.folder} and {first.folder} hold different features: build one again")
+            for index, row in enumerate(bank.rows):
+                changed = change(row)
+                if changed is not None:
+                    self.rows.append(changed)
+                    self._homes.append((bank, index))
+        self.count = np.array([bank.count[index] for bank, index in self._homes], dtype=np.int64)
+        self.level_db = np.array([bank.level_db[index] for bank, index in self._homes], dtype=np.float32)
+
+    def item(self, index: int) -> np.ndarray:
+        bank, at_home = self._homes[index]
+        return bank.item(at_home)
