@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data.bank import Bank, Stem, build
+from sonoscope.data.bank import Bank, Joined, Stem, build
+from sonoscope.data.powermix import MixSpec, PowerMix
 from sonoscope.errors import UsageError
 from sonoscope.features import LogMel
 
@@ -134,3 +135,29 @@ def test_damaged_and_unknown_banks_are_refused(tmp_path: Path, stems: list[Stem]
     (folder / "bank.json").write_text(json.dumps(spec | {"schema": 99}))
     with pytest.raises(UsageError, match="has bank schema 99, this version reads 1: build it again"):
         Bank(folder)
+
+
+def test_joined_banks_are_one_of_the_rows_that_are_kept(tmp_path: Path, stems: list[Stem]) -> None:
+    first, second = build(tmp_path / "a", stems[:2], FEATURE), build(tmp_path / "b", stems[1:], FEATURE)
+    both = Joined(
+        [
+            (first, lambda row: None if row["key"] == "drums" else row),
+            (second, lambda row: {**row, "labels": ("other",)}),
+        ]
+    )
+    assert [(row["key"], row["labels"]) for row in both.rows] == [
+        ("cello", ("cello",)), ("cello", ("cello",)), ("cello", ("cello",)), ("drums", ("other",)), ("hum", ("other",)),
+    ]  # fmt: skip
+    assert len(both) == 5
+    for index, (bank, at_home) in enumerate([(first, 0), (first, 1), (first, 2), (second, 0), (second, 1)]):
+        np.testing.assert_array_equal(both.item(index), bank.item(at_home))
+        assert both.count[index] == bank.count[at_home]
+        assert both.level_db[index] == bank.level_db[at_home]
+    frames = PowerMix(both, ("cello", "other"), MixSpec(frames=40)).draw(np.random.default_rng(0))[0]
+    assert frames.shape == (40, FEATURE.n_bins)
+
+
+def test_banks_of_different_features_are_not_joined(tmp_path: Path, stems: list[Stem]) -> None:
+    banks = [build(tmp_path / str(n), stems[:1], replace(FEATURE, n_mels=n)) for n in (16, 12)]
+    with pytest.raises(UsageError, match="different features"):
+        Joined([(bank, lambda row: row) for bank in banks])
