@@ -49,7 +49,27 @@ def run(settings: Settings) -> list[Figure]:
         taken = interleaved(variants, settings.repeats)
         value, details = ratio(taken["augmentation"], taken["logmel"])
         figures.append(Figure(f"{name} / log-mel, a batch", value, "x", "", details))
-    return figures
+    return [*figures, both_ways(settings, batch, chance)]
+
+
+def both_ways(settings: Settings, batch: Any, chance: Any) -> Figure:
+    """The preset's augmentations of samples on a row after the other, as a loader would, against on the whole batch."""
+    from sonoscope.features import LogMel
+    from sonoscope.training import augment, presets
+    from sonoscope.training.batch import Batch
+
+    chain, _ = augment.build(presets.load("cnn-augmented")["augment"], LogMel().sample_rate, LogMel())
+    assert chain is not None
+    rows = [Batch(*(part[k : k + 1] for part in batch)) for k in range(len(batch.samples))]
+    variants: dict[str, Callable[[], object]] = {
+        "rows": lambda: [chain(row, chance) for row in rows],
+        "batch": lambda: chain(batch, chance),
+    }
+    for warm in variants.values():
+        warm()
+    taken = interleaved(variants, settings.repeats)
+    value, details = ratio(taken["rows"], taken["batch"])
+    return Figure("cnn-augmented, row after row / a batch", value, "x", "", details)
 
 
 def noise(settings: Settings, sample_rate: int) -> str:
