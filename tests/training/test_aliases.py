@@ -156,6 +156,7 @@ def test_what_goes_together_is_taken_together():
         4,
     )
     assert (config.training.batch_size, config.data.window_s) == (5, 2.0)
+    assert _asked("--init-from instruments").network.init_from == "instruments"
     config = _asked(
         "model=CONVNEXT_TINY network.backbone.height=128 use_fluffy=true head_hidden_dim=[64] lr=1e-3"
     )

@@ -47,6 +47,8 @@ ALIASES: dict[str, Alias] = {
     "c": Alias(("network.backbone.width",)),
     "batch_seconds": Alias(("data.window_s",)),
     "bins_per_octave": Alias(("features.0.bins_per_octave",)),
+    # Of everybody's
+    "init_from": Alias(("network.init_from",)),
 }
 #: Keys that make a training one of two phases, the head first.
 TWO_PHASES = (
