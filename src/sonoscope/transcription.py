@@ -9,8 +9,7 @@ pitches that the feature looks at are moved there; notes are then named in the r
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from sonoscope.models.bundle import Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.scores import NoteScores, concatenate
+from sonoscope.notes.tempo import STEP_S, octave, strength
 from sonoscope.values import Event, Recording
 
 #: The tuning is measured in so many seconds from the start, which wait for it: 6 MB at 24 kHz.
@@ -36,8 +36,6 @@ LEAST_AGREEMENT, LEAST_CENTS, STEP_CENTS = 0.3, 15.0, 5.0
 #: Frames in a block of scores: what is decided, kept and read at a time.
 BLOCK_FRAMES = 2048
 
-#: Onsets of notes are counted in steps of so many seconds to find their tempo.
-TEMPO_STEP_S = 0.01
 
 #: Takes the scores as they come, block by block.
 Keep = Callable[[NoteScores], None]
@@ -221,20 +219,22 @@ def _remarks(bundle: Bundle, source_rate: int, cents: float) -> list[str]:
 def tempo_of(notes: Iterable[Event]) -> float | None:
     """The tempo in beats a minute that notes keep, to a hundredth; None if they keep none.
 
-    Heard in when they begin, the loud ones more (``features.tempo``).
+    Heard in when they begin, the loud ones more (``features.tempo``); which octave of it is the beat is told from how
+    many begin in it, and from the low ones (``notes.tempo``).
     """
     notes = list(notes)
+    heard = heard_tempo(notes)
+    return None if heard is None else round(octave(notes, heard), 2)
+
+
+def heard_tempo(notes: Sequence[Event]) -> float | None:
+    """How far apart notes like to begin, in beats a minute, which may be twice or half the beat; or None."""
     if not notes:
         return None
-    strength = np.zeros(math.ceil(max(note.start_s for note in notes) / TEMPO_STEP_S) + 2)
-    for note in notes:
-        # Between two steps where it lies between them.
-        place = note.start_s / TEMPO_STEP_S
-        share = place - math.floor(place)
-        weight = (64 if note.velocity is None else note.velocity) / 127
-        strength[math.floor(place)] += weight * (1 - share)
-        strength[math.floor(place) + 1] += weight * share
-    if len(strength) * TEMPO_STEP_S < tempo.SHORTEST_S:
+    start_s = np.array([note.start_s for note in notes])
+    weight = np.array([(64 if note.velocity is None else note.velocity) / 127 for note in notes])
+    counted = strength(start_s, weight)
+    if len(counted) * STEP_S < tempo.SHORTEST_S:
         return None
-    found = tempo.tempo_of(strength, 1 / TEMPO_STEP_S)
-    return None if found is None else round(found.beats_per_minute, 2)
+    found = tempo.tempo_of(counted, 1 / STEP_S)
+    return None if found is None else found.beats_per_minute
