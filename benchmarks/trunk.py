@@ -35,7 +35,7 @@ def run(settings: Settings) -> list[Figure]:
         details = {
             "ratios": [round(r, 2) for r in ratios],
             "hop_s": hop / bundle.sample_rate,
-            "shares": type(shared.scorer(hop)) is not type(apart.scorer(hop)),
+            "shares": type(shared.way(hop)) is not type(apart.way(hop)),
         }
         real = 1 - hop / bundle.window_samples
         what = f"network, window by window / as the runtime does it, overlap {real:.0%}"

@@ -221,11 +221,12 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.2.0",
+        "version": "1.3.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
         "hop": round(recipe.settings["hop_s"] * rate),
+        "short": recipe.settings["short"],
         "calibration": scaling,
         "decision": {
             "min_duration_s": settings["min_duration_s"],

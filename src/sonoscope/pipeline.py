@@ -71,7 +71,8 @@ def score_recording(
         Distance between window starts in seconds, in (0, window]; default: the bundle's.
     tail : str
         ``keep``: the last window, filled with zeros, counts and its row is cut to the audio; ``drop``: rows
-        that needed filling are left out.
+        that needed filling are left out. What is shorter than one window is filled as the bundle says, with zeros or
+        by repetition.
     channel : int, optional
         1-based channel to analyse; default: the mean of all.
     embeddings : bool
@@ -212,8 +213,9 @@ def sound_remarks(decoder: Decoder) -> list[str]:
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:
     """What is special about the length."""
     if 0 < scores.n_samples < bundle.window_samples:
+        filled = "repeated" if bundle.repeats_short else "padded"
         return [
-            f"shorter than the model's window of {bundle.window_samples / bundle.sample_rate:g} s: padded"
+            f"shorter than the model's window of {bundle.window_samples / bundle.sample_rate:g} s: {filled}"
         ]
     return []
 

@@ -88,7 +88,7 @@ def test_a_window_scores_the_same_alone_and_far_into_a_recording(shipped: Runtim
 
 def test_the_trunk_is_shared_where_that_is_cheaper(shipped: Runtime) -> None:
     found = hops(shipped)
-    ways = {name: type(shipped.scorer(hop)).__name__ for name, hop in found.items()}
+    ways = {name: type(shipped.way(hop)).__name__ for name, hop in found.items()}
     assert ways == {
         "default": "SharedTrunk",
         "no overlap": "SharedFeatures",

@@ -26,6 +26,8 @@ SCHEMA = "1.0"
 
 #: What there is a way to run.
 NOTES = "notes"
+#: What fills a window that is longer than the recording.
+SILENCE, REPEAT = "silence", "repeat"
 
 #: Keys without which a bundle cannot be run, and what they must be.
 _REQUIRED = {
@@ -157,6 +159,11 @@ class Bundle:
         return bool(self.spec.get("poolable", False))
 
     @property
+    def repeats_short(self) -> bool:
+        """Whether a recording shorter than a window is heard again and again until it fills one; else silence does."""
+        return self.spec.get("short", SILENCE) == REPEAT
+
+    @property
     def embedding_size(self) -> int:
         """Length of an embedding, 0 if the graph gives none."""
         return int(self.spec["outputs"].get("embedding", {}).get("size", 0))
@@ -267,6 +274,8 @@ def _inconsistency(bundle: Bundle) -> str:
         return f"window={window} must be a multiple of the feature's hop_samples={feature.hop_samples}"
     if feature is not None and feature.sample_rate != bundle.sample_rate:
         return f"sample_rate={bundle.sample_rate} differs from the feature's, {feature.sample_rate}"
+    if (short := bundle.spec.get("short", SILENCE)) not in (SILENCE, REPEAT):
+        return f"short={short!r} must be {SILENCE!r} or {REPEAT!r}"
     if min(bundle.min_duration_s, bundle.max_gap_s) < 0:
         return f"min_duration_s={bundle.min_duration_s} and max_gap_s={bundle.max_gap_s} must not be negative"
     # Read for their errors: what is declared must have the right kinds.

@@ -35,6 +35,7 @@ from sonoscope.models.scorers import (
     frames_of_output,
     pool,
 )
+from sonoscope.models.short import Repeating
 
 
 class Scorer(Protocol):
@@ -96,6 +97,11 @@ class Runtime:
 
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
+        scorer = self.way(hop_samples, embeddings=embeddings)
+        return Repeating(scorer, self.bundle) if self.bundle.repeats_short else scorer
+
+    def way(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
+        """The way in which the graph is fed; what is shorter than a window has silence after it."""
         if self._gpu is not None and (file := fused_file(self.bundle, hop_samples)).is_file():
             if file not in self._fused:
                 self._fused[file] = self._gpu.open(file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sonoscope.models.bundle import Bundle
+from sonoscope.models.short import Repeating
 from sonoscope.windows import Cutter, Grid
 
 if TYPE_CHECKING:
@@ -238,8 +239,16 @@ class WholeWindows:
         return pieces if feature is None else [feature(np.ascontiguousarray(piece)) for piece in pieces]
 
 
-def prompt_scorer(runtime: Runtime, hop_samples: int) -> SharedFeatures | OwnFeatures | WholeWindows:
+Prompt = SharedFeatures | OwnFeatures | WholeWindows
+
+
+def prompt_scorer(runtime: Runtime, hop_samples: int) -> Repeating | Prompt:
     """What scores windows ``hop_samples`` apart while they come: the trunk once per window, which waits for nothing."""
+    scorer = _prompt(runtime, hop_samples)
+    return Repeating(scorer, runtime.bundle) if runtime.bundle.repeats_short else scorer
+
+
+def _prompt(runtime: Runtime, hop_samples: int) -> Prompt:
     feature = runtime.bundle.feature
     if feature is None or not feature.streamable:
         return WholeWindows(runtime, hop_samples, False, prompt=True)

@@ -32,6 +32,7 @@ from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import frames_of_output
+from sonoscope.models.short import least_period
 from sonoscope.networks.asking import asked
 from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, save
 from sonoscope.networks.plain import Plain, framed
@@ -215,7 +216,7 @@ def _joined(plan: Plan, scratch: Path, *, padded: bool) -> Any:
     writer = Writer(opset)
     samples = INPUT
     if padded:
-        samples = _padded(writer, plan)
+        samples = _padded(writer, plan, _repeated(writer, plan) if plan.bundle.repeats_short else INPUT)
     rows = writer.include(scratch / "front.onnx", {INPUT: samples}, "rows")
     gives = _of_notes(writer, plan, rows) if plan.notes else _of_windows(writer, plan, rows)
     model = writer.model({INPUT: ["n"]}, gives)
@@ -223,9 +224,20 @@ def _joined(plan: Plan, scratch: Path, *, padded: bool) -> Any:
     return model
 
 
-def _padded(writer: Writer, plan: Plan) -> str:
+def _repeated(writer: Writer, plan: Plan) -> str:
+    """Samples (n,) until they fill a window, as ``models/short.py`` does it: (max(n, window),)."""
+    n, least = writer.node("Shape", INPUT), least_period(plan.bundle)
+    lacking = writer.node("Max", writer.node("Sub", writer.numbers(least), n), writer.numbers(0))
+    piece = writer.node("Pad", INPUT, writer.node("Concat", writer.numbers(0), lacking, axis=0))
+    count = writer.node("Div", writer.numbers(plan.window), writer.node("Shape", piece))
+    again = writer.node("Tile", piece, writer.node("Add", count, writer.numbers(1)))
+    length = writer.node("Max", n, writer.numbers(plan.window))
+    return writer.node("Slice", again, writer.numbers(0), length)
+
+
+def _padded(writer: Writer, plan: Plan, samples: str) -> str:
     """Zeros before and after the samples, so that windows cover all of them: (n,) to (left + …,)."""
-    n = writer.node("Shape", INPUT)
+    n = writer.node("Shape", samples)
     if plan.notes:
         feature = plan.feature
         assert feature is not None
@@ -241,7 +253,7 @@ def _padded(writer: Writer, plan: Plan) -> str:
     # What lies after the last window's reach is cut off by a negative padding.
     after = writer.node("Sub", writer.node("Add", end, writer.numbers(reach - plan.left)), n)
     pads = writer.node("Concat", writer.numbers(plan.left), after, axis=0)
-    return writer.node("Pad", INPUT, pads)
+    return writer.node("Pad", samples, pads)
 
 
 def _ceil_divided(writer: Writer, number: str, divisor: int) -> str:
