@@ -76,54 +76,67 @@ def worked(files: list[str], out: str) -> None:
     print(time.process_time() - began)
 
 
-def work_of(files: list[Path], out: Path) -> float:
+def work_of(files: list[Path], out: Path, at_once: int) -> float:
+    """Seconds of CPU of the bare work, done by so many processes at once that know nothing of each other."""
     out.mkdir(parents=True, exist_ok=True)
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import measure; "
-    code += f"measure.worked({[str(file) for file in files]!r}, {str(out)!r})"
-    return float(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    )
+    processes = []
+    for first in range(at_once):
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import measure; "
+        code += f"measure.worked({[str(file) for file in files[first::at_once]]!r}, {str(out)!r})"
+        processes.append(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True))
+    return sum(float(process.communicate()[0]) for process in processes)
 
 
-#: What is run beside the bare work: one command in three ways.
+#: What is run beside the bare work: one command in three ways, and how many recordings are heard at once. Cores that
+#: work together take more seconds than one alone, whoever shares out the work.
 WAYS = {
-    "one process": ["--workers", "1"],
-    "two workers": ["--workers", "2"],
-    "dask, two workers": ["--dask", "local", "--workers", "2"],
+    "one process": (["--workers", "1"], 1),
+    "two workers": (["--workers", "2"], 2),
+    "dask, two workers": (["--dask", "local", "--workers", "2"], 2),
 }
 ROUNDS = 3
+#: Recordings of an hour, all but two links: enough that starting is told apart from the work.
+HOURS = 6
 
 
 def overhead(work: Path) -> dict[str, object]:
     """CPU of a command over recordings of an hour, as a share of their bare work: medians of rounds, each of which runs
     everything once, so that what else the machine does falls on all alike."""
-    files = [hour(work / "hours", number) for number in range(2)]
+    files = [work / "hours" / f"{number}.flac" for number in range(HOURS)]
+    for number, file in enumerate(files):
+        source = hour(work / "hours", number % 2)
+        if not file.exists():
+            os.link(source, file)
     short = work / "short"
-    hour(short, 0, 2), hour(short, 1, 2)
+    for number in range(2):
+        hour(short, number, 2)
 
     def command(folder: Path, words: list[str]) -> float:
         shutil.rmtree(work / "out", ignore_errors=True)
         return cpu_of("analyze", folder, "-m", MODEL, "-o", work / "out", "-q", *words)
 
-    bare, whole, once = [], {name: [] for name in WAYS}, {name: [] for name in WAYS}
+    bare: dict[int, list[float]] = {1: [], 2: []}
+    whole, once = {name: [] for name in WAYS}, {name: [] for name in WAYS}
     for _ in range(ROUNDS):
-        bare.append(work_of(files, work / "bare"))
-        for name, words in WAYS.items():
+        for at_once, costs in bare.items():
+            costs.append(work_of(files, work / "bare", at_once))
+        for name, (words, _) in WAYS.items():
             whole[name].append(command(work / "hours", words))
             # The same command with nothing to hear: what starting and ending costs, once for each run.
             once[name].append(command(short, words))
-    bare_s = statistics.median(bare)
+    bare_s = {at_once: statistics.median(costs) for at_once, costs in bare.items()}
     found: dict[str, object] = {
-        "hours": len(files), "rounds": ROUNDS, "work_cpu_s_per_hour": round(bare_s / len(files), 3),
+        "hours": len(files), "rounds": ROUNDS, "work_cpu_s_per_hour": round(bare_s[1] / len(files), 3),
+        "two_at_once_cpu_s_per_hour": round(bare_s[2] / len(files), 3),
         "load_average": round(os.getloadavg()[0], 1),
     }  # fmt: skip
-    for name in WAYS:
+    for name, (_, at_once) in WAYS.items():
         cpu_s, once_s = statistics.median(whole[name]), statistics.median(once[name])
         found[name] = {
             "cpu_s": round(cpu_s, 3),
             "once_cpu_s": round(once_s, 3),
-            "share_of_work": round((cpu_s - once_s) / bare_s - 1, 4),
-            "share_with_start": round(cpu_s / bare_s - 1, 4),
+            "share_of_work": round((cpu_s - once_s) / bare_s[at_once] - 1, 4),
+            "share_with_start": round(cpu_s / bare_s[at_once] - 1, 4),
         }
     return found
 
