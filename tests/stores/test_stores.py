@@ -178,6 +178,11 @@ def test_work_begins_while_the_store_is_listed(recordings: Path, tmp_path: Path,
     assert run(recordings.as_uri(), out).done == 5
 
 
+def test_a_folder_that_is_not_on_the_web_is_said(web, tmp_path: Path, capsys) -> None:
+    assert main(["analyze", f"{web.url}/none/", "-o", str(tmp_path / "out")]) == 1
+    assert "/none/: is not there. Check the address." in capsys.readouterr().err
+
+
 def test_a_place_that_goes_away_fails_what_lies_there(web, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sonoscope.audio.away.AWAY_S", 0.0)
     monkeypatch.setattr(stores, "ATTEMPTS", 2)

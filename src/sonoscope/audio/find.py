@@ -354,6 +354,9 @@ def _unlisted(name: str, error: OSError) -> Unlisted:
     if isinstance(error, PermissionError):
         return Unlisted(writable(name), "no permission to list what it holds", SAY_PERMISSION)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
+        if stores.is_url(name):
+            # A folder of the web that was given: nobody asked for it before it is listed.
+            return Unlisted(writable(name), "is not there", "Check the address.")
         return Unlisted(
             writable(name), "vanished while the inputs were listed", "Run again when nothing moves."
         )
