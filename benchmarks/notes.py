@@ -28,16 +28,20 @@ import io
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from measure import HERE, ONE_THREAD, Figure, Settings, interleaved
+
+if TYPE_CHECKING:
+    from transcription.recordings import Recording
 
 HOP_S = 256 / 22_050
 NOTES_PER_S = 20
@@ -121,12 +125,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     from transcription import figures, ours, recordings, speed
 
     folder = options.folder
-    musical = [*recordings.rendered(folder / recordings.FONT, options.each, options.mixtures)]
-    quiet: list[recordings.Recording] = []
-    if options.data is not None:
-        musical = [*recordings.pianos(options.data), *musical]
-        musical += recordings.phrases(options.data, folder / "phrases", options.phrases)
-        quiet += recordings.unmusical(options.data, folder / "unmusical")
+    musical, quiet = kept_recordings(options)
     model = ours.load(options.bundle, options.rules)
     name = f"sonoscope ({model.name})"
     everything = [*musical, *quiet]
@@ -167,6 +166,32 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     elif options.keep and "speed" in options.earlier:
         result["speed"] = options.earlier["speed"]
     return result
+
+
+def kept_recordings(options: argparse.Namespace) -> tuple[list[Recording], list[Recording]]:
+    """What holds notes, and what holds none. Kept in ``--folder`` with what was asked for, so that the next model is
+    asked about the same without all of it being rendered again."""
+    from transcription import recordings
+
+    folder = options.folder
+    program = hashlib.sha256(Path(recordings.__file__).read_bytes()).hexdigest()
+    asked = [options.each, options.mixtures, options.phrases, str(options.data), program]
+    kept = folder / "recordings.json"
+    held = json.loads(kept.read_text()) if kept.is_file() else {}
+    if held.get("asked") == asked:
+        found = [recordings.restored(entry) for entry in held["recordings"]]
+    else:
+        for name in (recordings.FONT, "phrases", "unmusical"):  # sounds of another version hold other notes
+            shutil.rmtree(folder / name, ignore_errors=True)
+        found = [*recordings.rendered(folder / recordings.FONT, options.each, options.mixtures)]
+        if options.data is not None:
+            found = [*recordings.pianos(options.data), *found]
+            found += recordings.phrases(options.data, folder / "phrases", options.phrases)
+            found += recordings.unmusical(options.data, folder / "unmusical")
+        told = [recordings.told(one) for one in found]
+        kept.write_text(json.dumps({"asked": asked, "recordings": told}))
+    without = (recordings.NOISE, recordings.SPEECH)
+    return [one for one in found if one.group not in without], [one for one in found if one.group in without]
 
 
 def peer_notes(python: str, folder: Path, files: list[Path]) -> dict[str, list[list[list[float]]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -124,6 +125,26 @@ def test_phrases_say_where_their_notes_begin(data: Path, tmp_path: Path) -> None
             assert sounding or np.abs(before).max(initial=0.0) < 0.02
     again = list(recordings.phrases(data, tmp_path / "again", 3))
     assert [r.notes.start_s.tolist() for r in again] == [r.notes.start_s.tolist() for r in found]
+
+
+def test_recordings_are_kept_with_what_was_asked_for(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for maker in ("rendered", "pianos", "unmusical"):
+        monkeypatch.setattr(recordings, maker, lambda *_: iter(()))
+    options = argparse.Namespace(folder=tmp_path, each=1, mixtures=0, phrases=2, data=data)
+    made, without = command.kept_recordings(options)
+    assert made and not without
+    (tmp_path / "phrases" / "more.wav").write_bytes(b"")
+    again, _ = command.kept_recordings(options)
+    assert [(r.group, r.name, r.path) for r in again] == [(r.group, r.name, r.path) for r in made]
+    for one, other in zip(again, made, strict=True):
+        np.testing.assert_array_equal(one.notes.intervals, other.notes.intervals)
+        np.testing.assert_array_equal(one.notes.pitch, other.notes.pitch)
+    assert (tmp_path / "phrases" / "more.wav").exists()
+    options.phrases = 1
+    fewer, _ = command.kept_recordings(options)
+    assert len(fewer) < len(made) and not (tmp_path / "phrases" / "more.wav").exists()
 
 
 def test_a_table_goes_between_its_markers(tmp_path: Path) -> None:

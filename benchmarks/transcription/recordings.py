@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,27 @@ def _notes(rows: list[tuple[float, float, float]] | np.ndarray) -> Notes:
     """Rows of onset, offset and pitch as notes."""
     table = np.array(sorted(map(tuple, rows)), dtype=np.float64).reshape(-1, 3)
     return Notes(table[:, 0], table[:, 1], table[:, 2])
+
+
+def told(recording: Recording) -> dict[str, Any]:
+    """A recording as JSON."""
+    held = {"group": recording.group, "name": recording.name, "path": str(recording.path.resolve())}
+    notes = {"notes": recording.notes, "keys": recording.keys}
+    return held | {
+        key: [n.start_s.tolist(), n.end_s.tolist(), n.pitch.tolist()]
+        for key, n in notes.items()
+        if n is not None
+    }
+
+
+def restored(entry: dict[str, Any]) -> Recording:
+    """The same again."""
+    notes = {
+        key: Notes(*(np.array(row, dtype=np.float64) for row in entry[key]))
+        for key in ("notes", "keys")
+        if key in entry
+    }
+    return Recording(entry["group"], entry["name"], Path(entry["path"]), **notes)
 
 
 def pianos(data: Path) -> Iterator[Recording]:

@@ -4,6 +4,8 @@
     python recipes/notes/build.py --stems STEMS --midi MIDI --work WORK extra
     python recipes/notes/build.py --work WORK train
     python recipes/notes/build.py --work WORK refine
+    python recipes/notes/build.py --work WORK played
+    python recipes/notes/build.py --work WORK finish
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING
 import extra
 import freepats
 import numpy as np
+import played
 import scoring
 import thresholds
 import torch
@@ -49,7 +52,13 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and what is left to fitting
 #: Phrases of each instrument's recorded notes that rules are fitted on.
 RECORDED = 2
-STEPS = ("bank", "extra", "train", "refine", "validate", "fit-thresholds")
+STEPS = ("bank", "extra", "train", "refine", "played", "finish", "validate", "fit-thresholds")
+#: Banks, in the order in which they are made; each step hears those of the steps before and its own.
+BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
+#: Of each step that trains: how many banks it hears, and the notes of all of them.
+HEARD = {"train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz")}
+#: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
+MIXED = ("names", "beside", "quiet_share")
 
 
 class Recipe:
@@ -65,15 +74,17 @@ class Recipe:
         torch.manual_seed(self.settings["train"]["seed"])
         return networks.build({"size": size} if size else self.settings["network"])
 
-    def mix(self, network: networks.NoteNetwork, *, refine: bool = False) -> NoteMix:
-        """All stems with their notes; ``refine`` adds those of the step `extra`."""
-        names = ("bank-stems", "bank-compositions", "bank-extra")
-        banks = [Bank(self.work / name) for name in (names if refine else names[:2])]
-        with np.load(self.work / ("notes-extra.npz" if refine else "notes.npz")) as held:
+    def mix(self, network: networks.NoteNetwork, step: str = "train") -> NoteMix:
+        """All stems that a step hears, with their notes."""
+        count, file = HEARD[step]
+        banks = [Bank(self.work / name) for name in BANKS[:count]]
+        with np.load(self.work / file) as held:
             notes = {key: held[key] for key in held.files}
         settings = dict(self.settings["mix"])
-        if refine:
-            settings["names"] = {**settings["names"], **self.settings["refine"]["names"]}
+        for before in list(HEARD)[1 : list(HEARD).index(step) + 1]:
+            given = self.settings[before]
+            settings |= {name: given[name] for name in MIXED[1:] if name in given}
+            settings["names"] = {**settings["names"], **given["names"]}
         return NoteMix(
             banks,
             notes,
@@ -185,6 +196,23 @@ def make_extra(recipe: Recipe, stems: Path, midi: Path) -> None:
     show_histograms({stem.key: notes[stem.key] for stem in made})
 
 
+def make_played(recipe: Recipe) -> None:
+    """Play bars, strings, winds and voices by addition, have speech spoken, compute their rows, gather all notes."""
+    settings, rate = recipe.settings["played"], recipe.feature.sample_rate
+    made = [
+        stem
+        for name, make in played.MAKERS.items()
+        for stem in make(recipe.work / "played" / name, settings[name], settings["seconds"], rate)
+    ]
+    build(recipe.work / "bank-played", made, recipe.feature)
+    with np.load(recipe.work / "notes-extra.npz") as held:
+        notes = {key: held[key] for key in held.files}
+    own = {stem.key: extra.read(stem) for stem in made if stem.path.with_suffix(".notes.csv").is_file()}
+    np.savez_compressed(recipe.work / "notes-played.npz", **notes, **own)
+    print("played:", Counter(stem.name for stem in made))
+    show_histograms(own)
+
+
 def show_histograms(notes: dict[str, np.ndarray]) -> None:
     """Print how long the notes are and how many sound at once."""
     lengths, polyphony = [], Counter()
@@ -218,16 +246,16 @@ def train(recipe: Recipe, folder: Path, size: str | None, steps: int | None) -> 
     )  # fmt: skip
 
 
-def refine(recipe: Recipe, first: Path, folder: Path) -> None:
-    """Go on from what `train` left, with the stems of `extra` too and at a lower rate."""
+def go_on(recipe: Recipe, step: str, first: Path, folder: Path) -> None:
+    """`refine` and `finish`: go on from what the step before left, with more stems and at a lower rate."""
     torch.set_num_threads(1)
     network = networks.build(json.loads((first / "network.json").read_text()))
     network.load_state_dict(torch.load(first / "averaged.pt", weights_only=True))
-    settings = {k: v for k, v in recipe.settings["refine"].items() if k != "names"}
+    settings = {k: v for k, v in recipe.settings[step].items() if k not in MIXED}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.json").write_text(json.dumps(network.config))
     fit_notes(
-        network, recipe.mix(network, refine=True), NoteTrainSpec(**{**recipe.settings["train"], **settings}), folder,
+        network, recipe.mix(network, step), NoteTrainSpec(**{**recipe.settings["train"], **settings}), folder,
         tell=lambda step, loss: print(f"step {step}: loss {loss:.4f}", flush=True),
     )  # fmt: skip
 
@@ -365,8 +393,15 @@ def main() -> None:
     if arguments.step == "train":
         train(recipe, folder, arguments.size, arguments.steps)
         return
-    if arguments.step == "refine":
-        refine(recipe, folder, arguments.work / f"refine-{size}")
+    if arguments.step in ("refine", "finish"):
+        before = (
+            arguments.network
+            or arguments.work / f"{'train' if arguments.step == 'refine' else 'refine'}-{size}"
+        )
+        go_on(recipe, arguments.step, before, arguments.work / f"{arguments.step}-{size}")
+        return
+    if arguments.step == "played":
+        make_played(recipe)
         return
     if arguments.stems is None:
         parser.error(f"{arguments.step} needs --stems")

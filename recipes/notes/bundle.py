@@ -129,10 +129,12 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         frames += json.loads(bank.read_text())["n_frames"]
         items += len(rows)
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
-    # What was refined was trained before.
-    before = work / network_folder.name.replace("refine-", "train-")
+    step, _, size = network_folder.name.partition("-")
+    # What was finished was refined before, and what was refined was trained.
+    steps = ("train", "refine", "finish")
+    taken = steps[: steps.index(step) + 1] if step in steps else ()
     lasts = []
-    for folder in dict.fromkeys((before, network_folder)):
+    for folder in dict.fromkeys((*(work / f"{name}-{size}" for name in taken), network_folder)):
         with open(folder / "history.csv", newline="", encoding="utf-8") as file:
             lasts.append(list(csv.DictReader(file))[-1])
     return {

@@ -142,6 +142,28 @@ def test_a_transposition_moves_sound_and_labels_together(bank) -> None:
     assert len(seen) > 6
 
 
+def test_what_has_no_notes_sounds_beside_them_and_is_never_the_first(bank) -> None:
+    stored, notes = bank
+    only = {"piano": notes["piano"]}  # the flute of the bank has no notes here: it is what is said beside
+    silent = {**PLAIN.__dict__, "quiet_share": 1.0}
+    mixes = [
+        NoteMix([stored], only, field=1, look_ahead=0, spec=NoteMixSpec(**{**silent, "beside": beside}))
+        for beside in (None, {"flute": 0.25})
+    ]
+    loud = []
+    for mix in mixes:
+        drawn = [mix.draw(np.random.default_rng(seed)) for seed in range(10)]
+        assert not any(found.any() for _, found in drawn)
+        frequencies = NoteFreq().frequencies_hz
+        near = np.abs(12 * np.log2(frequencies / 523.25)) < 0.5  # C5, the flute's first note
+        loud.append(
+            sum(bool((rows[:, :310][:, near] - rows[:, :310].mean() > 15).any()) for rows, _ in drawn)
+        )
+    assert loud[1] > loud[0], loud
+    with pytest.raises(UsageError, match="no stem of the banks has notes"):
+        NoteMix([stored], {}, field=1, look_ahead=0, spec=NoteMixSpec(beside={"piano": 0.5}))
+
+
 def test_the_same_number_gives_the_same_batch(bank) -> None:
     stored, notes = bank
     mix = NoteMix([stored], notes, field=5, look_ahead=1)

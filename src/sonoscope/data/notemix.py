@@ -59,7 +59,10 @@ class NoteMixSpec:
     band_limit_share : float
         Segments without highs, as from a telephone or an old recording.
     quiet_share : float
-        Segments of noise or drums alone.
+        Segments of noise, drums and what is ``beside`` alone.
+    beside : mapping
+        Names of further stems without notes (speech, …), each with the share of segments that one is added to; in
+        quiet segments it is added four times as often.
     """
 
     frames: int = 112
@@ -75,6 +78,7 @@ class NoteMixSpec:
     snr_db: tuple[float, float] = (14.0, 60.0)
     band_limit_share: float = 0.25
     quiet_share: float = 0.03
+    beside: Mapping[str, float] | None = None
 
 
 def read_notes(file: str | Path) -> np.ndarray:
@@ -155,13 +159,14 @@ class NoteMix:
         self.feature, self.spec = banks[0].feature, spec or NoteMixSpec()
         self.rows = self.spec.frames + field - 1
         self.judged_from = field - 1 - look_ahead
+        self._beside = dict(self.spec.beside or {})
         self._stems: dict[str, list[tuple[Bank, int, np.ndarray]]] = {}
         for bank in banks:
             for index, row in enumerate(bank.rows):
                 held = notes.get(row["key"], np.zeros((0, 4)))
-                name = row["name"] if len(held) else "drums"
+                name = row["name"] if len(held) or row["name"] in self._beside else "drums"
                 self._stems.setdefault(name, []).append((bank, index, held))
-        self._names = [name for name in self._stems if name != "drums"]
+        self._names = [name for name in self._stems if name != "drums" and name not in self._beside]
         if not self._names:
             raise UsageError("no stem of the banks has notes: give the notes by the stems' keys")
         weights = self.spec.names or {}
@@ -186,6 +191,9 @@ class NoteMix:
             self._add(rng, power, found, name, gain_db)
         if "drums" in self._stems and rng.random() < (0.3 if quiet else spec.drums_share):
             self._add(rng, power, found, "drums", rng.uniform(*spec.part_gain_db))
+        for name, share in self._beside.items():
+            if name in self._stems and rng.random() < (min(4 * share, 1.0) if quiet else share):
+                self._add(rng, power, found, name, rng.uniform(*spec.part_gain_db))
         if quiet or rng.random() < spec.noise_share:
             power += self._noise(rng) * np.float32(10.0 ** (-rng.uniform(*spec.snr_db) / 10.0))
         power *= np.float32(10.0 ** (rng.uniform(*spec.level_db) / 10.0))
