@@ -23,6 +23,7 @@ import numpy as np
 from sonoscope import api, outputs, transcription
 from sonoscope.audio import arrays
 from sonoscope.audio.decode import Decoder
+from sonoscope.audio.writing import guarded
 from sonoscope.errors import UsageError, optional
 from sonoscope.labels import midi_of
 from sonoscope.live.moments import Moment
@@ -380,7 +381,7 @@ class NoteResult:
         if how != "notes" and not self.path:
             raise UsageError(f"how={how!r} needs the recording, and this was an array: how='notes'")
         rate = self.bundle.sample_rate
-        with beside(Path(path), binary=True) as file:
+        with beside(Path(path), binary=True) as made, guarded(made) as file:
             if how == "notes":
                 sonify.write_played(file, self.notes, rate, self.duration, how=how)
                 return

@@ -7,6 +7,7 @@ not finished.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -21,6 +22,8 @@ from sonoscope.cli.starting import importing
 from sonoscope.errors import SonoscopeError, nearest
 
 NOT_FINISHED = 3
+#: A disk, or what one may use of it, is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: The base of what the parser raises. Typer carried its parser inside from 0.20 on and used click's before,
 #: so it is reached through the one class both export: BadParameter -> UsageError -> ClickException.
@@ -69,7 +72,8 @@ def _run(words: list[str]) -> int:
     except OSError as error:
         _log_traceback()
         where = f": {error.filename}" if error.filename else ""
-        _say(f"{error.strerror or error}{where}")
+        full = " (where results or temporary files are written): make room, then run again"
+        _say(f"{error.strerror or error}{where or (full if error.errno in FULL else '')}")
         return NOT_FINISHED
     except Exception as error:
         return _explain_unexpected(error)

@@ -16,6 +16,7 @@ import soundfile
 
 from sonoscope.audio.archives import is_archive
 from sonoscope.audio.decode import Decoder
+from sonoscope.audio.writing import guarded
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
 
@@ -67,6 +68,8 @@ def cut(
     ------
     UnreadableAudio
         If the recording cannot be decoded, or ends before a stretch begins.
+    OSError
+        If the disk takes no more.
     """
     files = {}
     with Decoder(recording, channel=channel) as decoder:
@@ -91,7 +94,8 @@ def cut(
             )
         files[stretch] = stretch.file.with_name(f"{stretch.file.name}.{ending}")
         samples = np.clip(np.concatenate(part), -1.0, 1.0)
-        soundfile.write(files[stretch], samples, rate, subtype="PCM_16", format=ending.upper())
+        with open(files[stretch], "w+b") as file, guarded(file) as out:
+            soundfile.write(out, samples, rate, subtype="PCM_16", format=ending.upper())
     return files
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sonoscope.audio.writing import Disk
 from sonoscope.errors import UsageError
 from sonoscope.live.sources import Block, Source
 
@@ -29,8 +30,9 @@ class Recorder:
             raise UsageError(f"--record {path} exists: --overwrite replaces it")
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
+            self._disk = Disk(open(self._part, "w+b"))  # noqa: SIM115 (closed in close)
             self._file = soundfile.SoundFile(
-                self._part, "w", source.sample_rate, source.channels, source.subtype, format="WAV"
+                self._disk, "w", source.sample_rate, source.channels, source.subtype, format="WAV"
             )
         except (soundfile.LibsndfileError, OSError) as error:
             raise UsageError(f"--record {path} cannot be written: {error}") from None
@@ -47,9 +49,17 @@ class Recorder:
             samples = np.clip(np.rint(samples.astype(np.float64) * 2.0**31), -(2.0**31), 2.0**31 - 1).astype(
                 np.int32
             )
-        self._file.write(samples)
+        try:
+            self._file.write(samples)
+        except (soundfile.LibsndfileError, AssertionError):  # Fewer were written than given.
+            if self._disk.error is None:
+                raise
+            raise self._disk.error from None
 
     def close(self) -> None:
-        """Complete the file."""
+        """Complete the file. Raises ``OSError`` if the disk takes no more."""
         self._file.close()
+        self._disk.close()
+        if self._disk.error is not None:
+            raise self._disk.error
         self._part.replace(self._path)

@@ -10,6 +10,7 @@ import numpy as np
 
 from sonoscope.audio.decode import Decoder
 from sonoscope.audio.find import PLAYED
+from sonoscope.audio.writing import guarded
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes import sonify, tracks
 from sonoscope.outputs import pianoroll
@@ -82,9 +83,15 @@ def write_sound(
     """Write notes as sound, with the recording if ``how`` asks for it. Raises ``UnreadableAudio``."""
 
     def play(blocks: Iterable[np.ndarray]) -> None:
-        sonify.write_played(
-            file, result.events, sample_rate, result.duration_s, how=cast(sonify.How, how), recording=blocks
-        )
+        with guarded(file) as out:
+            sonify.write_played(
+                out,
+                result.events,
+                sample_rate,
+                result.duration_s,
+                how=cast(sonify.How, how),
+                recording=blocks,
+            )
 
     if recording is None or how == "notes":
         play(())

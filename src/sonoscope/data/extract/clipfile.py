@@ -8,44 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sonoscope.audio.writing import Disk
 from sonoscope.errors import Stopped
-
-
-class _Disk:
-    """A file for libsndfile, which neither tells nor remembers what went wrong with it: this does.
-
-    That it is no file of the system's also spares a wait for the disk at the end of each clip.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "w+b")  # noqa: SIM115 (closed in close)
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            return 0
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as error:  # What was held back is written first.
-            self.error = error
-            return 0
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, n: int) -> bytes:
-        return self._file.read(n)
-
-    def close(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            self.error = error
 
 
 class ClipFile:
@@ -70,7 +34,7 @@ class ClipFile:
 
     def __init__(self, path: Path, rate: int, format: str, start: int) -> None:
         self.path, self.start, self.n, self.is_clipped = path, start, 0, False
-        self._disk = _Disk(path)
+        self._disk = Disk(open(path, "w+b"))  # noqa: SIM115 (closed in close)
         self._file = soundfile.SoundFile(self._disk, "w", rate, 1, "PCM_16", format=format.upper())
 
     def write(self, samples: np.ndarray) -> None:
