@@ -238,7 +238,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
     rate, settings = recipe.feature.sample_rate, recipe.settings["decision"]
     description = {
         "name": "field",
-        "version": "0.1.0",
+        "version": "0.2.0",
         "task": "tagging",
         "labels": [asdict(label) for label in FIELD],
         "window": round(recipe.settings["window_s"] * rate),
