@@ -39,8 +39,8 @@ def field_card(description: dict[str, Any]) -> str:
     return f"""# field {description["version"]}
 
 Insect buzz, birds, rain, wind, speech and engines in field recordings, and a general embedding of sound
-(256 numbers a window) on which `sonoscope train FOLDER` puts a detector of your own; for a few examples of each sound take its maxima
-(`sonoscope train few-examples FOLDER`).
+(256 numbers a window) on which `sonoscope train FOLDER` puts a detector of your own; a few examples of each sound do
+with its maxima (`sonoscope train few-examples FOLDER`).
 
 ## What stands behind it: very little insect sound
 
@@ -48,8 +48,8 @@ Recordings: {counted(recorded)}. **{recorded.get("insect_buzz", 0)} recordings o
 {recorded.get("rain", 0)} of rain, {recorded.get("wind", 0)} of wind. The rest of these classes is synthesised:
 {counted(made)}
 (wing beats with harmonics that wander in pitch and loudness and fly past with Doppler shift; songs; drops; gusts;
-engines; speech by espeak-ng; as `other` notes of soundfonts and drawn strings and organs too). Treat its classes as a first sieve and
-teach a detector from your own snippets.
+engines; speech by espeak-ng; as `other` notes of soundfonts and drawn strings and organs too). Treat its classes as a
+first sieve and teach a detector from your own snippets.
 
 ## How good it is
 
@@ -69,6 +69,6 @@ figures are not its own. Synthesised figures say that the model knows our synthe
 apart, beside the classes: {", ".join(data["fine_classes"])}.
 
 Licences of the recordings: CC0, CC-BY 3.0 and 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus, MIT; clips for
-non-commercial use only were not trained on. Of the soundfonts: MIT and public domain; freepats: GPL with an exception for
-music made with it. None of them is redistributed here.
+non-commercial use only were not trained on. Of the soundfonts: MIT and public domain; freepats: GPL with an exception
+for music made with it. None of them is redistributed here.
 """
