@@ -249,6 +249,16 @@ def test_all_of_it_is_in_the_tables_and_can_be_decided_again(make, run, tmp_path
     assert (settings["recorded_in"], settings["site_from"]) == ("UTC", "1")
 
 
+def test_a_clock_without_a_time_is_remarked(make, run) -> None:
+    cards = make("oak/250601_0600.wav", seconds=0.5)
+    assert any(
+        "--recorded-in changes nothing: --start-time" in said
+        for said in run(cards, recorded_in=BERLIN).remarks
+    )
+    told = run(cards, out="told", recorded_in=BERLIN, start_time="%y%m%d_%H%M")
+    assert not any("--recorded-in" in said for said in told.remarks)
+
+
 def test_one_time_is_for_one_recording(make, run) -> None:
     cards = make("a.wav", "b.wav", seconds=0.5)
     with pytest.raises(UsageError, match="is when one recording began, and there are more"):

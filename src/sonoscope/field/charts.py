@@ -61,7 +61,8 @@ def draw(rows: Sequence[Row]) -> str:
             panels.setdefault((row.label, title), []).append(_Point(x, *values))
     if not panels:
         raise UsageError(
-            "--plot needs rows with a time: --bin hour or day, or --by hour-of-day, of recordings whose start is known"
+            "--plot needs rows with a time: --bin hour or day, or --by hour-of-day, of recordings whose start is known "
+            "(analyze reads it from names: --start-time, --recorded-in)"
         )
     if len(panels) > MOST:
         raise UsageError(

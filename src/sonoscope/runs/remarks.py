@@ -96,7 +96,7 @@ def about_special(tally: Tally) -> list[str]:
     return tally.remarked + rest
 
 
-def about_origins(tally: Tally, site_from: str | None) -> list[str]:
+def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None = None) -> list[str]:
     """That starts or sites are not known, and that recordings of one season differ in their rates."""
     said = []
     if tally.undated:
@@ -109,6 +109,11 @@ def about_origins(tally: Tally, site_from: str | None) -> list[str]:
         verb = "states a start" if tally.oddly_dated == 1 else "state a start"
         said.append(
             f"{plural(tally.oddly_dated, 'recording')} {verb} that is not used: files.csv, column note"
+        )
+    if recorded_in is not None and tally.rates and not (tally.dated or tally.oddly_dated):
+        said.append(
+            "no recording says when it began, so --recorded-in changes nothing: --start-time says how names tell it "
+            "(%y%m%d_%H%M)"
         )
     if site_from is not None and tally.without_site:
         verb = "has" if tally.without_site == 1 else "have"

@@ -89,9 +89,10 @@ class Run:
         changes = remarks.changes(earlier, self._setup.effective()) if earlier else []
         counted = "note" if all(b.task == NOTES for b in self._setup.bundles) else "event"
         text = remarks.message(self.tally, self._place.out, changes=changes, missing=missing, counted=counted)
+        spec = self._setup.spec
         said = (
             *remarks.about_special(self.tally),
-            *remarks.about_origins(self.tally, self._setup.spec.site_from),
+            *remarks.about_origins(self.tally, spec.site_from, spec.recorded_in),
             *remarks.about_absent(self._absent()),
             *remarks.about_unknown(self.tally, self._models()),
         )
