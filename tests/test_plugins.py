@@ -88,3 +88,20 @@ def test_unknown_names_and_parameters_name_the_nearest() -> None:
         plugins.check_parameters(Family, {"membr": 1}, "head")
     plugins.check_parameters(Family, {"member": "x"}, "head")
     plugins.check_parameters(lambda **anything: anything, {"whatever": 1}, "head")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("class Mine: pass", "cannot be made: TypeError: Mine\\(\\) takes no arguments"),
+        (
+            "class Mine:\n    def __init__(self, *_, **__): pass",
+            "is no Backbone: derive it from sonoscope.networks",
+        ),
+    ],
+)
+def test_a_class_that_is_no_backbone_is_told(text: str, message: str, tmp_path: Path) -> None:
+    backbones = pytest.importorskip("sonoscope.networks.backbones")
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        backbones.build(f"{tmp_path / 'mine.py'}:Mine", 8)

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import SonoscopeError, UnknownName, UsageError, nearest
 
 #: Kind of a thing (as messages call it) to the group of its entry points.
 GROUPS = {
@@ -155,6 +155,29 @@ def import_from(where: str) -> ModuleType:
         raise
     except Exception as problem:
         raise UsageError(f"{where}: cannot be loaded: {type(problem).__name__}: {problem}") from problem
+
+
+def make(
+    function: Callable[..., Any], name: str, kind: str, base: type, *given: Any, **parameters: Any
+) -> Any:
+    """What a user's own class makes.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be made, or is no ``base``.
+    """
+    try:
+        made = function(*given, **parameters)
+    except SonoscopeError:
+        raise
+    except Exception as problem:
+        raise UsageError(f"{kind} {name!r} cannot be made: {type(problem).__name__}: {problem}") from problem
+    if not isinstance(made, base):
+        raise UsageError(
+            f"{kind} {name!r} is no {base.__name__}: derive it from {base.__module__}.{base.__name__}"
+        )
+    return made
 
 
 def check_parameters(make: Callable[..., Any], parameters: Mapping[str, Any], kind: str) -> None:

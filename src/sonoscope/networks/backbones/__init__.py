@@ -60,10 +60,15 @@ def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) 
     ------
     UnknownName
         If there is no such backbone, or it has no such parameter; the message names the nearest.
+    UsageError
+        If a class of the user's own cannot be made, or makes no ``Backbone``.
     """
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    make = plugins.resolve(BACKBONES, parameters.pop("name"), "backbone")
+    name = parameters.pop("name")
+    make = plugins.resolve(BACKBONES, name, "backbone")
     plugins.check_parameters(make, parameters, "backbone")
+    if name.endswith(".py") or ".py:" in name:
+        return plugins.make(make, name, "backbone", Backbone, n_bins, channels=channels, **parameters)
     return make(n_bins, channels=channels, **parameters)
 
 

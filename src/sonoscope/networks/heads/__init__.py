@@ -40,8 +40,13 @@ def build(spec: str | Mapping[str, Any], dim: int, n_classes: int) -> Head:
     ------
     UnknownName
         If there is no such head, or it has no such parameter; the message names the nearest.
+    UsageError
+        If a class of the user's own cannot be made, or makes no ``Head``.
     """
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    make = plugins.resolve(HEADS, parameters.pop("name"), "head")
+    name = parameters.pop("name")
+    make = plugins.resolve(HEADS, name, "head")
     plugins.check_parameters(make, parameters, "head")
+    if name.endswith(".py") or ".py:" in name:
+        return plugins.make(make, name, "head", Head, dim, n_classes, **parameters)
     return make(dim, n_classes, **parameters)
