@@ -207,7 +207,8 @@ def test_what_is_special_is_noted(tmp_path: Path, bundle: Bundle, runtime: Runti
     assert note(np.zeros(3 * rate)) == "silent"
     assert "clipped (" in note(np.clip(20 * tune(3, rate), -1, 1))
     short = note(tune(0.1, rate))
-    assert short == f"shorter than the model's window of {bundle.window_samples / rate:g} s: padded"
+    assert short == f"shorter than the model's window of {bundle.window_samples / rate:g} s: repeated"
+    assert bundle.repeats_short
     assert note(np.zeros(500)) == f"silent; {short}"
 
 

@@ -12,6 +12,7 @@ from sonoscope.errors import BadBundle, UsageError
 from sonoscope.models import blocks, devices
 from sonoscope.models.devices import Absent, Probe
 from sonoscope.models.runtime import Runtime
+from sonoscope.models.short import Repeating
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +223,9 @@ def fused(bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("n", [0, 1, 24_000, 24_001, 24_000 * 61, 24_000 * 130 + 77])
 def test_blocks_through_one_graph_score_as_the_pipeline(bundle, fused: Path, n: int) -> None:
     samples = noise(n)
-    scorer = blocks.Blocks(bundle, devices.cpu_session(fused), fused, bundle.hop_samples, True)
+    scorer = Repeating(
+        blocks.Blocks(bundle, devices.cpu_session(fused), fused, bundle.hop_samples, True), bundle
+    )
     parts = [scorer.push(samples[first : first + 65_536]) for first in range(0, n, 65_536)]
     logits, vectors = joined([*parts, scorer.close()])
     expected = scored(Runtime(bundle), samples)
