@@ -376,7 +376,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sounds", type=Path, help="keep the synthesised sounds here")
-    parser.add_argument("--seed", type=int, default=1, help="of what is synthesised or composed")
+    # Seeds 0 and 1 were looked at when thresholds were set.
+    parser.add_argument("--seed", type=int, default=2, help="of what is synthesised or composed")
     arguments = parser.parse_args()
     if arguments.step == "pairs":
         run_pairs(arguments.data, arguments.work)
