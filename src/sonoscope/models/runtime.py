@@ -18,7 +18,7 @@ feature that sees all of a signal at once, ``WholeWindows``. One that says notes
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -35,14 +35,7 @@ from sonoscope.models.scorers import (
     frames_of_output,
     pool,
 )
-from sonoscope.models.short import Repeating
-
-
-class Scorer(Protocol):
-    """Takes blocks of samples, gives logits (k, c) and embeddings (k, d) of the windows that became ready."""
-
-    def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
-    def close(self) -> tuple[np.ndarray, np.ndarray]: ...
+from sonoscope.models.short import Repeating, Scorer
 
 
 class Runtime:

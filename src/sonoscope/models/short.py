@@ -16,7 +16,9 @@ from sonoscope.models.bundle import Bundle
 LEAST_PERIOD_S = 0.2
 
 
-class _Scorer(Protocol):
+class Scorer(Protocol):
+    """Takes blocks of samples, gives logits (k, c) and embeddings (k, d) of the windows that became ready."""
+
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
     def close(self) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -34,7 +36,7 @@ def filled(samples: np.ndarray, window: int, least: int) -> np.ndarray:
 class Repeating:
     """A scorer that waits for a window of samples; a recording that ends before has filled one by repetition."""
 
-    def __init__(self, scorer: _Scorer, bundle: Bundle) -> None:
+    def __init__(self, scorer: Scorer, bundle: Bundle) -> None:
         self._scorer = scorer
         self._window, self._least = bundle.window_samples, least_period(bundle)
         self._held: list[np.ndarray] | None = []
