@@ -11,7 +11,7 @@ from sonoscope.cli import main
 from sonoscope.errors import UnknownName, UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
-from sonoscope.training import plans, presets, rundir, runs
+from sonoscope.training import plans, presets, rundir, runs, start
 from sonoscope.training.config import BadConfig, compose
 
 
@@ -23,6 +23,10 @@ def test_words_are_sorted(tmp_path: Path):
     assert plans.asked([str(tmp_path / "clips")]).values["name"] == plans.DEFAULT_PRESET
     with pytest.raises(UnknownName, match="Did you mean 'cnn-fluffy'"):
         plans.asked(["cnn-flufy"])
+    with pytest.raises(
+        UnknownName, match="^gone.csv: there is no such file, folder or preset. sonoscope train"
+    ):
+        plans.asked(["cnn-mel", "gone.csv"])
 
 
 def test_a_sweep_is_every_combination_with_every_seed():
@@ -120,6 +124,24 @@ def test_a_folder_in_which_nothing_was_learned_is_begun_again(tmp_path: Path):
     with pytest.raises(UsageError, match="another configuration"):
         rundir.open_for(tmp_path / "run", first, resume=True)
     rundir.open_for(tmp_path / "run", second, resume=True)
+
+
+def test_what_is_refused_leaves_nothing_behind(tmp_path: Path):
+    (tmp_path / "sounds" / "violin").mkdir(parents=True)
+    (tmp_path / "sounds" / "violin" / "one.wav").write_bytes(b"")
+    (tmp_path / "stands").mkdir()
+    for folder in ("run", "stands"):
+        with pytest.raises(UsageError, match=r"1 group is too few .*train: data.test_share=0"):
+            start.train("dummy-zeros", tmp_path / "sounds", out=tmp_path / folder)
+    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "stands").iterdir()) == []
+    # What was prepared for it stays, and so does what it was prepared for.
+    config = compose(presets.load("cnn-mel"))
+    with pytest.raises(UsageError, match="later"), rundir.nothing_if_refused(tmp_path / "run"):
+        rundir.open_for(tmp_path / "run", config, resume=False)
+        (tmp_path / "run" / "data").mkdir()
+        raise UsageError("later")
+    assert rundir.read_config(tmp_path / "run") == config
 
 
 def test_only_seeds_that_both_have_are_compared(tmp_path: Path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sonoscope.errors import UsageError
+from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.training import aliases, presets, space
 from sonoscope.training import config as configs
 from sonoscope.training.config import BadConfig, Config
@@ -51,7 +51,7 @@ def asked(words: Sequence[str]) -> Asked:
     Raises
     ------
     UnknownName, BadConfig
-        If a preset is unknown, or a file cannot be read.
+        If a word is neither a preset nor anything that is there, or a file cannot be read.
     """
     values: dict[str, Any] = {}
     named, remarks = False, list[str]()
@@ -68,8 +68,10 @@ def asked(words: Sequence[str]) -> Asked:
         elif Path(word).exists() or ":" in word:
             data.append(word)
         else:
-            # Neither a file nor data: the nearest preset is what can be said.
-            presets.load(word)
+            near = "" if named or data else nearest(word, presets.names())
+            raise UnknownName(
+                f"{word}: there is no such file, folder or preset.{near} sonoscope train --list names the presets"
+            )
     if not named:
         values = presets.load(DEFAULT_PRESET)
     if data:

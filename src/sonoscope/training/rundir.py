@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,20 @@ def open_for(folder: Path, config: Config, *, resume: bool) -> None:
             raise UsageError(f"{folder} holds a training with another configuration: see its {CONFIG}")
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, config)
+
+
+@contextmanager
+def nothing_if_refused(folder: Path) -> Iterator[None]:
+    """Take back folder and configuration where what follows is refused before anything else was written."""
+    stood, configured = folder.exists(), (folder / CONFIG).exists()
+    try:
+        yield
+    except SonoscopeError:
+        if not configured and folder.is_dir() and [file.name for file in folder.iterdir()] == [CONFIG]:
+            (folder / CONFIG).unlink()
+            if not stood:
+                folder.rmdir()
+        raise
 
 
 class Abandoned(SonoscopeError):

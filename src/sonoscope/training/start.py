@@ -9,7 +9,7 @@ from typing import Any
 
 from sonoscope.errors import UsageError
 from sonoscope.training import config as configs
-from sonoscope.training import plans
+from sonoscope.training import plans, rundir
 from sonoscope.training.config import Config
 
 #: Kind of a training -> the module whose ``fit`` does it.
@@ -30,7 +30,9 @@ def fit(config: Config, folder: Path, **options: Any) -> Any:
     UsageError
         If what it needs is not installed, or the configuration cannot be meant.
     """
-    return room(ROOMS[config.kind], "training").fit(config, folder, **options)
+    does = room(ROOMS[config.kind], "training")
+    with rundir.nothing_if_refused(Path(folder)):
+        return does.fit(config, folder, **options)
 
 
 def train(
