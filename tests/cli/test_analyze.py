@@ -235,6 +235,10 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "-o", "x.txt"), "or name one (analyze: --format, convert: --from or --to)"),
         (("a.wav", "-o", "x.zip"), "files with the ending .zip are not written. Nearest: .csv (csv)"),
         (("a.wav", "-o", "x.MP3"), "files with the ending .mp3 are not written"),
+        (
+            ("a.wav", "-o", "x.cvs"),
+            "the ending .cvs are not written. Did you mean '.csv'? Known: .birdnet.csv",
+        ),
         (("a.wav", "-o", "x.xlsx", "--format", "raven"), "Nearest: .csv (csv), .parquet (parquet)"),
         (("a.wav", "--channel", "0"), "channel=0 must be 1 or more"),
         (("a.wav", "-o", "x", "--channel", "-1"), "channel=-1 must be 1 or more"),
@@ -359,6 +363,8 @@ def test_a_folder_stays_a_folder_whatever_its_name(tmp_path: Path):
         (tmp_path / name).mkdir()
         assert single.file_format(str(tmp_path / name), ()) is None
     assert single.file_format("new.zip/", ()) is None
+    for name in ("results", "v1.2", "2026.11.22", "new.xyz/"):
+        assert single.file_format(name, (), alone=True) is None
 
 
 def test_log_keeps_what_failed(sonoscope: Sonoscope, broken: Path, tmp_path: Path):

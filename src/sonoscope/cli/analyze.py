@@ -8,6 +8,7 @@ recording.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -327,7 +328,8 @@ def to_files(
     wanted = given.get("formats", ())
     form = None
     if "://" not in spec.out:
-        form = single.file_format(spec.out, wanted or (default[-1:] if spec.out == "-" else ()))
+        alone = len(spec.inputs) == 1 and Path(spec.inputs[0]).is_file()
+        form = single.file_format(spec.out, wanted or (default[-1:] if spec.out == "-" else ()), alone=alone)
     if form is None:
         if dry_run:
             print(runs.plan(spec))

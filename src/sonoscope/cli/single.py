@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from sonoscope.errors import UnreadableAudio, UsageError
+from sonoscope.errors import UnreadableAudio, UsageError, nearest
 
 if TYPE_CHECKING:
     from sonoscope.api import Model, Result
@@ -102,7 +104,7 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
     return 1 if tally.failed else 0
 
 
-def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
+def file_format(out: str, wanted: tuple[str, ...], *, alone: bool = False) -> Format | None:
     """The format of the one file that ``-o OUT`` names, or None where it names a folder.
 
     Parameters
@@ -111,6 +113,8 @@ def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
         ``-`` (stdout), the name of a known format, or anything else: a folder.
     wanted : tuple of str
         What ``--format`` names; it goes before the ending, and csv is the default for stdout.
+    alone : bool
+        One file is analysed: an ending that nobody knows is then a slip, and no folder is called so.
     """
     from sonoscope import outputs
 
@@ -124,7 +128,7 @@ def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
             raise
         return outputs.format_named(wanted[0])
     if found is None:
-        _refuse_foreign(out)
+        _refuse_foreign(out, alone)
         return None
     if not wanted:
         return found
@@ -135,19 +139,27 @@ def file_format(out: str, wanted: tuple[str, ...]) -> Format | None:
     return outputs.format_named(wanted[0])
 
 
-def _refuse_foreign(out: str) -> None:
+def _refuse_foreign(out: str, alone: bool) -> None:
     """Refuse a folder with a name that any reader would take for that of a file."""
     from sonoscope import outputs
     from sonoscope.audio.find import SUFFIXES
 
     ending = Path(out).suffix.lower()
-    if out.endswith("/") or not (ending in SUFFIXES or ending in outputs.FOREIGN):
+    if out.endswith(("/", os.sep)):
         return
-    forms = [outputs.WRITERS[name] for name in outputs.FOREIGN.get(ending, ("csv",))]
-    near = [f"{(*form.extensions, form.suffix)[0]} ({form.name})" for form in forms]
+    if ending in SUFFIXES or ending in outputs.FOREIGN:
+        forms = [outputs.WRITERS[name] for name in outputs.FOREIGN.get(ending, ("csv",))]
+        known = " Nearest: " + ", ".join(
+            f"{(*form.extensions, form.suffix)[0]} ({form.name})" for form in forms
+        )
+    elif alone and re.fullmatch(r"\.[a-z]{2,6}", ending):
+        short = {(*form.extensions, form.suffix)[0] for form in outputs.WRITERS.values()}
+        known = f"{nearest(ending, short)} Known: {', '.join(sorted(short))}"
+    else:
+        return
     raise UsageError(
-        f"-o {out}: files with the ending {ending} are not written. Nearest: {', '.join(near)}; for a folder, "
-        f"give a name without such an ending, or {out}/"
+        f"-o {out}: files with the ending {ending} are not written.{known}; for a folder, give a name without "
+        f"such an ending, or {out}/"
     )
 
 
