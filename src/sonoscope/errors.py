@@ -75,6 +75,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """A number of things, as messages say it.
+
+    >>> count(1, "file"), count(3_000, "file"), count(2, "more entry", "more entries")
+    ('1 file', '3,000 files', '2 more entries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def lookup(table: dict[str, T], name: str, kind: str) -> T:
     """Return ``table[name]``, or say what the choices are, nearest first.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, count
 
 if TYPE_CHECKING:
     from sonoscope.api import Result
@@ -94,11 +94,6 @@ def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent:
         ).rstrip()
         for row in rows
     ]
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 file``, ``3 files``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def recording(

@@ -12,7 +12,7 @@ import typer
 
 from sonoscope.cli import teach
 from sonoscope.cli.telling import say
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, count
 
 if TYPE_CHECKING:
     from sonoscope.cluster.slurm import Wish
@@ -248,7 +248,7 @@ def _write_job(
         raise UsageError(f"{path} exists already: name another file, or remove it")
     put(path, sbatch.script(words, planned, place, wish, quick=quick).encode())
     path.chmod(0o755)
-    say(f"{len(planned)} training{'s' if len(planned) > 1 else ''} into {place}: sbatch {path}")
+    say(f"{count(len(planned), 'training')} into {place}: sbatch {path}")
     return 0
 
 

@@ -17,12 +17,11 @@ from pathlib import Path
 from sonoscope.cluster import slurm
 from sonoscope.cluster.lengths import Lengths
 from sonoscope.cluster.slurm import Wish
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, count
 from sonoscope.models.devices import CUDA
 from sonoscope.runs import folder, parts, staging
 from sonoscope.runs.listing import entries
 from sonoscope.runs.parts import Parts
-from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import prepare
 from sonoscope.runs.spec import RunSpec
 
@@ -49,7 +48,7 @@ class Job:
     def __str__(self) -> str:
         found = self.parts
         return (
-            f"{found.entries:,} inputs, about {_length(found.seconds)}, in {plural(found.count, 'task')} of at most "
+            f"{found.entries:,} inputs, about {_length(found.seconds)}, in {count(found.count, 'task')} of at most "
             f"{_length(found.longest_s)}: bash {self.script} submits them"
         )
 
@@ -129,7 +128,7 @@ def _lines(spec: RunSpec, script: Path, wish: Wish, found: Parts) -> Iterable[st
     yield from (
         "",
         f"# Analyses {found.entries} inputs, about {_length(found.seconds)} of sound, into",
-        f"# {spec.out}, in {plural(found.count, 'task')} of at most {_length(found.longest_s)}.",
+        f"# {spec.out}, in {count(found.count, 'task')} of at most {_length(found.longest_s)}.",
         "#",
         f"#   bash {script.name}                      submits the tasks, and after them one that collects their tables",
         f"#   sbatch {script.name}                    submits the tasks only; the last to end writes the tables",

@@ -20,7 +20,7 @@ import numpy as np
 from sonoscope.data import lengths, stratify
 from sonoscope.data.duplicates import united
 from sonoscope.data.rows import COLUMNS, EVERYTHING_ELSE, Manifest, Row
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import UnknownName, UsageError, count, nearest
 
 PARTS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 #: The column that says what no split may cut.
@@ -76,10 +76,7 @@ class Units:
         """The names of some units, the largest first, not more than :data:`SHOWN`."""
         rows = np.bincount(self.of, minlength=len(self))
         order = sorted(chosen, key=lambda unit: (-rows[unit], self.names[unit]))
-        shown = [
-            f"{self.names[unit]} ({rows[unit]:,} row{'s' if rows[unit] > 1 else ''})"
-            for unit in order[:SHOWN]
-        ]
+        shown = [f"{self.names[unit]} ({count(int(rows[unit]), 'row')})" for unit in order[:SHOWN]]
         return ", ".join(shown) + (f" and {len(order) - SHOWN:,} more" if len(order) > SHOWN else "")
 
 
@@ -217,10 +214,11 @@ def _check_enough(found: Units, names: Sequence[str], fixed: np.ndarray) -> None
     empty = [name for part, name in enumerate(names) if not (fixed == part).any()]
     free = np.flatnonzero(fixed < 0).tolist()
     if len(free) < len(empty):
-        what = "groups are" if len(free) != 1 else "group is"
+        what = count(len(free), "group is", "groups are")
         raise UsageError(
-            f"{len(free)} {what} too few for the {len(empty)} parts {', '.join(empty)}, as no group is cut: "
-            f"{found.listed(free) or 'there is none'}. Ask for fewer parts, or name a finer column (--by)."
+            f"{what} too few for the {count(len(empty), 'part')} {', '.join(empty)}, as no group is cut: "
+            f"{found.listed(free) or 'there is none'}. Give sound of more groups, ask for fewer parts (train: "
+            "data.test_share=0), or name a finer column (data split --by, train data.by=path)."
         )
 
 

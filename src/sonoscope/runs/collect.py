@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.audio import stores
-from sonoscope.errors import RunRefused
+from sonoscope.errors import RunRefused, count
 from sonoscope.runs import afar, combine, report
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
 from sonoscope.runs.journal import DONE, Journal
-from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
 
@@ -50,13 +49,13 @@ def collect(out: str | Path) -> RunSummary:
     reports = _reports(place)
     setup = prepare(_spec(place, reports, settings))
     task = Task(setup.spec, setup.bundles, setup.decisions, setup.decision, place.out, place.tmp, place.log)
-    count = max((part[1] for part in reports), default=1)
+    parts = max((part[1] for part in reports), default=1)
     finished = [
         number
         for (number, of), values in sorted(reports.items())
-        if of == count and values["status"] == "done"
+        if of == parts and values["status"] == "done"
     ]
-    missing = sorted(set(range(1, count + 1)) - set(finished)) if reports else []
+    missing = sorted(set(range(1, parts + 1)) - set(finished)) if reports else []
     with place.claimed(settings), contextlib.closing(Journal(place.state, None)) as journal:
         done = [record for record in journal.records() if record.status == DONE]
         failed = len(journal.failed)
@@ -70,9 +69,9 @@ def collect(out: str | Path) -> RunSummary:
             combine.write_json(place.out / "run.json", place.tmp, whole)
         events = sum(record.events for record in done)
         audio_s = sum(record.duration_s for record in done)
-    text = f"{plural(len(done), 'input')} done, {failed} failed; {plural(events, 'event')} in {place.out}"
+    text = f"{count(len(done), 'input')} done, {failed} failed; {count(events, 'event')} in {place.out}"
     if missing:
-        text += f"; {plural(len(missing), 'part')} of {count} not finished: {_numbers(missing)}"
+        text += f"; {count(len(missing), 'part')} of {parts} not finished: {_numbers(missing)}"
     return RunSummary(
         str(place.out),
         len(done),
@@ -88,9 +87,9 @@ def _reports(place: Folder) -> dict[tuple[int, int], dict[str, Any]]:
     """What the parts say of themselves, by ``(i, n)``."""
     found = {}
     for file in place.state.glob("part-*of*.json"):
-        number, _, count = file.stem.removeprefix("part-").partition("of")
+        number, _, parts = file.stem.removeprefix("part-").partition("of")
         with contextlib.suppress(OSError, ValueError):
-            found[int(number), int(count)] = json.loads(file.read_text(encoding="utf-8"))
+            found[int(number), int(parts)] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sonoscope.audio import stores
 from sonoscope.audio.find import Unlisted
+from sonoscope.errors import count
 from sonoscope.runs import afar, folder, remarks
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.folder import Folder
@@ -49,7 +50,7 @@ class Plan:
             f"  {self.complete:,} complete",
             f"  {self.unreadable:,} that cannot be read",
             f"models: {', '.join(self.models)}; formats: {', '.join(self.formats)}",
-            f"at most {self.workers} worker{'s' if self.workers > 1 else ''}",
+            f"at most {count(self.workers, 'worker')}",
         ]
         return "\n".join(lines)
 

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from sonoscope.audio import secrets, stores
-from sonoscope.errors import RunRefused, Stopped, UsageError
+from sonoscope.errors import RunRefused, Stopped, UsageError, count
 from sonoscope.runs import afar, afterwards, folder, parts
 from sonoscope.runs.folder import Folder
 from sonoscope.runs.job import Task
@@ -29,7 +29,6 @@ from sonoscope.runs.journal import Journal
 from sonoscope.runs.listing import Listing
 from sonoscope.runs.origin import Origins
 from sonoscope.runs.progress import Reporter, Silent
-from sonoscope.runs.remarks import plural
 from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
 from sonoscope.runs.underway import Jobs, Run
@@ -222,8 +221,8 @@ def _done(
 
 
 def _so_far(what: str, running: Run | None, place: Folder) -> str:
-    count = f" {plural(running.tally.done, 'input')} complete in {place.out};" if running else ""
-    return f"{what}.{count} the same command again goes on from there"
+    complete = f" {count(running.tally.done, 'input')} complete in {place.out};" if running else ""
+    return f"{what}.{complete} the same command again goes on from there"
 
 
 def _trouble(error: OSError, out: Path) -> str:

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
+from sonoscope.errors import count
 from sonoscope.runs.spec import RunSummary
 
 #: Seconds between two rewritings of the line on a terminal, and between the first plain lines elsewhere;
@@ -103,7 +104,7 @@ class Terminal:
         self._next = self._began + (REDRAW_S if self._live else self._silence)
         self._total, self._complete = total or 0, total is not None
         if self._verbosity > 1:
-            self._line(f"writing to {out}, {workers} worker{'s' if workers > 1 else ''}")
+            self._line(f"writing to {out}, {count(workers, 'worker')}")
 
     def listed(self, total: int, size_bytes: int, *, complete: bool) -> None:
         self._total, self._total_bytes, self._complete = total, size_bytes, complete
@@ -126,10 +127,8 @@ class Terminal:
             self._skipped_bytes += max(file.size_bytes, 0)
         if self._verbosity > 1 and file.status != "failed":
             note = f" ({file.note})" if file.note else ""
-            plural = "" if file.events == 1 else "s"
-            self._line(
-                f"{_plain(file.name)}: {file.status}, {file.audio_s:.1f} s, {file.events} event{plural}{note}"
-            )
+            events = count(file.events, "event")
+            self._line(f"{_plain(file.name)}: {file.status}, {file.audio_s:.1f} s, {events}{note}")
         self._show()
 
     def note(self, text: str) -> None:

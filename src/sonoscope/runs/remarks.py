@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sonoscope.errors import SonoscopeError
+from sonoscope.errors import SonoscopeError, count
 from sonoscope.runs.report import Tally
 from sonoscope.runs.spec import RunSpec
 
@@ -36,7 +36,7 @@ def message(tally: Tally, out: Path, *, changes: list[str], missing: int, counte
     counted : str
         What events are called: ``note`` where there are only those.
     """
-    counts = [f"{plural(tally.done, 'input')} done"]
+    counts = [f"{count(tally.done, 'input')} done"]
     if tally.skipped:
         counts.append(f"{tally.skipped} of them complete before")
     if tally.decided:
@@ -44,9 +44,9 @@ def message(tally: Tally, out: Path, *, changes: list[str], missing: int, counte
         counts.append(f"{tally.decided} decided again from kept scores{because}")
     if tally.failed:
         counts.append(f"{tally.failed} failed")
-    text = f"{', '.join(counts)}; {plural(tally.events, counted)} in {out}"
+    text = f"{', '.join(counts)}; {count(tally.events, counted)} in {out}"
     if missing:
-        return f"{text}; {plural(missing, 'part')} to come, the last one writes events.csv and files.csv"
+        return f"{text}; {count(missing, 'part')} to come, the last one writes events.csv and files.csv"
     if tally.failed:
         return f"{text}; what failed, and why: {out / 'errors.csv'}"
     return text
@@ -80,19 +80,19 @@ def _in_words(value: Any, own: str) -> str:
     return f"{value:g} s" if isinstance(value, float) else str(value)
 
 
-def about_absent(count: int) -> list[str]:
+def about_absent(number: int) -> list[str]:
     """That recordings of earlier runs are no longer among the inputs, if so."""
-    if not count:
+    if not number:
         return []
-    if count == 1:
+    if number == 1:
         return ["1 earlier recording is no longer among the inputs; its results stay"]
-    return [f"{count} earlier recordings are no longer among the inputs; their results stay"]
+    return [f"{number:,} earlier recordings are no longer among the inputs; their results stay"]
 
 
 def about_special(tally: Tally) -> list[str]:
     """What is special about the first recordings, and how many more there are."""
     more = tally.n_remarked - len(tally.remarked)
-    rest = [f"{plural(more, 'more recording')} with remarks: files.csv, column note"] if more else []
+    rest = [f"{count(more, 'more recording')} with remarks: files.csv, column note"] if more else []
     return tally.remarked + rest
 
 
@@ -102,13 +102,13 @@ def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None =
     if tally.undated:
         verb = "states its start" if tally.undated == 1 else "state their start"
         said.append(
-            f"{plural(tally.undated, 'recording')} {verb} without an offset, so it is not known: --recorded-in "
+            f"{count(tally.undated, 'recording')} {verb} without an offset, so it is not known: --recorded-in "
             "UTC (or Europe/Berlin, +02:00) says on which clock"
         )
     if tally.oddly_dated:
         verb = "states a start" if tally.oddly_dated == 1 else "state a start"
         said.append(
-            f"{plural(tally.oddly_dated, 'recording')} {verb} that is not used: files.csv, column note"
+            f"{count(tally.oddly_dated, 'recording')} {verb} that is not used: files.csv, column note"
         )
     if recorded_in is not None and tally.rates and not (tally.dated or tally.oddly_dated):
         said.append(
@@ -117,9 +117,9 @@ def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None =
         )
     if site_from is not None and tally.without_site:
         verb = "has" if tally.without_site == 1 else "have"
-        said.append(f"{plural(tally.without_site, 'recording')} {verb} no site by --site-from {site_from}")
+        said.append(f"{count(tally.without_site, 'recording')} {verb} no site by --site-from {site_from}")
     if tally.dated and len(tally.rates) > 1:
-        rates = ", ".join(f"{rate} Hz ({count})" for rate, count in tally.rates.most_common())
+        rates = ", ".join(f"{rate} Hz ({files})" for rate, files in tally.rates.most_common())
         said.append(f"recordings differ in sample rate: {rates}")
     return said
 
@@ -141,9 +141,4 @@ def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str
     else:
         rest = "no other model comes with sonoscope (-m FOLDER takes one from elsewhere)"
     verb = "is" if tally.unknown == 1 else "are"
-    return [f"{plural(tally.unknown, 'recording')} {verb} mostly unknown to {known_to}; {rest}"]
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 input``, ``3 inputs``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return [f"{count(tally.unknown, 'recording')} {verb} mostly unknown to {known_to}; {rest}"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from sonoscope import models
 from sonoscope.audio.find import Unlisted
-from sonoscope.errors import Stopped
+from sonoscope.errors import Stopped, count
 from sonoscope.models.bundle import NOTES
 from sonoscope.models.devices import CUDA
 from sonoscope.runs import afterwards, combine, dasked, feeding, folder, remarks, report, workers
@@ -80,7 +80,7 @@ class Run:
                     self._settle(outcome)
         except FirstFailure as failure:
             combine.begin(self._place, self._report("stopped"))
-            return self._summary(f"{failure} {remarks.plural(self.tally.done, 'input')} done.", 1)
+            return self._summary(f"{failure} {count(self.tally.done, 'input')} done.", 1)
         for name in self._lost:
             self._change()
             self.journal.add(Record(name, "", GONE))

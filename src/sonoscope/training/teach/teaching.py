@@ -11,7 +11,7 @@ import numpy as np
 
 from sonoscope import models
 from sonoscope.data.rows import Manifest, Row
-from sonoscope.errors import UsageError, optional
+from sonoscope.errors import UsageError, count, optional
 from sonoscope.models.bundle import Bundle, open_bundle
 from sonoscope.training.start import room
 from sonoscope.training.teach import against, folds, gathering, head, judging, taught, words, writing
@@ -166,10 +166,10 @@ def _opening(examples: Examples, dealt: folds.Folds, base: Bundle) -> str:
     counts = ", ".join(f"{int(examples.positives(label).sum())} {label}" for label in examples.labels)
     roles = [str(role) for role in examples.roles]
     others = {
-        "other taught sounds": int((examples.taught & ~(examples.truth & examples.known).any(axis=1)).sum()),
-        "built-in backgrounds": roles.count(BUILT_IN),
-        "stretches of unlabelled sound": roles.count(UNLABELLED),
+        "taught": int((examples.taught & ~(examples.truth & examples.known).any(axis=1)).sum()),
+        BUILT_IN: roles.count(BUILT_IN),
+        UNLABELLED: roles.count(UNLABELLED),
     }
-    against_it = ", ".join(f"{count} {what}" for what, count in others.items() if count)
-    sites = f"{dealt.sites} sites" if dealt.sites != 1 else "one site"
+    against_it = ", ".join(count(number, *words.OTHERS[role]) for role, number in others.items() if number)
+    sites = count(dealt.sites, "site")
     return f"taught: {counts}, from {sites}; against them: {against_it or 'each other'}; on {base.name}"

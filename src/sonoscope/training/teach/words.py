@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sonoscope import __version__
+from sonoscope.errors import count
 from sonoscope.models.bundle import Bundle
 from sonoscope.training.teach.examples import BUILT_IN, UNLABELLED, Examples
 from sonoscope.training.teach.folds import Folds
@@ -15,11 +16,11 @@ from sonoscope.training.teach.taught import VERDICT
 FEW = 20
 #: Sites that a card lists; all are in the table beside it.
 MOST_SITES = 20
-#: What is said of sounds that were given.
+#: What sounds that were given are called: one, several.
 OTHERS = {
-    "taught": "other taught sounds",
-    BUILT_IN: "built-in backgrounds",
-    UNLABELLED: "stretches of unlabelled sound",
+    "taught": ("other taught sound", "other taught sounds"),
+    BUILT_IN: ("built-in background", "built-in backgrounds"),
+    UNLABELLED: ("stretch of unlabelled sound", "stretches of unlabelled sound"),
 }
 
 
@@ -34,8 +35,8 @@ def told(each: Class) -> str:
 
 def _alarms(each: Class) -> str:
     """What else was taken for it."""
-    parts = [f"{share.hits} of {share.of} {OTHERS[role]}" for role, share in each.alarms.items()]
-    which = ", ".join(f"{name} {count}" for name, count in list(each.mistaken.items())[:4])
+    parts = [f"{share.hits} of {count(share.of, *OTHERS[role])}" for role, share in each.alarms.items()]
+    which = ", ".join(f"{name} {hits}" for name, hits in list(each.mistaken.items())[:4])
     return f"reported in {', '.join(parts)}" + (f" ({which})" if which else "")
 
 
