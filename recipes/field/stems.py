@@ -122,7 +122,7 @@ def synthesise(settings: dict, folder: Path, sample_rate: int) -> None:
     with open(folder / "sounds.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("path", "kind", "label"))
-        for kind, sound in scenes.SOUNDS.items():
+        for kind in settings["kinds"]:
             for number in range(settings["swarm"] if kind == "swarm" else settings["per_kind"]):
                 path = folder / f"{kind}-{number:03d}.flac"
                 if not path.is_file():
@@ -130,7 +130,7 @@ def synthesise(settings: dict, folder: Path, sample_rate: int) -> None:
                     soundfile.write(
                         path, scenes.make(kind, seed, settings["duration_s"], sample_rate), sample_rate
                     )
-                table.writerow((path.name, kind, sound.label))
+                table.writerow((path.name, kind, scenes.SOUNDS[kind].label))
 
 
 def synthetic(settings: dict, folder: Path) -> Iterator[Stem]:

@@ -1,4 +1,4 @@
-"""Synthesised field sounds and scenes: insects, birds, weather, machines, on backgrounds at a stated ratio.
+"""Synthesised field sounds and scenes: insects, birds, weather, machines, household things, on backgrounds at a ratio.
 
 One function and one line of :data:`SOUNDS` add a sound. What is made here is made, not recorded: manifests say
 ``synthetic`` as their source, and figures on it are told apart from those on recordings.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonoscope.data.scenes import birds, insects, machines, weather
+from sonoscope.data.scenes import birds, insects, machines, objects, weather
 from sonoscope.data.scenes.noises import levelled
 from sonoscope.data.scenes.speech import speech
 from sonoscope.errors import UsageError, lookup
@@ -44,6 +44,12 @@ SOUNDS: dict[str, Sound] = {
     "jet": Sound("engine", machines.jet),
     "tool": Sound("", machines.tool),
     "speech": Sound("speech", speech),
+    "blow": Sound("", objects.blow),
+    "rattle": Sound("", objects.rattle),
+    "scrape": Sound("", objects.scrape),
+    "crumple": Sound("", objects.crumple),
+    "electronic": Sound("", objects.electronic),
+    "interference": Sound("", objects.interference),
 }  # fmt: skip
 
 
