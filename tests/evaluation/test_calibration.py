@@ -10,6 +10,7 @@ from sonoscope.evaluation.calibration import (
     best_threshold,
     expected_calibration_error,
     fit_platt,
+    fit_platt_together,
     operating_points,
 )
 
@@ -132,3 +133,16 @@ def test_a_threshold_stays_off_the_ends_and_between_the_classes() -> None:
     assert best_threshold(np.array([0.9999, 0.9998]), np.array([1, 0])) == 0.95
     with pytest.raises(ValueError, match="a threshold needs positives, got none among 2"):
         best_threshold(np.array([0.4, 0.5]), np.array([0, 0]))
+
+
+def test_classes_are_fitted_together():
+    first, second = drawn(1.0, -2.0), drawn(0.5, 1.0)
+    logits, truth = zip(first, second, strict=True)
+    apart = fit_platt_together(logits, truth, own=1.0)
+    np.testing.assert_allclose(apart, [fit_platt(*first), fit_platt(*second)])
+    same = fit_platt_together(logits, truth, own=0.0)
+    assert same[0] == same[1] == fit_platt(np.concatenate(logits), np.concatenate(truth))
+    between = fit_platt_together(logits, truth, own=0.25)
+    np.testing.assert_allclose(between, 0.25 * np.array(apart) + 0.75 * np.array(same))
+    with pytest.raises(ValueError, match=r"0\.\.1"):
+        fit_platt_together(logits, truth, own=1.5)

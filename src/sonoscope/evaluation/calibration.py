@@ -7,6 +7,7 @@ finite when a class is separated perfectly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,27 @@ def fit_platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
             break
     slope = float(weights[0]) / spread
     return (slope, float(weights[1]) - slope * centre) if slope > 0 else (0.0, base)
+
+
+def fit_platt_together(
+    logits: Sequence[np.ndarray], truth: Sequence[np.ndarray], *, own: float
+) -> list[tuple[float, float]]:
+    """Slope and offset of each of several classes, drawn towards one scaling that is fitted on all of them.
+
+    What a class's few libraries say of its scale need not hold elsewhere; what all classes have in common does more
+    often. ``own`` is the share of a class's own fit: 1 leaves each by itself, 0 gives all the same, and then no class
+    gains on another by being calibrated.
+
+    Raises
+    ------
+    ValueError
+        If a class has only one value, or ``own`` is outside 0..1.
+    """
+    if not 0.0 <= own <= 1.0:
+        raise ValueError(f"own must lie in 0..1, got {own}")
+    each = np.array([fit_platt(raw, known) for raw, known in zip(logits, truth, strict=True)])
+    common = np.array(fit_platt(np.concatenate(list(logits)), np.concatenate(list(truth))))
+    return [(float(slope), float(offset)) for slope, offset in own * each + (1.0 - own) * common]
 
 
 def _cross_entropy(logits: np.ndarray, target: np.ndarray) -> float:
