@@ -117,7 +117,19 @@ def checked(tmp_path: Path, text: str, capsys, part: str = "", *options: str) ->
 def test_a_part_that_keeps_its_promises_passes(tmp_path: Path, capsys):
     code, out, _ = checked(tmp_path, GOOD, capsys)
     assert code == 0, out
-    assert out.count("ok     backbone MyNet: ") >= 8 and "ok     head MyHead: " in out and "BROKEN" not in out
+    assert out.count("ok     backbone MyNet: ") >= 8 and "BROKEN" not in out
+    assert (
+        "ok     backbone MyNet: its graph is torch" in out and "ok     head MyHead: its graph is torch" in out
+    )
+
+
+def test_a_network_that_cannot_leave_torch_is_named_before_it_is_trained(tmp_path: Path, capsys):
+    text = GOOD.replace(
+        "        return torch.tanh", "        x = -x if x.mean() > 0 else x\n        return torch.tanh"
+    )
+    code, out, err = checked(tmp_path, text, capsys, "MyNet")
+    assert code == 1 and "BROKEN backbone MyNet: its graph is torch" in out and "\ndef forward" not in err
+    assert "graph.onnx cannot be written: torch's exporter says" in out and "(my_net.py:22)" in out
 
 
 def test_a_broken_promise_is_named(tmp_path: Path, capsys):

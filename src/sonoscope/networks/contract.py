@@ -42,6 +42,7 @@ EXTRA = {"features": 48, "bands": 48, "samples": 6000}
 def close(one: torch.Tensor, other: torch.Tensor, what: str, tolerance: float = TOLERANCE) -> None:
     """Raise :class:`BrokenContract` unless two tensors agree in shape and, to ``tolerance``, in value."""
     expect(one.shape == other.shape, f"{what}: shapes {tuple(one.shape)} and {tuple(other.shape)}")
+    one, other = one.detach(), other.detach()
     scale = max(1.0, float(other.abs().max())) if other.numel() else 1.0
     worst = float((one - other).abs().max()) if one.numel() else 0.0
     expect(worst <= tolerance * scale, f"{what}: differs by {worst:.2e} (limit {tolerance * scale:.0e})")

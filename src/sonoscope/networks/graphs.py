@@ -7,10 +7,13 @@ export the graph is run in ONNX Runtime and compared with torch at several shape
 
 from __future__ import annotations
 
+import io
 import logging
+import re
+import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +23,7 @@ from torch import nn
 
 from sonoscope.errors import BadBundle
 from sonoscope.networks.build import Network
+from sonoscope.promises import BrokenContract
 
 TOLERANCE = 1e-4
 OPSET = 18
@@ -27,6 +31,8 @@ FRAME_OUTPUTS = ("frame_logits", "frame_attention", "frame_embedding")
 CLIP_OUTPUTS = ("clip_logits", "clip_embedding")
 #: Rows in a batch that clip graphs are compared at.
 BATCHES = (1, 3, 8)
+#: Input steps beyond the shortest that a network which answers for whole windows is checked at.
+STEPS = 48
 
 
 class _Clips(nn.Module):
@@ -86,9 +92,8 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
                 external_data=False,
                 verbose=False,
             )
-        except Exception as error:  # torch raises many kinds, with pages of advice
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise BadBundle(f"{path.name} cannot be written: torch's exporter says {first!r}") from error
+        except Exception as error:  # torch raises many kinds, with pages of advice around the first of them
+            raise BadBundle(f"{path.name} cannot be written: {_said(error)}") from error
         assert program is not None  # with dynamo=True
         save(program, path)
     worst = largest_difference(network, path, steps=steps)
@@ -119,18 +124,29 @@ def save(program: torch.onnx.ONNXProgram, path: Path) -> None:
     onnx.save(model, str(path))
 
 
+def _said(error: BaseException) -> str:
+    """What torch's exporter says, and of which line of code."""
+    reason = error if error.__cause__ is None else error.__cause__
+    text = str(reason).strip() or type(reason).__name__
+    places = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = f" ({Path(places[-1][0]).name}:{places[-1][1]})" if places else ""
+    return f"torch's exporter says {text.splitlines()[0].strip()!r}{where}"
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without torch's remarks on operators that no network here has (torchvision's)."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    """Without torch's remarks on operators that no network here has (torchvision's), and its drafts of what fails."""
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx.experimental.symbolic_shapes")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def largest_difference(network: Network, path: Path, *, steps: int | None = None) -> float:
@@ -149,6 +165,34 @@ def largest_difference(network: Network, path: Path, *, steps: int | None = None
         got = session.run(list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS), {name: rows})
         worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
     return worst
+
+
+class GraphChecks:
+    """The promise of a network that it can leave torch, for ``sonoscope check``.
+
+    Parameters
+    ----------
+    make : callable
+        Gives a network with the backbone or the head that is checked.
+    """
+
+    def __init__(self, make: Callable[[], Network]) -> None:
+        self.make = make
+
+    def its_graph_is_torch(self) -> None:
+        """What a bundle would hold gives what the network gives, where it says that it can be written."""
+        network = self.make()
+        backbone = network.backbone
+        if not backbone.exportable:
+            return
+        longest = backbone.wants.longest
+        steps = max(backbone.shortest, 1) + STEPS + 3 * backbone.stride_frames
+        steps = steps if longest is None else min(steps, longest)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                write_graph(network, Path(folder) / "graph.onnx", steps=None if network.poolable else steps)
+            except BadBundle as problem:
+                raise BrokenContract(str(problem).replace(f"{folder}/", "")) from None
 
 
 def _rows(network: Network, batch: int, steps: int) -> np.ndarray:

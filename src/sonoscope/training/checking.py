@@ -20,15 +20,17 @@ from sonoscope.data.datasets.contract import DatasetChecks
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.features.contract import FeatureChecks, TensorChecks
 from sonoscope.networks.backbones.protocol import Backbone
+from sonoscope.networks.build import Network
 from sonoscope.networks.contract import BackboneChecks, HeadChecks
+from sonoscope.networks.graphs import GraphChecks
 from sonoscope.networks.heads.protocol import Head
 from sonoscope.promises import BrokenContract, checks_of
 from sonoscope.training.augment.contract import RATE, AugmentationChecks
 from sonoscope.training.augment.protocol import Augmentation
 from sonoscope.training.losses.contract import EmbeddingLossChecks, LossChecks
 
-#: Bins of the maps that a backbone is checked on.
-BINS = 64
+#: Bins of the maps that a backbone is checked on, and labels of the network around it.
+BINS, LABELS = 64, 3
 #: What a class is known as a feature by; the rest of ``features.Feature`` is checked.
 FEATURE_METHODS = ("n_bins", "hop_samples", "valid", "shape")
 #: Parameters by which a function is known as a loss on logits.
@@ -91,7 +93,7 @@ def parts(path: str | Path, name: str = "", *, root: str | Path | None = None) -
     if name and name not in kinds:
         raise UnknownName(f"{path} has no part {name!r}.{nearest(name, kinds)} It has: {', '.join(kinds)}.")
     wanted = [name] if name else list(kinds)
-    return [Found(key, kinds[key], _checks(key, own[key], kinds[key], root)) for key in wanted]
+    return [Found(key, kinds[key], _checks(f"{path}:{key}", own[key], kinds[key], root)) for key in wanted]
 
 
 def _kind_of(value: Any) -> str:
@@ -111,9 +113,10 @@ def _kind_of(value: Any) -> str:
     return "feature" if all(hasattr(value, each) for each in FEATURE_METHODS) else ""
 
 
-def _checks(name: str, value: Any, kind: str, root: str | Path | None) -> dict[str, Callable[[], None]]:
-    """The checks of a part by name."""
+def _checks(where: str, value: Any, kind: str, root: str | Path | None) -> dict[str, Callable[[], None]]:
+    """The checks of a part by name; ``where`` is what a configuration calls it."""
     held: list[Any]
+    name = where.rpartition(":")[2]
     if kind == "data set":
         if root is None:
             raise UsageError(
@@ -125,12 +128,25 @@ def _checks(name: str, value: Any, kind: str, root: str | Path | None) -> dict[s
     elif kind == "augmentation":
         held = [AugmentationChecks(lambda share: _made(name, value, sample_rate=RATE, share=share))]
     elif kind == "backbone":
-        held = [BackboneChecks(partial(value, BINS), bins=BINS)]
-    else:
         held = [
-            {"head": HeadChecks, "loss": LossChecks, "loss on embeddings": EmbeddingLossChecks}[kind](value)
+            BackboneChecks(partial(value, BINS), bins=BINS),
+            GraphChecks(partial(_network, backbone=where)),
         ]
+    elif kind == "head":
+        held = [HeadChecks(value), GraphChecks(partial(_network, head=where))]
+    else:
+        held = [{"loss": LossChecks, "loss on embeddings": EmbeddingLossChecks}[kind](value)]
     return {check: getattr(each, check) for each in held for check in checks_of(type(each))}
+
+
+def _network(backbone: str = "valid_cnn", head: str = "linear") -> Network:
+    """A network with a part in its place, on maps of one channel or on samples."""
+    network = Network(BINS, LABELS, backbone=backbone, head=head, normalise="level")
+    return (
+        Network(1, LABELS, backbone=backbone, head=head, normalise="level")
+        if network.takes_samples
+        else network
+    )
 
 
 def _made(name: str, kind: Callable[..., Any], **parameters: Any) -> Any:

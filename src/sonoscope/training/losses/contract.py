@@ -39,7 +39,7 @@ class LossChecks:
             logits = torch.full((4, 3), value, requires_grad=True)
             loss = self.loss(logits, torch.tensor([[0.0, 1.0, 0.0]] * 4), torch.ones(4, 3))
             loss.backward()
-            expect(torch.isfinite(loss), f"the loss at logits of {value:g} is {float(loss)}")
+            expect(torch.isfinite(loss), f"the loss at logits of {value:g} is {float(loss.detach())}")
             assert logits.grad is not None
             expect(torch.isfinite(logits.grad).all(), f"the gradient at logits of {value:g} is not finite")
 
