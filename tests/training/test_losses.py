@@ -432,6 +432,44 @@ def test_half_precision_costs_no_digits_of_the_loss(rows) -> None:
     torch.testing.assert_close(mixed, full)
 
 
+OWN = """
+import torch
+
+def three(logits, targets, judged):
+    return (judged * (torch.sigmoid(logits) - targets) ** 2).mean()
+
+def two(logits, targets):
+    return (torch.sigmoid(logits) - targets).abs().mean()
+
+class Spread(torch.nn.Module):
+    def __init__(self, dim, n_classes):
+        super().__init__()
+
+    def forward(self, embeddings, targets, judged):
+        return 1.0 - embeddings.std()
+
+class Broken(Spread):
+    def __init__(self, dim, n_classes):
+        super().__init__(dim)
+"""
+
+
+def test_a_loss_of_ones_own_takes_what_it_wants(tmp_path, rows) -> None:
+    """Three arguments are enough; smoothing, weights and genres are given to those that take them."""
+    (tmp_path / "own.py").write_text(OWN)
+    embeddings, targets, judged = rows
+    own = Objective([f"{tmp_path}/own.py:three", f"{tmp_path}/own.py:Spread"], dim=DIM, n_classes=CLASSES)
+    logits = torch.randn(ROWS, CLASSES).to(targets.dtype)
+    expected = (judged * (torch.sigmoid(logits) - targets) ** 2).mean() + 1.0 - embeddings.std()
+    torch.testing.assert_close(own(logits, targets, judged, embeddings=embeddings), expected)
+    with pytest.raises(UsageError, match=r"own\.py:three' takes no weights"):
+        own(logits, targets, judged, embeddings=embeddings, weights=torch.ones(CLASSES))
+    with pytest.raises(UsageError, match=r"two' cannot be called: .* is called with logits, targets, judged"):
+        Objective(f"{tmp_path}/own.py:two", dim=DIM, n_classes=CLASSES)
+    with pytest.raises(UsageError, match=r"Broken' cannot be made: TypeError"):
+        Objective(f"{tmp_path}/own.py:Broken", dim=DIM, n_classes=CLASSES)
+
+
 @pytest.mark.parametrize(
     ("terms", "error", "message"),
     [

@@ -10,6 +10,7 @@ import lightning
 import numpy as np
 import torch
 
+from sonoscope.errors import BadBundle
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.export import write_bundle
@@ -158,7 +159,10 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
         validation=validation, metrics=metrics, training_data=about,
     )  # fmt: skip
     card = describe.card(found, setting.data.certificate.text())
-    write_bundle(setting.folder / rundir.BUNDLE, network, found, feature=setting.feature, card=card)
+    try:
+        write_bundle(setting.folder / rundir.BUNDLE, network, found, feature=setting.feature, card=card)
+    except BadBundle as problem:  # what was learned and measured stays
+        setting.say(f"no bundle: {problem}")
 
 
 def opening(setting: Setting, task: Task) -> str:

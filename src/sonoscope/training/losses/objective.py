@@ -10,6 +10,7 @@ The terms on embeddings may have weights of their own (ArcFace's directions, cen
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from sonoscope.errors import UsageError
 from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES
 
 Spec = str | Mapping[str, Any]
+#: In the place of dots, which names of modules must not have.
+DOT = "\N{MIDDLE DOT}"
 
 
 class Objective(nn.Module):
@@ -39,7 +42,7 @@ class Objective(nn.Module):
     Raises
     ------
     UsageError
-        If there are no terms.
+        If there are no terms, or one of the user's own cannot be made or called as a loss is.
     UnknownName
         If a loss or a parameter is unknown.
     """
@@ -54,19 +57,28 @@ class Objective(nn.Module):
         self.on_embeddings = nn.ModuleDict()
         self.on_logits: dict[str, tuple[Callable[..., torch.Tensor], dict[str, Any]]] = {}
         self.shares: dict[str, float] = {}
+        self._taken: dict[str, frozenset[str]] = {}
         for spec in listed:
             parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
             name, share = parameters.pop("name"), float(parameters.pop("weight", 1.0))
-            key = name.replace(".", "_")
+            key = name.replace(".", DOT)
             if key in self.shares:
                 raise UsageError(f"the loss {name!r} is named twice; add the weights of its terms")
             made = plugins.resolve({**LOSSES, **EMBEDDING_LOSSES}, name, "loss")
             plugins.check_parameters(made, parameters, "loss")
             self.shares[key] = share
             if isinstance(made, type) and issubclass(made, nn.Module):
-                self.on_embeddings[key] = made(dim, n_classes, **parameters)
+                if name in EMBEDDING_LOSSES:
+                    term = made(dim, n_classes, **parameters)
+                else:
+                    term = plugins.make(made, name, "loss", nn.Module, dim, n_classes, **parameters)
+                self.on_embeddings[key] = term
+                self._taken[key] = taken(term.forward, name, "embeddings", "genres", "weights")
             else:
-                self.on_logits[key] = (made, {"smoothing": smoothing, **parameters})
+                self._taken[key] = taken(made, name, "logits", "smoothing", "weights")
+                if "smoothing" in self._taken[key]:
+                    parameters = {"smoothing": smoothing, **parameters}
+                self.on_logits[key] = (made, parameters)
         self._hold_tensors()
 
     def _hold_tensors(self) -> None:
@@ -124,13 +136,27 @@ class Objective(nn.Module):
         for name, (loss, parameters) in self.on_logits.items():
             held = getattr(self, f"positive_weights_{name}", None)
             more = {} if held is None else {"positive_weights": held}
-            found[name] = loss(logits, targets, judged, weights=weights, **parameters, **more)
+            more |= self._weighed(name, weights)
+            found[name] = loss(logits, targets, judged, **parameters, **more)
         rows = weights if weights is not None and weights.ndim == 2 else None
         for name, module in self.on_embeddings.items():
             if embeddings is None:
-                raise UsageError(f"the loss {name!r} needs embeddings, and this network gives none")
-            found[name] = module(embeddings, targets, judged, weights=rows, genres=genres)
+                raise UsageError(
+                    f"the loss {name.replace(DOT, '.')!r} needs embeddings, and this network gives none"
+                )
+            more = {"genres": genres} if "genres" in self._taken[name] else {}
+            found[name] = module(embeddings, targets, judged, **more, **self._weighed(name, rows))
         return found
+
+    def _weighed(self, name: str, weights: torch.Tensor | None) -> dict[str, Any]:
+        """The weights as a term takes them."""
+        if "weights" in self._taken[name]:
+            return {"weights": weights}
+        if weights is not None:
+            raise UsageError(
+                f"the loss {name.replace(DOT, '.')!r} takes no weights (weights=None), and it is given some"
+            )
+        return {}
 
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, judged: torch.Tensor, **more: Any
@@ -138,6 +164,25 @@ class Objective(nn.Module):
         """The weighed sum of :meth:`terms`."""
         parts = self.terms(logits, targets, judged, **more)
         return torch.stack([self.shares[name] * value for name, value in parts.items()]).sum()
+
+
+def taken(loss: Callable[..., Any], name: str, first: str, *further: str) -> frozenset[str]:
+    """Which of some further arguments a loss takes.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be called with what every loss is given.
+    """
+    signature = inspect.signature(loss)
+    try:
+        signature.bind(None, None, None)
+    except TypeError as problem:
+        raise UsageError(
+            f"the loss {name!r} cannot be called: {problem}. A loss is called with {first}, targets, judged"
+        ) from None
+    all_of_them = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+    return frozenset(each for each in further if all_of_them or each in signature.parameters)
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:
