@@ -24,7 +24,7 @@ def test_words_are_sorted(tmp_path: Path):
     with pytest.raises(UnknownName, match="Did you mean 'cnn-fluffy'"):
         plans.asked(["cnn-flufy"])
     with pytest.raises(
-        UnknownName, match="^gone.csv: there is no such file, folder or preset. sonoscope train"
+        UnknownName, match=r"^gone\.csv: there is no such file, folder or preset\. sonoscope train"
     ):
         plans.asked(["cnn-mel", "gone.csv"])
 
