@@ -32,6 +32,14 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     assert from_dict(Config().to_dict()) == Config()
 
 
+def test_a_list_grows_by_one_part_after_the_other():
+    made = compose(
+        {}, ["losses.0=focal", "losses.1=arcface", "losses.1.weight=0.1", "training.phases.1.train=all"]
+    )
+    assert [dict(loss) for loss in made.losses] == [{"name": "focal"}, {"name": "arcface", "weight": 0.1}]
+    assert [phase.train for phase in made.training.phases] == ["all", "all"]
+
+
 @pytest.mark.parametrize(
     ("word", "kind", "message"),
     [
@@ -47,7 +55,8 @@ def test_what_is_written_is_read_back(tmp_path: Path):
         ),
         ("training.validate_every=0", BadConfig, "training.validate_every=0 must be at least 1"),
         ("data.cache=rows", UnknownName, "data.cache='rows' is unknown. Known: samples, features"),
-        ("training.phases.1.train=head", BadConfig, r"'1' must be a number in 0..0"),
+        ("training.phases.2.train=head", BadConfig, r"training.phases.2: '2' must be a number in 0..1"),
+        ("losses.1.margin=2", BadConfig, r"losses.1"),
         ("training.phases.0.train=tail", BadConfig, "train='tail' must be head, all, or 'from LAYER'"),
         ("data.task=multi", UnknownName, "data.task='multi' is unknown. Did you mean"),
         ("data.share=0", BadConfig, r"data.share=0.0 must lie in 0 \(excluded\)..1"),

@@ -262,7 +262,7 @@ class Config:
         _one_of("kind", self.kind, KINDS)
         _one_of("feature_on", self.feature_on, ("device", "loader"))
         if not self.features:
-            raise BadConfig("features is empty: give one at least, or raw for samples")
+            raise BadConfig("features is empty: give one at least, or samples")
         if self.kind in ("classical", "dummy") and self.model is None:
             raise BadConfig(f"kind={self.kind} needs a model, such as model=svm")
         if self.kind == "pretrain" and self.pretext is None:
@@ -346,8 +346,11 @@ def _entered(place: Any, name: str, where: str) -> Any:
 
 
 def _index(place: list[Any], name: str, where: str) -> int:
-    if not name.isdigit() or int(name) >= len(place):
-        raise BadConfig(f"{where}: {name!r} must be a number in 0..{len(place) - 1}")
+    """A number in a list; the one after its last makes room for one more."""
+    if not name.isdigit() or int(name) > len(place):
+        raise BadConfig(f"{where}: {name!r} must be a number in 0..{len(place)}")
+    if int(name) == len(place):
+        place.append(None)
     return int(name)
 
 
