@@ -130,6 +130,19 @@ def test_bad_files_are_listed_and_the_others_complete(make, run, tmp_path, lefto
     assert leftovers(tmp_path / "out") == []
 
 
+def test_recordings_that_were_heard_in_part_are_counted(make, run, tmp_path):
+    folder = make("a.wav", "b.flac", "c.flac", seconds=4)
+    for name in ("b.flac", "c.flac"):
+        sound = (folder / name).read_bytes()
+        (folder / name).write_bytes(sound[: len(sound) // 2])
+    (said,) = run(folder).remarks
+    assert said.startswith(
+        "2 recordings are cut short or damaged, and analysed as far as can be decoded: files.csv"
+    )
+    notes = {row["file"]: row["note"] for row in table(tmp_path / "out/files.csv")}
+    assert notes["a.wav"] == "" and "the header states 4.000 s" in notes["b.flac"]
+
+
 def test_strict_stops_at_the_first_failure_and_the_rest_can_be_resumed(make, run, tmp_path, contents):
     folder = make("a.wav", "z.wav", seconds=1)
     (folder / "m.wav").write_text("no sound")

@@ -32,7 +32,7 @@ import soxr
 
 from sonoscope.audio import archives, pcm, ranges, recorders, stores
 from sonoscope.audio.contents import Content, recognise
-from sonoscope.audio.reader import AudioInfo, NotDecodable, Reader
+from sonoscope.audio.reader import DAMAGED, AudioInfo, NotDecodable, Reader
 from sonoscope.audio.sndfile import SndfileReader
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
@@ -288,7 +288,7 @@ class Decoder:
         promised_s = self._reader.promised_s or 0.0
         if self.duration_s < promised_s * (1 - SHORT_SHARE) - SHORT_S:
             remarks.append(
-                f"cut short or damaged: the header states {promised_s:.3f} s, "
+                f"cut short or {DAMAGED}: the header states {promised_s:.3f} s, "
                 f"{self.duration_s:.3f} s could be decoded and were analysed"
             )
         if self._n_not_finite:

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from av.error import FFmpegError
 
-from sonoscope.audio.reader import AudioInfo, NotDecodable
+from sonoscope.audio.reader import DAMAGED, AudioInfo, NotDecodable
 
 #: Containers whose length FFmpeg takes from the header, not from the size of the file or its last packet.
 STATED = frozenset({"mov", "caf", "flac", "wav", "w64", "aiff", "matroska"})
@@ -128,7 +128,7 @@ class FfmpegReader:
         yield from _drained(queue, back, shape[1])
         if self._damaged:
             times = "a packet" if self._damaged == 1 else f"{self._damaged} packets"
-            self.remarks.append(f"damaged from {self._damaged_s:.3f} s on: {times} could not be decoded")
+            self.remarks.append(f"{DAMAGED} from {self._damaged_s:.3f} s on: {times} could not be decoded")
 
     def close(self) -> None:
         """Free the decoder; the file stays open."""

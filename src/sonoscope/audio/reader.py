@@ -8,6 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+#: Every remark on sound that could not be decoded to its end has this word.
+DAMAGED = "damaged"
+
 
 @dataclass(frozen=True)
 class AudioInfo:

@@ -17,7 +17,7 @@ import soundfile
 
 from sonoscope.audio import tails
 from sonoscope.audio.contents import Content
-from sonoscope.audio.reader import AudioInfo
+from sonoscope.audio.reader import DAMAGED, AudioInfo
 
 #: libsndfile's answer to "how many frames?" when it does not know is 2**63 - 1; no file is longer than this.
 UNKNOWN_FRAMES = 1 << 60
@@ -69,7 +69,7 @@ class SndfileReader:
                 block = self._sound.read(out=buffer)
             except soundfile.LibsndfileError:
                 self.left_over = True
-                self.remarks.append(f"damaged from {n_frames / self.info.sample_rate:.3f} s on")
+                self.remarks.append(f"{DAMAGED} from {n_frames / self.info.sample_rate:.3f} s on")
                 return
             if not len(block):
                 break

@@ -96,6 +96,17 @@ def about_special(tally: Tally) -> list[str]:
     return tally.remarked + rest
 
 
+def about_damaged(tally: Tally) -> list[str]:
+    """How many recordings were heard in part only, where that is not said of each."""
+    if not tally.damaged or tally.n_remarked:
+        return []
+    verb = "is" if tally.damaged == 1 else "are"
+    return [
+        f"{count(tally.damaged, 'recording')} {verb} cut short or damaged, and analysed as far as can be decoded: "
+        "files.csv, column note"
+    ]
+
+
 def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None = None) -> list[str]:
     """That starts or sites are not known, and that recordings of one season differ in their rates."""
     said = []

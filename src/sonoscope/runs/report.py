@@ -20,6 +20,7 @@ from importlib import metadata
 from typing import Any
 
 from sonoscope import __version__
+from sonoscope.audio.reader import DAMAGED
 from sonoscope.notes.decision import NoteDecision
 from sonoscope.runs.job import Outcome, peak_rss_bytes
 from sonoscope.runs.journal import Record
@@ -38,7 +39,8 @@ class Tally:
 
     ``remarked`` are the first of the recordings about which something is special, in words, and ``n_remarked`` counts
     all of them. ``dated`` have a start, ``undated`` state one on a clock that is not known, ``oddly_dated`` one that
-    cannot be, ``without_site`` have no site; ``rates`` counts recordings by sample rate in Hz.
+    cannot be, ``without_site`` have no site, ``damaged`` could not be decoded to their end; ``rates``
+    counts recordings by sample rate in Hz.
     """
 
     done: int = 0
@@ -52,6 +54,7 @@ class Tally:
     undated: int = 0
     oddly_dated: int = 0
     without_site: int = 0
+    damaged: int = 0
     rates: Counter[int] = field(default_factory=Counter)
     events: int = 0
     audio_s: float = 0.0
@@ -70,6 +73,7 @@ class Tally:
         """Take note of where and when a recording was made."""
         self.rates[record.sample_rate] += 1
         self.without_site += not record.site
+        self.damaged += DAMAGED in record.note
         if record.start_datetime:
             self.dated += 1
         elif CLOCK_UNKNOWN in record.origin_note:

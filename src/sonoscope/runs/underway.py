@@ -92,6 +92,7 @@ class Run:
         spec = self._setup.spec
         said = (
             *remarks.about_special(self.tally),
+            *remarks.about_damaged(self.tally),
             *remarks.about_origins(self.tally, spec.site_from, spec.recorded_in),
             *remarks.about_absent(self._absent()),
             *remarks.about_unknown(self.tally, self._models()),
