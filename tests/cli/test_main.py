@@ -37,6 +37,19 @@ def test_help_starts_fast_and_imports_neither_numpy_nor_rich():
     assert "analyze" in ran.stdout
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there they are paths")
+def test_paths_of_windows_are_refused_where_they_are_none(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for words in (["analyze", r"C:\a b\x.wav"], ["analyze", str(organ_wav), "-o", r"C:\a b\x.wav"]):
+        ran = sonoscope(*words)
+        assert ran.code == 2 and "under WSL it is /mnt/c/a b/x.wav" in ran.err
+    assert list(tmp_path.iterdir()) == []
+    # A pattern is none.
+    assert "/mnt/" not in sonoscope("analyze", organ_wav, "--site-from", r"s:\d+").err
+
+
 def test_analysing_loads_nothing_that_it_does_not_need(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(24_000, dtype=np.float32), 24_000)
     words = ["analyze", f"{tmp_path}/a.wav", *f"-m field -o {tmp_path}/out --workers 1 -q".split()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def test_one_midi_file_with_sound_and_picture_beside(sonoscope, song, tmp_path):
     again = sonoscope("notes", song, "-o", tmp_path / "x.midi", "--audio")
     assert again.code == 2 and "x.notes.wav exists: --overwrite replaces it" in again.err
     assert sonoscope("notes", song, "-o", tmp_path / "x.midi", "--audio", "--overwrite").code == 0
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(
+    sonoscope, song, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for out in (tmp_path / "x.mid", tmp_path / "folder"):
+        ran = sonoscope("notes", song, "-o", out, "--piano-roll", "png")
+        assert ran.code == 2 and "needs the package matplotlib" in ran.err and "svg needs nothing" in ran.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_on_stdout(sonoscope, song):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ import typer
 
 from sonoscope.cli.commands import root
 from sonoscope.cli.starting import importing
-from sonoscope.errors import SonoscopeError, nearest
+from sonoscope.errors import SonoscopeError, UsageError, nearest
 
 NOT_FINISHED = 3
 #: A disk, or what one may use of it, is full.
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
+        _refuse_windows_paths(words)
         with importing():
             command = root().make_context("sonoscope", words)
         with command as context:
@@ -77,6 +79,19 @@ def _run(words: list[str]) -> int:
         return NOT_FINISHED
     except Exception as error:
         return _explain_unexpected(error)
+
+
+def _refuse_windows_paths(words: list[str]) -> None:
+    """Elsewhere ``C:\\out`` is the name of a file in this folder, which nobody means."""
+    if os.name == "nt":
+        return
+    for before, word in zip(["", *words], words, strict=False):
+        names_a_place = not before.startswith("-") or before in ("-o", "--out", "-m", "--model")
+        if names_a_place and re.match(r"[A-Za-z]:\\", word) and not Path(word).exists():
+            place = f"/mnt/{word[0].lower()}/{word[3:]}".replace("\\", "/")
+            raise UsageError(
+                f"{word} is a path of Windows, and this is another system: under WSL it is {place}"
+            )
 
 
 def _say(message: str) -> None:

@@ -107,13 +107,15 @@ def prepare(spec: RunSpec) -> Setup:
 
 
 def check_tasks(spec: RunSpec, bundles: tuple[Bundle, ...]) -> None:
-    """Refuse options that mean nothing to any of the models."""
+    """Refuse options that mean nothing to any of the models, and pictures that nothing here can draw."""
     notes = [bundle.name for bundle in bundles if bundle.task == NOTES]
     if not notes and spec.notes != NoteWishes():
         wished = ", ".join(spec.notes.to_json())
         raise UsageError(
             f"{wished}: these are wishes about notes, and none of the models hears any (-m notes)"
         )
+    if spec.notes.piano_roll == "png" and importlib.util.find_spec("matplotlib") is None:
+        optional("matplotlib", "eval", "a piano roll as PNG (--piano-roll svg needs nothing)")
     if spec.notes.tracks and len(notes) == len(bundles):
         raise UsageError(
             "--tracks by-instrument needs a model of instruments beside that of notes: -m notes,instruments"
