@@ -233,3 +233,48 @@ def test_a_part_of_ones_own_is_trained_without_a_fork(tmp_path: Path, capsys):
     config = compose({}, [f"network.backbone={tmp_path}/my_net.py:MyNet", "network.backbone.dim=12"])
     network = network_of(config, feature_of(config), 3)
     assert network.backbone.dim == 12 and network.poolable
+
+
+def test_parts_of_ones_own_are_trained_to_the_end_and_used(tmp_path: Path, sounds: Path, tones, monkeypatch):
+    """A backbone, a head, a loss and a feature by their files: to figures, a bundle, and answers without the files."""
+    import sonoscope
+    from sonoscope import features
+    from sonoscope.errors import BadBundle
+    from sonoscope.training import rundir, start
+
+    monkeypatch.setattr(features, "FEATURES", dict(features.FEATURES))
+    (tmp_path / "my_net.py").write_text(GOOD)
+    (tmp_path / "my_parts.py").write_text(PARTS)
+    own = (
+        f"network.backbone={tmp_path}/my_net.py:MyNet",
+        f"network.head={tmp_path}/my_net.py:MyHead",
+        f"losses={tmp_path}/my_parts.py:squared",
+        f"features=[{tmp_path}/my_parts.py:Energy]",
+        "training.epochs=1",
+    )
+    said: list[str] = []
+    start.fit(tones(*own), tmp_path / "run", say=said.append)
+    assert np.isfinite(rundir.read_metrics(tmp_path / "run")["fitted"]["map"])
+    assert "my_parts.py:Energy" in said[-1] and "'sonoscope.features'" in said[-1]
+    for file in tmp_path.glob("*.py"):
+        file.unlink()
+    bundle = tmp_path / "run" / "bundle"
+    assert sonoscope.load(bundle).analyze(sounds / "low" / "0.wav").scores.probabilities.shape[1] == 3
+    features.FEATURES.pop("energy")
+    with pytest.raises(
+        BadBundle, match=r"unknown feature 'energy'.* must be an entry point 'sonoscope.features'"
+    ):
+        sonoscope.load(bundle)
+
+
+def test_a_network_that_is_no_graph_keeps_its_figures(tmp_path: Path, tones):
+    from sonoscope.training import rundir, start
+
+    (tmp_path / "my_net.py").write_text(
+        GOOD.replace("x.shape[2], lengths)", "x.shape[2], lengths); x = -x if x.mean() > 0 else x")
+    )
+    said: list[str] = []
+    words = [f"network.backbone={tmp_path}/my_net.py:MyNet", "training.epochs=1"]
+    start.fit(tones(*words), tmp_path / "run", say=said.append)
+    assert said[-1].startswith("no bundle: model.onnx cannot be written") and "my_net.py:21" in said[-1]
+    assert "fitted" in rundir.read_metrics(tmp_path / "run") and not (tmp_path / "run" / "bundle").exists()

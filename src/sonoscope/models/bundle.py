@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope import features
-from sonoscope.errors import BadBundle, SonoscopeError
+from sonoscope.errors import BadBundle, SonoscopeError, UnknownName
 from sonoscope.notes.rules import NoteRules
 from sonoscope.values import Label
 
@@ -245,6 +245,11 @@ def open_bundle(folder: str | Path) -> Bundle:
     bundle = Bundle(folder, spec)
     try:
         problem = _note_inconsistency(bundle) if bundle.task == NOTES else _inconsistency(bundle)
+    except UnknownName as error:
+        raise BadBundle(
+            f"{description}: {str(error).partition(' Known: ')[0]} A feature of your own must be an entry point "
+            "'sonoscope.features' of an installed package wherever the bundle is used"
+        ) from None
     except (LookupError, TypeError, ValueError, AttributeError, SonoscopeError) as error:
         problem = f"a part of it is missing or of the wrong kind ({type(error).__name__}: {error})"
     if problem:

@@ -163,6 +163,13 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
         write_bundle(setting.folder / rundir.BUNDLE, network, found, feature=setting.feature, card=card)
     except BadBundle as problem:  # what was learned and measured stays
         setting.say(f"no bundle: {problem}")
+        return
+    own = [spec["name"] for spec in setting.config.features if ".py:" in spec["name"]]
+    if own:
+        setting.say(
+            f"the bundle does not hold {', '.join(own)}: where it is used, an installed package must offer that "
+            "feature under the entry points 'sonoscope.features'"
+        )
 
 
 def opening(setting: Setting, task: Task) -> str:
