@@ -11,7 +11,6 @@ import csv
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from sonoscope.data.powermix import PowerMix
 from sonoscope.networks.build import Network
+from sonoscope.training.averaging import averaged_copy
 from sonoscope.training.losses import LOSSES
 
 
@@ -38,6 +38,8 @@ class TrainSpec:
         Of AdamW; the rate is the peak of the cycle.
     smoothing : float
         Label smoothing.
+    loss : str
+        A key of ``LOSSES``.
     average : float
         Decay of the moving average of the weights per step.
     seed : int
@@ -51,16 +53,6 @@ class TrainSpec:
     loss: str = "bce"
     average: float = 0.998
     seed: int = 0
-
-
-def moving_average(
-    decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
-) -> torch.Tensor:
-    """One step of the moving average; it forgets faster while young, so that the start leaves no trace."""
-    if not averaged.is_floating_point():
-        return current
-    weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
-    return averaged + (1.0 - weight) * (current - averaged)
 
 
 class Windows(IterableDataset):
@@ -82,9 +74,7 @@ class WindowTask(lightning.LightningModule):
     def __init__(self, network: Network, spec: TrainSpec) -> None:
         super().__init__()
         self.network, self.spec = network, spec
-        self.averaged = torch.optim.swa_utils.AveragedModel(
-            network, avg_fn=partial(moving_average, spec.average), use_buffers=True
-        )
+        self.averaged = averaged_copy(network, spec.average)
 
     def training_step(self, batch: tuple[torch.Tensor, ...], _: int) -> torch.Tensor:
         frames, targets, judged = batch

@@ -1,7 +1,8 @@
 """Fitting the note network on mixed segments: AdamW, one cycle, averaged weights, checkpoints that resume.
 
 The loss is ``3 BCE(onset) + BCE(sustain) + ½ BCE(velocity)``: onsets are few, so they weigh three times and their
-positives twice; velocity counts where there is an onset, by its target.
+positives twice; velocity counts where there is an onset, by its target, and about as much as if its mean were over all
+cells.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import csv
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from sonoscope.data.notemix import NoteMix
 from sonoscope.networks.notes import NoteNetwork
-from sonoscope.training.loop import moving_average
+from sonoscope.training.averaging import averaged_copy
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,7 @@ def fit_notes(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(spec.seed)
     cast(Any, network).to(device, memory_format=torch.channels_last).train()
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, avg_fn=partial(moving_average, spec.average), use_buffers=True
-    )
+    averaged = averaged_copy(network, spec.average)
     optimizer = torch.optim.AdamW(_groups(network, spec), lr=spec.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, spec.learning_rate, total_steps=spec.steps + 1, pct_start=0.1

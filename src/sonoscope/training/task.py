@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch.optim.swa_utils import AveragedModel
 
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.build import Network
 from sonoscope.training import beside, phases
 from sonoscope.training.augment import Chain
+from sonoscope.training.averaging import averaged_copy
 from sonoscope.training.batch import Batch, Rows
 from sonoscope.training.beside import Known
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.losses.objective import Objective
-
-
-def moving_average(
-    decay: float, averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
-) -> torch.Tensor:
-    """One step of a moving average; it forgets faster while young, so that the start leaves no trace."""
-    if not averaged.is_floating_point():
-        return current
-    weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
-    return averaged + (1.0 - weight) * (current - averaged)
 
 
 class Task(lightning.LightningModule):
@@ -81,11 +70,7 @@ class Task(lightning.LightningModule):
         self.genres: torch.Tensor | None
         self.register_buffer("genres", genres, persistent=False)
         decay = config.training.average
-        self.averaged = (
-            None
-            if decay is None
-            else AveragedModel(network, avg_fn=partial(moving_average, decay), use_buffers=True)
-        )
+        self.averaged = None if decay is None else averaged_copy(network, decay)
         if self.averaged is not None:
             self.averaged.requires_grad_(False)  # it follows, it does not learn
         self._groups, self._names = groups, names

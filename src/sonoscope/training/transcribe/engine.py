@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from sonoscope.errors import UsageError
+from sonoscope.errors import BadBundle, UsageError
 from sonoscope.networks.framenotes import FrameNotes
 from sonoscope.networks.noteexport import write_note_bundle
 from sonoscope.training import rundir
@@ -163,7 +163,10 @@ def _bundled(
         f"{told['onset_f1']:.3f}. {metrics['certificate']}.\n\n"
         f"    sonoscope notes RECORDINGS -m {setting.folder / rundir.BUNDLE}\n"
     )
-    write_note_bundle(task.notes, setting.folder / rundir.BUNDLE, description, feature=feature, card=card)
+    try:
+        write_note_bundle(task.notes, setting.folder / rundir.BUNDLE, description, feature=feature, card=card)
+    except BadBundle as problem:  # what was learned and measured stays
+        setting.say(f"no bundle: {problem}")
 
 
 def _rows(setting: Setting) -> dict[str, int]:
