@@ -46,7 +46,7 @@ def test_clips_say_what_they_are_and_what_is_next(sonoscope: Sonoscope, out: Pat
         "clips", out, "-o", tmp_path / "c", "--count", 12, "--labels", "organ", "--audio", "wav", "--pad", 1
     )
     assert ran.code == 0 and not ran.out
-    assert "12 clips in" in ran.err and "now 12 organ" in ran.err and "--reviewer NAME" in ran.err
+    assert "12 clips in" in ran.err and ": 12 organ" in ran.err and "--reviewer NAME" in ran.err
     assert len(list((tmp_path / "c" / "audio").glob("*.wav"))) == 12
     again = sonoscope("clips", out, "-o", tmp_path / "c", "--count", 12)
     assert again.code == 2 and "is in use" in again.err
@@ -56,7 +56,7 @@ def test_a_batch_more(sonoscope: Sonoscope, out: Path, judged: Path, tmp_path: P
     shutil.copytree(judged, tmp_path / "c")
     verdicts = tmp_path / "c" / "verdicts-anna.csv"
     ran = sonoscope("clips", out, "-o", tmp_path / "c", "--next", verdicts, "--count", 2)
-    assert ran.code == 0 and "2 more clips" in ran.err
+    assert ran.code == 0 and "2 more clips in" in ran.err and "which now holds 21 organ" in ran.err
     ran = sonoscope("clips", out, "-o", tmp_path / "c", "--next", verdicts, "--seed", 3)
     assert ran.code == 2 and "--seed was settled when" in ran.err
 

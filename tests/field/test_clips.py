@@ -240,6 +240,8 @@ def test_what_cannot_be_is_refused(results: Path, made: clipfolder.ClipFolder, t
     assert not (tmp_path / "x").exists()
     with pytest.raises(UsageError, match="is no folder of clips"):
         clipfolder.open_folder(tmp_path)
+    with pytest.raises(UsageError, match=r"there is no folder .*gone: name the one that analyze -o wrote"):
+        Season(tmp_path / "gone")
     with pytest.raises(UsageError, match="holds no finished run"):
         Season(tmp_path)
     with pytest.raises(UsageError, match="there are no verdicts"):

@@ -148,6 +148,22 @@ def test_wrong_requests_say_why(desk: Desk) -> None:
     assert not verdicts.read(desk.notebook.file)
 
 
+def test_a_page_that_is_left_while_it_loads_is_no_error(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (BrokenPipeError(), ConnectionResetError()):
+        try:
+            raise error
+        except OSError:
+            desk.handle_error(None, ("127.0.0.1", 1))
+    assert capsys.readouterr().err == ""
+    try:
+        raise ValueError("what is one")
+    except ValueError:
+        desk.handle_error(None, ("127.0.0.1", 1))
+    assert "what is one" in capsys.readouterr().err
+
+
 def test_other_pages_and_other_names_are_kept_out(desk: Desk) -> None:
     verdict = {"clip": "00001", "verdict": "yes"}
     assert fetch(desk, "verdict", verdict, Origin="https://example.org")[0] == 403

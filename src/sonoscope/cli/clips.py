@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.errors import UsageError
+from sonoscope.errors import count as counted
 
 if TYPE_CHECKING:
     from sonoscope.field.making import Made
@@ -131,5 +132,8 @@ def _told() -> Callable[..., None]:
 def _summary(made: Made, out: Path) -> str:
     """How many clips of what, and what to do next."""
     counts = ", ".join(f"{len(made.folder.of(label))} {label}" for label in made.folder.labels)
-    new = f"{made.new} clips" if made.new == len(made.folder.clips) else f"{made.new} more clips"
-    return f"{new} in {out} (now {counts})\njudge them: sonoscope review {out} --reviewer NAME"
+    if made.new == len(made.folder.clips):
+        new = f"{counted(made.new, 'clip')} in {out}: {counts}"
+    else:
+        new = f"{counted(made.new, 'more clip')} in {out}, which now holds {counts}"
+    return f"{new}\njudge them: sonoscope review {out} --reviewer NAME"

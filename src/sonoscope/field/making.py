@@ -79,9 +79,10 @@ def make(
     counts = _counts(frames, count, per)
     few = [label for label, number in counts.items() if number < FEW]
     if few:
+        fewer = "name fewer classes (--labels), or " if len(counts) > 1 else ""
         remarks.append(
             f"{min(counts[label] for label in few)} clips of a class say little about it "
-            f"({', '.join(few)}): name fewer classes (--labels), or more clips (--count, --per class)"
+            f"({', '.join(few)}): {fewer}ask for more clips (--count, --per class)"
         )
     wanted, windows = {}, {}
     for label, number in counts.items():

@@ -73,6 +73,8 @@ class Season:
     def __init__(self, out: str | Path, model: str | None = None) -> None:
         self.out = Path(out)
         for name in ("run.json", "files.csv"):
+            if not self.out.is_dir():
+                raise UsageError(f"there is no folder {self.out}: name the one that analyze -o wrote")
             if not (self.out / name).is_file():
                 raise UsageError(
                     f"{self.out} holds no finished run of sonoscope (no {name}): name the folder that "

@@ -7,6 +7,7 @@ It serves the page, a sound and a picture for each clip, and takes verdicts. Req
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
@@ -60,6 +61,11 @@ class Desk(ThreadingHTTPServer):
                 continue
         wanted = f"port {port} is" if port is not None else f"ports {PORTS[0]} to {PORTS[-1]} are"
         raise UsageError(f"{wanted} in use: name another with --port, or --port 0 for any")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that was closed or left while something was sent to it is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
