@@ -207,3 +207,26 @@ def test_rows_without_notes_are_named(played: Path, tmp_path: Path) -> None:
 def test_the_command_lists_them(capsys: Any) -> None:
     assert main(["train", "--list"]) == 0
     assert set(NAMES) <= {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_what_is_monitored_follows_the_kind() -> None:
+    assert start.monitored(compose({})) == "val_map"
+    assert start.monitored(compose({"kind": "notes"})) == "val_ap"
+    assert start.monitored(compose({"kind": "notes"}, ["training.monitor=val_loss"])) == "val_loss"
+    assert start.monitored(compose({"kind": "pretrain", "pretext": {"name": "masked"}})) == "val_loss"
+
+
+@pytest.mark.slow
+def test_a_search_among_networks_of_notes(played: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    from sonoscope.training import search, space
+    from sonoscope.training.plans import Asked
+
+    config = configured("notes-cnn", "training.epochs=1", "training.epoch_batches=2", data=played)
+    axes = space.axes(["learning_rate=0.001..0.01:log"], ranges=True)
+    found = search.search(Asked(config.to_dict(), ()), axes, 2, tmp_path / "found", say=lambda _: None)
+    assert found.monitor == "val_ap" and found.best is not None and found.best.value is not None
+    assert (
+        len(found.trials) == 2
+        and (tmp_path / "found" / found.best.folder / "bundle" / "model.onnx").is_file()
+    )

@@ -34,7 +34,7 @@ from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import frames_of_output
 from sonoscope.models.short import least_period
 from sonoscope.networks.asking import asked
-from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, save
+from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, reason_of, save
 from sonoscope.networks.plain import Plain, framed
 from sonoscope.networks.writer import Writer, opset_in
 
@@ -193,17 +193,10 @@ def write_front(plan: Plan, path: Path, opset: int) -> None:
         except Exception as error:  # torch raises many kinds, with pages of advice
             name = "samples" if feature is None else feature.name
             raise UsageError(
-                f"the feature {name!r} cannot be written as a graph ({_reason(error)})"
+                f"the feature {name!r} cannot be written as a graph ({reason_of(error)})"
             ) from error
         assert program is not None  # with dynamo=True
         save(program, path)
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of the innermost error."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _joined(plan: Plan, scratch: Path, *, padded: bool) -> Any:

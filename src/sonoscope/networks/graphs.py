@@ -79,21 +79,18 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
     else:
         module, example = _Clips(network), _rows(network, 2, steps)
         dynamic = {0: torch.export.Dim("batch", min=1, max=4096)}
-    with quietly(), torch.no_grad():
-        try:
-            program = torch.onnx.export(
-                module,
-                (torch.from_numpy(example),),
-                dynamo=True,
-                dynamic_shapes=(dynamic,),
-                input_names=["frames" if not network.takes_samples else "samples"],
-                output_names=list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS),
-                opset_version=OPSET,
-                external_data=False,
-                verbose=False,
-            )
-        except Exception as error:  # torch raises many kinds, with pages of advice around the first of them
-            raise BadBundle(f"{path.name} cannot be written: {_said(error)}") from error
+    with exporting(path):
+        program = torch.onnx.export(
+            module,
+            (torch.from_numpy(example),),
+            dynamo=True,
+            dynamic_shapes=(dynamic,),
+            input_names=["frames" if not network.takes_samples else "samples"],
+            output_names=list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
         assert program is not None  # with dynamo=True
         save(program, path)
     worst = largest_difference(network, path, steps=steps)
@@ -124,13 +121,26 @@ def save(program: torch.onnx.ONNXProgram, path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def _said(error: BaseException) -> str:
-    """What torch's exporter says, and of which line of code."""
-    reason = error if error.__cause__ is None else error.__cause__
-    text = str(reason).strip() or type(reason).__name__
+@contextmanager
+def exporting(path: Path) -> Iterator[None]:
+    """Quietly and without gradients; raises ``BadBundle`` for what torch's exporter cannot write into ``path``."""
+    with quietly(), torch.no_grad():
+        try:
+            yield
+        except Exception as error:  # torch raises many kinds, with pages of advice around the first of them
+            raise BadBundle(
+                f"{path.name} cannot be written: torch's exporter says {reason_of(error)}"
+            ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an exporter's innermost error, and the line of code that it is about."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error).strip() or type(error).__name__
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     where = f" ({Path(places[-1][0]).name}:{places[-1][1]})" if places else ""
-    return f"torch's exporter says {text.splitlines()[0].strip()!r}{where}"
+    return f"{text.splitlines()[0].strip()!r}{where}"
 
 
 @contextmanager

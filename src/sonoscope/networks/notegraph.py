@@ -15,7 +15,7 @@ from torch import nn
 
 from sonoscope.errors import BadBundle
 from sonoscope.networks.framenotes import Heard
-from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, save
+from sonoscope.networks.graphs import OPSET, TOLERANCE, exporting, save
 from sonoscope.networks.notes import OUTPUTS
 
 INPUT = "frames"
@@ -39,10 +39,10 @@ def write_note_graph(network: Heard, path: str | Path) -> float:
     Raises
     ------
     BadBundle
-        If the difference exceeds ``graphs.TOLERANCE``.
+        If torch cannot write it, or the difference exceeds ``graphs.TOLERANCE``.
     """
     path, module, field = Path(path), Probabilities(network).eval(), network.receptive_field
-    with quietly(), torch.no_grad():
+    with exporting(path):
         program = torch.onnx.export(
             module,
             (torch.from_numpy(_rows(network, 2, field + 40)),),

@@ -122,9 +122,7 @@ class _Search:
     ) -> None:
         self.optuna, self.asked, self.axes, self.place = optuna, asked, tuple(axes), Path(place)
         self.first, self.quick, self.say = first, quick, say
-        self.monitor = first.training.monitor
-        if first.kind == "pretrain" and self.monitor == type(first.training).monitor:
-            self.monitor = "val_loss"
+        self.monitor = start.monitored(first)
         self.study: Any = None
 
     # ---- the folder ----------------------------------------------------------------------------------------
@@ -216,7 +214,7 @@ class _Search:
 
     def _fitted(self, config: Config, folder: Path, trial: Any) -> Any:
         watched: dict[str, Any] = {}
-        if config.kind in ("network", "pretrain"):
+        if config.kind in ("network", "pretrain", "notes"):
             before = dict(_history(folder, self.monitor))
             for epoch, value in before.items():
                 trial.report(value, epoch)

@@ -20,6 +20,14 @@ ROOMS = {
     "pretrain": "sonoscope.training.pretrain",
     "notes": "sonoscope.training.transcribe",
 }
+#: Kind of a training -> the figure that its best epoch is chosen by, where it has not those of labels.
+MONITORS = {"pretrain": "val_loss", "notes": "val_ap"}
+
+
+def monitored(config: Config) -> str:
+    """The figure that the best epoch, or trial, is chosen by: as configured, else what the kind has."""
+    named = config.training.monitor
+    return MONITORS.get(config.kind, named) if named == type(config.training).monitor else named
 
 
 def fit(config: Config, folder: Path, **options: Any) -> Any:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from sonoscope.errors import UsageError
-from sonoscope.training import pretrain
+from sonoscope.training import pretrain, start
 from sonoscope.training.begin import BACKBONE
 from sonoscope.training.config import Config
 from sonoscope.training.course import Begun, keep_best, tester
@@ -24,9 +24,6 @@ from sonoscope.training.pretrain.task import PretextTask
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
 from sonoscope.training.watch import Judge
-
-#: What is monitored where the configuration names a figure of labels.
-MONITOR = "val_loss"
 
 
 def fit(
@@ -59,9 +56,7 @@ def fit(
     )
     setting = begun.setting
     task = task_of(setting)
-    training = config.training
-    monitor = MONITOR if training.monitor == type(training).monitor else training.monitor
-    trainer = begun.trainer(monitor, judge)
+    trainer = begun.trainer(start.monitored(config), judge)
     if learn:
         begun.fit(trainer, task, _opening(setting, task))
     if not (begun.leads and conclude):

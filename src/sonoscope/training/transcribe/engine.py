@@ -14,7 +14,7 @@ from typing import Any, cast
 from sonoscope.errors import BadBundle, UsageError
 from sonoscope.networks.framenotes import FrameNotes
 from sonoscope.networks.noteexport import write_note_bundle
-from sonoscope.training import rundir
+from sonoscope.training import rundir, start
 from sonoscope.training.config import Config
 from sonoscope.training.course import Begun, keep_best, tester
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
@@ -24,8 +24,6 @@ from sonoscope.training.transcribe.counted import Figures, f1_at
 from sonoscope.training.transcribe.task import ONSET, SUSTAIN, NoteTask
 from sonoscope.training.watch import Judge
 
-#: What is monitored where the configuration names a figure of labels.
-MONITOR = "val_ap"
 #: Share of a threshold down to which a note goes on, or has to fall before it begins again.
 LOWER = 0.6
 
@@ -60,9 +58,7 @@ def fit(
     begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
     setting = begun.setting
     task = task_of(setting)
-    training = config.training
-    monitor = MONITOR if training.monitor == type(training).monitor else training.monitor
-    trainer = begun.trainer(monitor, judge)
+    trainer = begun.trainer(start.monitored(config), judge)
     if learn:
         begun.fit(trainer, task, _opening(setting, task))
     if not (begun.leads and conclude):
