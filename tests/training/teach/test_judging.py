@@ -48,6 +48,17 @@ def test_what_is_found_is_what_reaches_the_threshold(rng: np.random.Generator) -
     assert "found" in words.told(found) and "left out by site" in words.told(found)
 
 
+def test_a_class_that_is_heard_everywhere_is_said_to_mean_nothing(rng: np.random.Generator) -> None:
+    examples, logits = judged(rng, 40, 4.0)
+    (found,) = judging.judge(examples, logits, folds.deal(examples), None)
+    assert words.not_told_apart(found) == ""
+    examples, logits = judged(rng, 6, -1.0)
+    (found,) = judging.judge(examples, logits, folds.deal(examples), None)
+    assert found.alarms[BUILT_IN].hits > 30
+    assert "its events mean nothing: teach more of it, or leave out" in words.not_told_apart(found)
+    assert "(--without rain)" in words.not_told_apart(found)
+
+
 def test_a_precision_is_met_and_shown_or_refused_with_the_number_needed(rng: np.random.Generator) -> None:
     examples, logits = judged(rng, 80, 5.0)
     judging.check_counts(examples, 0.9)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sonoscope import __version__
 from sonoscope.errors import count
 from sonoscope.models.bundle import Bundle
+from sonoscope.training.teach.against import KINDS
 from sonoscope.training.teach.examples import BUILT_IN, UNLABELLED, Examples
 from sonoscope.training.teach.folds import Folds
 from sonoscope.training.teach.judging import Class, Hits, Share
@@ -40,6 +41,18 @@ def _alarms(each: Class) -> str:
     return f"reported in {', '.join(parts)}" + (f" ({which})" if which else "")
 
 
+def not_told_apart(each: Class) -> str:
+    """That a class is reported in most of what it is not, so that it means nothing, if so; and what helps."""
+    heard = sum(share.hits for share in each.alarms.values())
+    if 2 * heard <= sum(share.of for share in each.alarms.values()):
+        return ""
+    kinds = [name for name in each.mistaken if name in KINDS][:3]
+    without = (
+        f", or leave out what does not sound where you record (--without {','.join(kinds)})" if kinds else ""
+    )
+    return f"{each.label} is not told from other sounds yet, and its events mean nothing: teach more of it{without}"
+
+
 def worst_site(each: Class) -> str:
     """The site where least is found, if sites differ; else nothing."""
     shares = {site: share for site, share in each.sites.items() if share.of}
@@ -56,6 +69,8 @@ def summary(
     lines = []
     for each in classes:
         lines.append(told(each))
+        if useless := not_told_apart(each):
+            lines.append(f"  {useless}")
         if worst := worst_site(each):
             lines.append(f"  {worst}")
         if each.label in hits:
@@ -154,8 +169,8 @@ def card(
         lines.append(f"| {site} | " + " | ".join(_cell(c.sites.get(site)) for c in classes) + " |")
     if len(sites) > MOST_SITES:
         lines.append(f"| and {len(sites) - MOST_SITES} more |" + " |" * len(classes))
+    lines += ["", *(f"{useless}." for useless in map(not_told_apart, classes) if useless)]
     lines += [
-        "",
         "A sound is found if one of its windows reaches the threshold. Built-in backgrounds are synthesised: they say",
         "little about your field.",
     ]
