@@ -6,6 +6,7 @@
     python recipes/notes/build.py --work WORK refine
     python recipes/notes/build.py --work WORK played
     python recipes/notes/build.py --work WORK finish
+    python recipes/notes/build.py --work WORK blend
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -26,6 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import blending
 import extra
 import freepats
 import numpy as np
@@ -42,6 +44,7 @@ from sonoscope.data.bank import Bank, Stem, build
 from sonoscope.data.notemix import NoteMix, NoteMixSpec, read_notes
 from sonoscope.networks import notes as networks
 from sonoscope.networks.notegraph import write_note_graph
+from sonoscope.notes.rules import NoteRules
 from sonoscope.notes.scores import NoteScores
 from sonoscope.training.notes import NoteTrainSpec, fit_notes, statistics
 
@@ -52,7 +55,7 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and what is left to fitting
 #: Phrases of each instrument's recorded notes that rules are fitted on.
 RECORDED = 2
-STEPS = ("bank", "extra", "train", "refine", "played", "finish", "validate", "fit-thresholds")
+STEPS = ("bank", "extra", "train", "refine", "played", "finish", "blend", "validate", "fit-thresholds")
 #: Banks, in the order in which they are made; each step hears those of the steps before and its own.
 BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
 #: Of each step that trains: how many banks it hears, and the notes of all of them.
@@ -342,24 +345,25 @@ def validate(recipe: Recipe, folder: Path, stems: Path, data: Path | None, each:
 
 
 def fit_thresholds(
-    recipe: Recipe, folder: Path, stems: Path, midi: Path, data: Path | None, each: int
+    recipe: Recipe, folder: Path, stems: Path, midi: Path, data: Path | None, each: int, rules: Path | None
 ) -> None:
     """Fit the decoder's rules on freepats, new pieces of the trained fonts and, with ``data``, on recorded notes and
-    speech that are left out of what is reported."""
+    speech that are left out of what is reported; or measure there those that a file (``rules``) holds."""
     rate, keep_every = recipe.feature.sample_rate, recipe.settings["compositions"]["keep_every"]
     unheard = [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % keep_every == 0]
     out = recipe.work / "freepats"
-    given = list(freepats.recordings(out, unheard, each, recipe.settings["validation_s"], rate))
-    given += new_pieces(recipe, stems, each)
+    sounds = list(freepats.recordings(out, unheard, each, recipe.settings["validation_s"], rate))
+    sounds += new_pieces(recipe, stems, each)
     hear, _ = transcriber(recipe, folder)
-    heard = [thresholds.Heard(group, hear(path), thresholds.truth_of(rows)) for group, path, rows in given]
+    heard = [thresholds.Heard(group, hear(path), thresholds.truth_of(rows)) for group, path, rows in sounds]
     if data is not None:
         heard += [
             thresholds.Heard(group, hear(one.path), one.notes)
             for group, one in recorded(data, recipe.work / "recorded", RECORDED)
         ]
     print(f"{len(heard)} recordings", flush=True)
-    thresholds.write(folder / "rules.json", heard)
+    given = NoteRules.of(json.loads(rules.read_text())["rules"]) if rules is not None else None
+    thresholds.write(folder / "rules.json", heard, given)
 
 
 def recorded(data: Path, out: Path, each: int) -> Iterator[tuple[str, Recording]]:
@@ -385,6 +389,7 @@ def main() -> None:
     parser.add_argument("--size", choices=tuple(networks.SIZES), help="instead of the recipe's")
     parser.add_argument("--network", type=Path, help="the folder that training left, instead of the size's")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--rules", type=Path, metavar="JSON", help="measure these rules, and fit none")
     parser.add_argument("--each", type=int, default=5, help="stems of each instrument to validate on")
     arguments = parser.parse_args()
     recipe = Recipe(arguments.recipe, arguments.work)
@@ -400,6 +405,9 @@ def main() -> None:
         )
         go_on(recipe, arguments.step, before, arguments.work / f"{arguments.step}-{size}")
         return
+    if arguments.step == "blend":
+        blending.blend(recipe.work, size, recipe.settings["blend"])
+        return
     if arguments.step == "played":
         make_played(recipe)
         return
@@ -411,7 +419,9 @@ def main() -> None:
     if arguments.midi is None:
         parser.error(f"{arguments.step} needs --midi")
     if arguments.step == "fit-thresholds":
-        fit_thresholds(recipe, folder, arguments.stems, arguments.midi, arguments.data, arguments.each)
+        fit_thresholds(
+            recipe, folder, arguments.stems, arguments.midi, arguments.data, arguments.each, arguments.rules
+        )
     else:
         make = {"bank": make_banks, "extra": make_extra}[arguments.step]
         make(recipe, arguments.stems, arguments.midi)

@@ -130,11 +130,13 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         items += len(rows)
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
     step, _, size = network_folder.name.partition("-")
-    # What was finished was refined before, and what was refined was trained.
-    steps = ("train", "refine", "finish")
+    # What was blended was finished before, what was finished refined, and what was refined trained.
+    steps = ("train", "refine", "finish", "blend")
     taken = steps[: steps.index(step) + 1] if step in steps else ()
     lasts = []
     for folder in dict.fromkeys((*(work / f"{name}-{size}" for name in taken), network_folder)):
+        if not (folder / "history.csv").is_file():  # a blend is computed, not trained
+            continue
         with open(folder / "history.csv", newline="", encoding="utf-8") as file:
             lasts.append(list(csv.DictReader(file))[-1])
     return {

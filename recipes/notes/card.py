@@ -77,8 +77,10 @@ What each does: docs/notes.md.
 
 {data["stems"]:,} rendered stems, {data["hours"]} hours, mixed without end: transposed, detuned, in rooms, with noise.
 Soundfonts: {", ".join(data["soundfonts"])}. Random music of the project's own, and {data["compositions"]:,} excerpts of
-MIDI files of compositions. {data["steps"]:,} steps of {data["batch_size"]} segments, {data["cpu_hours"]} hours of one
-core. No recording was trained on.
+MIDI files of compositions; organs, bars, strings, winds and voices by addition, and speech of a synthesiser, which
+holds no notes. {data["steps"]:,} steps of {data["batch_size"]} segments, {data["cpu_hours"]} hours of one core; the
+weights are the mean of those before the last steps, with bars, strings, winds, voices and speech, and after them.
+No recording was trained on.
 
 ## What it cannot do
 

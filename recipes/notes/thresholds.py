@@ -172,9 +172,9 @@ def by_group(heard: Sequence[Heard], rules: NoteRules) -> dict[str, dict[str, fl
     return table
 
 
-def write(file: Path, heard: Sequence[Heard]) -> NoteRules:
-    """Fit, and write the rules with what they reach."""
-    rules, reach = fit(heard)
+def write(file: Path, heard: Sequence[Heard], given: NoteRules | None = None) -> NoteRules:
+    """Fit, unless rules are given, and write the rules with what they reach."""
+    rules, reach = fit(heard) if given is None else (given, {"after": round(reached(heard, given), 4)})
     table = by_group(heard, rules)
     file.write_text(json.dumps({"rules": asdict(rules), "reached": reach, "groups": table}, indent=1) + "\n")
     for group, row in table.items():
