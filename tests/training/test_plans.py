@@ -135,6 +135,9 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path: Path):
             start.train("dummy-zeros", tmp_path / "sounds", out=tmp_path / folder)
     assert not (tmp_path / "run").exists()
     assert list((tmp_path / "stands").iterdir()) == []
+    with pytest.raises(UnknownName, match=r"unknown backbone 'cn14'. Did you mean 'cnn14'"):
+        start.train("cnn-mel", tmp_path / "sounds", "network.backbone=cn14", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     # What was prepared for it stays, and so does what it was prepared for.
     config = compose(presets.load("cnn-mel"))
     with pytest.raises(UsageError, match="later"), rundir.nothing_if_refused(tmp_path / "run"):

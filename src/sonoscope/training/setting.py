@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from sonoscope import features
+from sonoscope import features, plugins
 from sonoscope.data.notefeed import NoteFeed, notes_of
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature
-from sonoscope.networks import framenotes
+from sonoscope.networks import backbones, framenotes, heads
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
 from sonoscope.training import augment, beside, prepare, ranks
@@ -43,6 +43,7 @@ class Setting:
     def __init__(self, config: Config, folder: Path, *, quick: bool, say: Say) -> None:
         self.config, self.folder, self.say = config, folder, say
         self.rank, self.world = ranks.rank(config.training), ranks.processes(config.training)
+        check_names(config)
         self.feature = feature_of(config)
         rate = rate_of(config, self.feature)
         place = Path(config.data.folder) if config.data.folder else folder / "data"
@@ -292,6 +293,24 @@ def rate_of(config: Config, feature: Feature | None) -> int:
     if feature is not None:
         return feature.sample_rate
     return int(config.features[0].get("sample_rate", 16_000))
+
+
+def check_names(config: Config) -> None:
+    """Refuse names and parameters that no backbone or head has, before hours of sound are prepared for it.
+
+    Raises
+    ------
+    UnknownName, UsageError
+        As when the network is made.
+    """
+    named = (
+        ("backbone", backbones.BACKBONES, config.network.backbone),
+        ("head", heads.HEADS, config.network.head),
+    )
+    for kind, table, spec in named:
+        parameters = dict(spec)
+        make = plugins.resolve(table, str(parameters.pop("name")), kind)
+        plugins.check_parameters(make, parameters, kind)
 
 
 def network_of(config: Config, feature: Feature | None, n_classes: int) -> Network:
