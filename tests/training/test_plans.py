@@ -127,6 +127,8 @@ def test_a_folder_in_which_nothing_was_learned_is_begun_again(tmp_path: Path):
 
 
 def test_what_is_refused_leaves_nothing_behind(tmp_path: Path):
+    for package in ("onnx", "sklearn", "torch"):
+        pytest.importorskip(package)
     (tmp_path / "sounds" / "violin").mkdir(parents=True)
     (tmp_path / "sounds" / "violin" / "one.wav").write_bytes(b"")
     (tmp_path / "stands").mkdir()
