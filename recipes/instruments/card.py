@@ -98,6 +98,14 @@ def found_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def damaged_table(result: dict[str, Any]) -> str:
+    """What bad recordings cost, as Markdown."""
+    lines = ["| the clips | macro top-1 | clips found |", "|---|---|---|"]
+    return "\n".join(
+        lines + [f"| {kind} | {row['top1']:.2f} | {row['found']:.2f} |" for kind, row in result.items()]
+    )
+
+
 def bands_table(result: dict[str, Any]) -> str:
     """Whole bands, as Markdown."""
     labels = result["labels"]

@@ -16,6 +16,7 @@ import strings
 
 from sonoscope.data import music, orchestra, organ, render, rooms, scenes, timidity
 from sonoscope.data.bank import Stem
+from sonoscope.data.scenes import compose
 
 SECONDS = 9.0
 #: Instruments and the programs of freepats that stand for them.
@@ -24,6 +25,9 @@ PATCHES: dict[str, tuple[int, ...]] = {
     "flute": (73,), "clarinet": (71,), "saxophone": (65, 66), "trumpet": (56,), "voice": (53,), "bass": (32, 33, 35),
     "harpsichord": (6,), "accordion": (21,), "horn": (60,), "trombone": (57,), "oboe": (68,), "bassoon": (70,),
 }  # fmt: skip
+#: Sounds of the field, and things of a household and a workshop.
+OBJECTS = ("blow", "rattle", "scrape", "crumple", "electronic", "interference")
+FIELD = tuple(kind for kind in scenes.SOUNDS if kind not in OBJECTS)
 
 
 def organs(out: Path, count: int, rate: int) -> Iterator[Stem]:
@@ -65,7 +69,7 @@ def sounds(out: Path, each: int, rate: int) -> Iterator[Stem]:
     their own, so that speech is heard often among the many kinds.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for kind in scenes.SOUNDS:
+    for kind in FIELD:
         for number in range(each if kind != "swarm" else each * 4 // 11):
             sound = out / f"{kind}-{number:03d}.flac"
             if not sound.is_file():
@@ -74,9 +78,44 @@ def sounds(out: Path, each: int, rate: int) -> Iterator[Stem]:
             yield Stem(sound, f"sounds/{sound.name}", ("other",), (), name, "synthesised", "", False)
 
 
+def objects(out: Path, each: int, rate: int) -> Iterator[Stem]:
+    """Blows, rattles, scrapes, crumpling, electronic signals: no instrument; twice as many blows as of the others.
+
+    Each nine have a name of their own, and each twelve blows: a blow is what is taken for a drum.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in OBJECTS:
+        for number in range(2 * each if kind == "blow" else each):
+            sound = out / f"{kind}-{number:03d}.flac"
+            if not sound.is_file():
+                soundfile.write(sound, scenes.make(kind, number, 4.0, rate), rate)
+            name = f"{kind}-{number // (12 if kind == 'blow' else 9)}"
+            yield Stem(sound, f"objects/{sound.name}", ("other",), (), name, "synthesised", "", False)
+
+
+def outdoors(out: Path, count: int, rate: int) -> Iterator[Stem]:
+    """Scenes of several of these sounds on a background, which single ones do not teach."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        sound = out / f"scene-{number:03d}.flac"
+        if not sound.is_file():
+            rng = np.random.default_rng((43, number))
+            kinds = rng.choice([*FIELD, *OBJECTS], size=int(rng.integers(2, 7)), replace=False)
+            spec = compose.SceneSpec(
+                15.0, rate, {str(kind): float(rng.uniform(100.0, 900.0)) for kind in kinds}
+            )
+            samples = compose.compose(spec, int(rng.integers(1 << 31))).samples
+            soundfile.write(sound, samples, rate, subtype="PCM_24")
+        yield Stem(
+            sound, f"objects/{sound.name}", ("other",), (), f"scene-{number // 6}", "synthesised", "", False
+        )
+
+
 def stems(out: Path, counts: dict[str, int], rate: int) -> Iterator[Stem]:
-    """All of them; ``counts`` says how many: ``guitars`` and ``sounds`` of each kind, ``freepats`` of each patch."""
+    """All of them; ``counts`` says how many: of each kind of sound, ``freepats`` of each patch."""
     yield from freepats(out / "freepats", counts["freepats"], rate)
     yield from organs(out / "organs", counts["organs"], rate)
     yield from strings.stems(out / "strings", counts["guitars"], rate)
     yield from sounds(out / "sounds", counts["sounds"], rate)
+    yield from objects(out / "objects", counts["objects"], rate)
+    yield from outdoors(out / "outdoors", counts["scenes"], rate)
