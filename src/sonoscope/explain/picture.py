@@ -59,9 +59,8 @@ def figure(explanation: Explanation) -> Figure:
         axes.tick_params(labelbottom=False)
     where = f"{explanation.start:.2f} to {explanation.end:.2f} s"
     title = f"{explanation.label}  {explanation.score:.2f}   {explanation.file}, {where}"
-    made.suptitle(
-        f"{_plain(title)}\n{_plain(explanation.method)}, {_plain(explanation.model)}", fontsize="medium"
-    )
+    how = f"{explanation.method}, {explanation.model}; red speaks for it, blue against it"
+    made.suptitle(f"{_plain(title)}\n{_plain(how)}", fontsize="medium")
     return made
 
 
