@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import soxr
+from numpy.lib.stride_tricks import sliding_window_view
 
 QUALITY = "HQ"  # that of ``audio.decode``
 #: What is below this, of the filter's largest value, is rounding of soxr's.
@@ -206,7 +207,7 @@ class Direct:
         m = np.arange(begin, end)
         phase, period = m % self._outputs, m // self._outputs
         starts = self._first[phase] + period * self._inputs - self._start
-        inputs = self._held[starts[:, None] + np.arange(self._taps.shape[1])]
+        inputs = sliding_window_view(self._held, self._taps.shape[1])[starts]
         return np.einsum("ij,ij->i", inputs, self._taps[phase])
 
     def _mend_head(self, samples: np.ndarray, begun: int, out: np.ndarray) -> None:
