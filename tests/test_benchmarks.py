@@ -56,6 +56,13 @@ def test_the_table_has_a_row_for_each_figure(quick) -> None:
         assert float(row[2].split()[0]) == pytest.approx(figure["value"], rel=0.01, abs=1e-3)
 
 
+def test_the_page_of_benchmarks_names_every_one() -> None:
+    page = (PROJECT / "docs" / "benchmarks.md").read_text()
+    named = {name for words in re.findall(r"run\.py --only ([a-z_,]+)", page) for name in words.split(",")}
+    listed = re.search(r"^BENCHMARKS[^=]*= \{(.*?)^\}", RUN.read_text(), re.MULTILINE | re.DOTALL)
+    assert listed and named == set(re.findall(r'^    "(\w+)":', listed[1], re.MULTILINE))
+
+
 def test_results_of_other_benchmarks_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     kept = {"machine": {}, "figures": [{"what": "x", "value": 1.0, "unit": "", "goal": "", "details": {}}]}
