@@ -38,7 +38,6 @@ from sonoscope.models.bundle import open_bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.networks.build import Network
 from sonoscope.networks.export import write_bundle
-from sonoscope.training.averaging import mean_of_weights
 from sonoscope.training.loop import TrainSpec, fit, statistics
 from sonoscope.values import Recording
 
@@ -128,13 +127,8 @@ def make_bank(recipe: Recipe, stems: Path) -> None:
     )
 
 
-def train(
-    recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: list[dict], *, average: int = 1
-) -> None:
-    """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated.
-
-    What is kept is the mean of the weights after the last ``average`` phases.
-    """
+def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: list[dict]) -> None:
+    """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated."""
     network = recipe.network()
     for number, phase in enumerate(phases):
         within = folder / f"phase-{number + 1}"
@@ -152,9 +146,7 @@ def train(
             fit(network, mix, TrainSpec(**settings), within)
         network = recipe.network()
         network.load_state_dict(torch.load(within / "averaged.pt", weights_only=True))
-    last = range(len(phases), 0, -1)[:average]
-    weights = [torch.load(folder / f"phase-{n}" / "averaged.pt", weights_only=True) for n in last]
-    torch.save(mean_of_weights(weights), folder / "averaged.pt")
+    torch.save(network.state_dict(), folder / "averaged.pt")
 
 
 def trainable(recipe: Recipe) -> Callable[[dict], bool]:
@@ -171,8 +163,7 @@ def train_fold(recipe: Recipe, fold: str) -> None:
         return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
     name = "unheard" if fold == "unheard" else "folds"
-    average = recipe.settings["average_phases"] if name == "folds" else 1
-    train(recipe, recipe.work / f"fold-{fold}", keep, recipe.settings["phases"][name], average=average)
+    train(recipe, recipe.work / f"fold-{fold}", keep, recipe.settings["phases"][name])
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:

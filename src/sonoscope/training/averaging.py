@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -23,17 +22,3 @@ def moving_average(
         return current
     weight = min(decay, (1.0 + float(count)) / (10.0 + float(count)))
     return averaged + (1.0 - weight) * (current - averaged)
-
-
-def mean_of_weights(weights: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The mean of several networks of one kind; what is no weight (counts of batches) is the first's.
-
-    Networks that went on from one another lie in one basin, and its middle generalises better than its edge (Izmailov
-    et al., "Averaging weights leads to wider optima and better generalization", 2018).
-    """
-    return {
-        name: torch.stack([each[name] for each in weights]).mean(dim=0)
-        if value.is_floating_point()
-        else value
-        for name, value in weights[0].items()
-    }
