@@ -21,9 +21,9 @@ import av
 import numpy as np
 import soundfile
 
-from sonoscope.data import music, orchestra, pieces, render
-from sonoscope.data.pieces import Part, Piece
-from sonoscope.data.synth import Reverb, Synth
+from sonoscope.data.rendering import music, orchestra, pieces, render
+from sonoscope.data.rendering.pieces import Part, Piece
+from sonoscope.data.rendering.synth import Reverb, Synth
 
 HERE = Path(__file__).parent
 RATE = 44_100

@@ -29,7 +29,7 @@ from sonoscope import models, outputs
 from sonoscope.audio.find import SUFFIXES
 from sonoscope.cli import main
 from sonoscope.cli.commands import root
-from sonoscope.data.synth import KNOWN_FONTS, soundfonts
+from sonoscope.data.rendering.synth import KNOWN_FONTS, soundfonts
 from sonoscope.features import FEATURES
 from sonoscope.outputs.columns import COLUMNS
 from sonoscope.outputs.tables import ERRORS_COLUMNS, FILES_COLUMNS

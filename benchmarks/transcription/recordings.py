@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from sonoscope.audio import decode
-from sonoscope.data import music, octaves, orchestra, render
-from sonoscope.data.synth import Synth
+from sonoscope.data.rendering import music, octaves, orchestra, render
+from sonoscope.data.rendering.synth import Synth
 from sonoscope.evaluation.notes import Notes
 
 FONT = "timgm6mb"

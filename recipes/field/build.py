@@ -29,9 +29,9 @@ import torch
 import yaml
 
 from sonoscope import features
-from sonoscope.data.bank import Bank, Joined, build
 from sonoscope.data.datasets import collection
-from sonoscope.data.powermix import MixSpec, PowerMix
+from sonoscope.data.mix.bank import Bank, Joined, build
+from sonoscope.data.mix.powermix import MixSpec, PowerMix
 from sonoscope.evaluation import calibration
 from sonoscope.labels import FIELD
 from sonoscope.networks.build import Network

@@ -31,7 +31,7 @@ import soundfile
 
 from sonoscope import models, pipeline
 from sonoscope.cli import main as sonoscope
-from sonoscope.data.levels import Levels
+from sonoscope.data.mix.levels import Levels
 from sonoscope.data.scenes.compose import Draw, SceneSpec, compose
 from sonoscope.data.scenes.insects import wing_beat
 from sonoscope.data.scenes.noises import levelled

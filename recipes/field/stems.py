@@ -12,8 +12,8 @@ from typing import Any
 import soundfile
 
 from sonoscope.data import scenes
-from sonoscope.data.bank import Stem
 from sonoscope.data.datasets import collection
+from sonoscope.data.mix.bank import Stem
 
 BIRDS = (
     "bird", "canary", "parrot", "parrot_chirp", "parrot_whistle", "loon", "peacock", "seagull", "duck_quack", "goose",

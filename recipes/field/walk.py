@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sonoscope.data.levels import Levels
+from sonoscope.data.mix.levels import Levels
 from sonoscope.data.scenes.compose import SceneSpec, compose
 
 #: The class of the sound in scenes and in the model ``field``; what the owner calls it.

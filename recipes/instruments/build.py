@@ -29,9 +29,9 @@ import torch
 import yaml
 
 from sonoscope import features, pipeline
-from sonoscope.data.bank import Bank, Joined, Stem, build
 from sonoscope.data.datasets import collection
-from sonoscope.data.powermix import MixSpec, PowerMix
+from sonoscope.data.mix.bank import Bank, Joined, Stem, build
+from sonoscope.data.mix.powermix import MixSpec, PowerMix
 from sonoscope.evaluation import bench, calibration
 from sonoscope.labels import INSTRUMENTS, IRMAS
 from sonoscope.models.bundle import open_bundle

@@ -14,8 +14,9 @@ import numpy as np
 import soundfile
 import strings
 
-from sonoscope.data import music, orchestra, organ, render, rooms, scenes, timidity
-from sonoscope.data.bank import Stem
+from sonoscope.data import rooms, scenes
+from sonoscope.data.mix.bank import Stem
+from sonoscope.data.rendering import music, orchestra, organ, render, timidity
 from sonoscope.data.scenes import compose
 
 SECONDS = 9.0

@@ -16,7 +16,7 @@ import soundfile
 
 import sonoscope
 from sonoscope.data import scenes
-from sonoscope.data.bank import Stem
+from sonoscope.data.mix.bank import Stem
 from sonoscope.data.scenes import compose
 
 #: Probability (not calibrated) from which a label counts as taken for.

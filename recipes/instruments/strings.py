@@ -3,7 +3,7 @@
 A plucked string is a sum of decaying partials. Where it is plucked and where it is listened to take partials out;
 what follows tells the kinds apart: an electric guitar is a magnetic pickup with a resonance, then an amplifier (from
 clean to distorted), a loudspeaker and effects; an acoustic guitar is a box with modes, heard through the air. Both
-play what :mod:`sonoscope.data.music` composes.
+play what :mod:`sonoscope.data.rendering.music` composes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import scipy.signal
 
-from sonoscope.data import music, orchestra, render, rooms
-from sonoscope.data.bank import Stem
+from sonoscope.data import rooms
+from sonoscope.data.mix.bank import Stem
+from sonoscope.data.rendering import music, orchestra, render
 
 #: Seconds of a stem.
 SECONDS = 9.0

@@ -41,7 +41,7 @@ import sonoscope
 from sonoscope.audio import decode
 from sonoscope.data import scenes
 from sonoscope.data.datasets import collection
-from sonoscope.data.levels import loudness_db
+from sonoscope.data.mix.levels import loudness_db
 from sonoscope.data.scenes import noises
 from sonoscope.data.scenes.compose import SceneSpec, compose
 from sonoscope.evaluation.detector import poisson_limits

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sonoscope import models
 from sonoscope.data import sources
-from sonoscope.data.pool import Pool
+from sonoscope.data.mix.pool import Pool
 from sonoscope.evaluation import agreement
 from sonoscope.models.runtime import Runtime
 

@@ -39,9 +39,9 @@ import yaml
 
 from sonoscope import features
 from sonoscope.audio import decode
-from sonoscope.data import compositions, orchestra
-from sonoscope.data.bank import Bank, Stem, build
-from sonoscope.data.notemix import NoteMix, NoteMixSpec, read_notes
+from sonoscope.data.mix.bank import Bank, Stem, build
+from sonoscope.data.mix.notemix import NoteMix, NoteMixSpec, read_notes
+from sonoscope.data.rendering import compositions, orchestra
 from sonoscope.networks import notes as networks
 from sonoscope.networks.notegraph import write_note_graph
 from sonoscope.notes.rules import NoteRules

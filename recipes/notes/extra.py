@@ -15,11 +15,12 @@ import corpus
 import numpy as np
 
 from sonoscope.audio import decode
-from sonoscope.data import compositions, damage, ensembles, music, octaves, orchestra, organ, render, rooms
-from sonoscope.data.bank import Stem
-from sonoscope.data.music import Score
-from sonoscope.data.notemix import read_notes
-from sonoscope.data.synth import Synth
+from sonoscope.data import damage, rooms
+from sonoscope.data.mix.bank import Stem
+from sonoscope.data.mix.notemix import read_notes
+from sonoscope.data.rendering import compositions, ensembles, music, octaves, orchestra, organ, render
+from sonoscope.data.rendering.music import Score
+from sonoscope.data.rendering.synth import Synth
 from sonoscope.errors import UsageError
 
 #: Who plays the parts of a score, from the highest to the lowest.

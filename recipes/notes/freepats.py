@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from sonoscope.audio import decode
-from sonoscope.data import compositions, damage, music, octaves, orchestra, render, timidity
-from sonoscope.data.music import NoteEvent, Score
-from sonoscope.data.notemix import read_notes
+from sonoscope.data import damage
+from sonoscope.data.mix.notemix import read_notes
+from sonoscope.data.rendering import compositions, music, octaves, orchestra, render, timidity
+from sonoscope.data.rendering.music import NoteEvent, Score
 from sonoscope.errors import UsageError
 
 #: Instruments and the programs that stand for them.

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from sonoscope.audio import decode
-from sonoscope.data import damage, render, rooms
-from sonoscope.data.bank import Stem
+from sonoscope.data import damage, rooms
+from sonoscope.data.mix.bank import Stem
+from sonoscope.data.rendering import render
 
 #: Partials of bars over the first: tuned to two octaves and a third decade, tuned to a twelfth, free, clamped.
 BARS: dict[str, tuple[tuple[float, ...], float, float]] = {

@@ -22,8 +22,8 @@ import yaml
 import sonoscope
 from sonoscope import features
 from sonoscope.data import annotation, sources
-from sonoscope.data.bank import Bank, Stem, build
-from sonoscope.data.notemix import NoteMix, NoteMixSpec
+from sonoscope.data.mix.bank import Bank, Stem, build
+from sonoscope.data.mix.notemix import NoteMix, NoteMixSpec
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import notes as figures

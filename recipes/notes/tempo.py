@@ -22,7 +22,7 @@ import mido
 import numpy as np
 
 from sonoscope import transcription
-from sonoscope.data import compositions, music, orchestra
+from sonoscope.data.rendering import compositions, music, orchestra
 from sonoscope.notes import tempo
 from sonoscope.values import Event
 

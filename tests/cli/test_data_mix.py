@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data import badrows, manifest, mixrecords
+from sonoscope.data import badrows, manifest
+from sonoscope.data.mix import mixrecords
 
 from .conftest import Sonoscope
 

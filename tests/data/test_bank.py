@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data.bank import Bank, Joined, Stem, build
-from sonoscope.data.powermix import MixSpec, PowerMix
+from sonoscope.data.mix.bank import Bank, Joined, Stem, build
+from sonoscope.data.mix.powermix import MixSpec, PowerMix
 from sonoscope.errors import UsageError
 from sonoscope.features import LogMel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sonoscope.data import combine
+from sonoscope.data.mix import combine
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import mido
 import numpy as np
 import pytest
 
-from sonoscope.data import compositions, music, orchestra
+from sonoscope.data.rendering import compositions, music, orchestra
 from sonoscope.data.rows import BadManifest
 from sonoscope.errors import UsageError
 

@@ -8,9 +8,9 @@ import mido
 import numpy as np
 import pytest
 
-from sonoscope.data import compositions, ensembles, octaves, orchestra
-from sonoscope.data.notemix import read_notes
-from sonoscope.data.synth import Synth, soundfonts
+from sonoscope.data.mix.notemix import read_notes
+from sonoscope.data.rendering import compositions, ensembles, octaves, orchestra
+from sonoscope.data.rendering.synth import Synth, soundfonts
 
 fonts = pytest.mark.skipif("fluidr3" not in soundfonts(), reason="needs FluidSynth and fluid-soundfont-gm")
 

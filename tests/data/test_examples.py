@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from sonoscope import labels
-from sonoscope.data import pieces
-from sonoscope.data.synth import Synth, soundfonts
+from sonoscope.data.rendering import pieces
+from sonoscope.data.rendering.synth import Synth, soundfonts
 
 FOLDER = Path(__file__).parents[2] / "examples"
 

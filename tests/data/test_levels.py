@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sonoscope.data.levels import Levels, block_powers, loudness_db, parse
+from sonoscope.data.mix.levels import Levels, block_powers, loudness_db, parse
 from sonoscope.errors import UnknownName, UsageError
 
 RATE = 8000

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data import mixing, pool, schedules
-from sonoscope.data.levels import Levels, block_powers, loudness_db, parse
-from sonoscope.data.mixing import Mixed, Mixtures, Recipe, mix, recipe_from_dict, united
-from sonoscope.data.pool import Pool, groups_of
+from sonoscope.data.mix import mixing, pool, schedules
+from sonoscope.data.mix.levels import Levels, block_powers, loudness_db, parse
+from sonoscope.data.mix.mixing import Mixed, Mixtures, Recipe, mix, recipe_from_dict, united
+from sonoscope.data.mix.pool import Pool, groups_of
+from sonoscope.data.mix.schedules import uniform
 from sonoscope.data.rows import Manifest, Row
-from sonoscope.data.schedules import uniform
 from sonoscope.errors import UnreadableAudio, UsageError
 
 RATE = 8000

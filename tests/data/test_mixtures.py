@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data import annotation, badrows, manifest, mixrecords, mixtures, sources
-from sonoscope.data.mixing import Mixtures, Recipe, recipe_from_dict
-from sonoscope.data.pool import Pool, groups_of
+from sonoscope.data import annotation, badrows, manifest, sources
+from sonoscope.data.mix import mixrecords, mixtures
+from sonoscope.data.mix.mixing import Mixtures, Recipe, recipe_from_dict
+from sonoscope.data.mix.pool import Pool, groups_of
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.errors import RunRefused, UnknownName, UsageError
 

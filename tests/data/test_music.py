@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from sonoscope import labels
-from sonoscope.data import music, orchestra
-from sonoscope.data.drumming import DRUMMING
-from sonoscope.data.music import Control, NoteEvent, Score
-from sonoscope.data.orchestra import ORCHESTRA, TEXTURES
-from sonoscope.data.style import CELLS, SCALES, Style, rhythm
-from sonoscope.data.textures import PITCHED
+from sonoscope.data.rendering import music, orchestra
+from sonoscope.data.rendering.drumming import DRUMMING
+from sonoscope.data.rendering.music import Control, NoteEvent, Score
+from sonoscope.data.rendering.orchestra import ORCHESTRA, TEXTURES
+from sonoscope.data.rendering.style import CELLS, SCALES, Style, rhythm
+from sonoscope.data.rendering.textures import PITCHED
 from sonoscope.errors import UnknownName
 
 FLUTE = ORCHESTRA["flute"]

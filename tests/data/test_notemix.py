@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data.bank import Bank, Stem, build
-from sonoscope.data.notemix import KEYS, NoteMix, NoteMixSpec, read_notes, targets
+from sonoscope.data.mix.bank import Bank, Stem, build
+from sonoscope.data.mix.notemix import KEYS, NoteMix, NoteMixSpec, read_notes, targets
 from sonoscope.errors import UsageError
 from sonoscope.features import LogMel, NoteFreq
 

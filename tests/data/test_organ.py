@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sonoscope.data import music, octaves, orchestra, organ
-from sonoscope.data.music import NoteEvent, Score
-from sonoscope.data.organ import FEET, Organ, Rank
+from sonoscope.data.rendering import music, octaves, orchestra, organ
+from sonoscope.data.rendering.music import NoteEvent, Score
+from sonoscope.data.rendering.organ import FEET, Organ, Rank
 
 RATE = 24_000
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data.bank import Bank, Stem, build
-from sonoscope.data.powermix import MixSpec, PowerMix
+from sonoscope.data.mix.bank import Bank, Stem, build
+from sonoscope.data.mix.powermix import MixSpec, PowerMix
 from sonoscope.features import LogMel
 from sonoscope.features.logmel import hz_to_mel, mel_to_hz
 

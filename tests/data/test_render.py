@@ -14,11 +14,11 @@ import soundfile
 
 from sonoscope import labels
 from sonoscope.cli import main
-from sonoscope.data import music, orchestra, pieces, render
-from sonoscope.data.orchestra import ORCHESTRA
-from sonoscope.data.pieces import render_pieces, sounding_times
-from sonoscope.data.render import default_counts, plan, render_stems
-from sonoscope.data.synth import Synth, soundfonts
+from sonoscope.data.rendering import music, orchestra, pieces, render
+from sonoscope.data.rendering.orchestra import ORCHESTRA
+from sonoscope.data.rendering.pieces import render_pieces, sounding_times
+from sonoscope.data.rendering.render import default_counts, plan, render_stems
+from sonoscope.data.rendering.synth import Synth, soundfonts
 from sonoscope.errors import RunRefused, UnknownName, UsageError
 
 COUNTS = {"violin": 2, "drums": 2, "piano": 3}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from sonoscope.data.schedules import SCHEDULES, Schedule, from_dict, load, normalised, uniform
+from sonoscope.data.mix.schedules import SCHEDULES, Schedule, from_dict, load, normalised, uniform
 from sonoscope.errors import UnknownName, UsageError
 
 RISING = Schedule(((0.2, (1.0,)), (0.6, (0.0, 1.0)), (1.0, (0.0, 0.5, 0.5))))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonoscope.data import orchestra, render, songs
+from sonoscope.data.rendering import orchestra, render, songs
+from sonoscope.data.rendering.synth import soundfonts
 from sonoscope.data.rows import BadManifest
-from sonoscope.data.synth import soundfonts
 from sonoscope.errors import RunRefused, UsageError
 
 

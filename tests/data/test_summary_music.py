@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sonoscope.data import music, orchestra, synth
-from sonoscope.data.music import Score
-from sonoscope.data.style import SCALES
+from sonoscope.data.rendering import music, orchestra, synth
+from sonoscope.data.rendering.music import Score
+from sonoscope.data.rendering.style import SCALES
 from sonoscope.features import tempo, tonality
 
 RATE, PIECES = 22_050, 60

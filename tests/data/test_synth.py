@@ -8,12 +8,20 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from sonoscope.data import music
-from sonoscope.data import synth as synth_module
-from sonoscope.data.music import Control, NoteEvent, Score
-from sonoscope.data.orchestra import KIT_BANK, ORCHESTRA
-from sonoscope.data.style import SCALES, Style
-from sonoscope.data.synth import BLOCK_SAMPLES, Chorus, NoSynthesizer, Reverb, Synth, soundfont, soundfonts
+from sonoscope.data.rendering import music
+from sonoscope.data.rendering import synth as synth_module
+from sonoscope.data.rendering.music import Control, NoteEvent, Score
+from sonoscope.data.rendering.orchestra import KIT_BANK, ORCHESTRA
+from sonoscope.data.rendering.style import SCALES, Style
+from sonoscope.data.rendering.synth import (
+    BLOCK_SAMPLES,
+    Chorus,
+    NoSynthesizer,
+    Reverb,
+    Synth,
+    soundfont,
+    soundfonts,
+)
 from sonoscope.errors import UnknownName, UsageError
 
 RATE = 24_000

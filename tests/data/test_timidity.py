@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonoscope.data import music, octaves, orchestra, timidity
-from sonoscope.data.music import NoteEvent, Score
-from sonoscope.data.synth import NoSynthesizer
+from sonoscope.data.rendering import music, octaves, orchestra, timidity
+from sonoscope.data.rendering.music import NoteEvent, Score
+from sonoscope.data.rendering.synth import NoSynthesizer
 from sonoscope.errors import UsageError
 
 RATE = 24_000

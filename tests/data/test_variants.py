@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from sonoscope.data.variants import Variant, apply, choose
+from sonoscope.data.mix.variants import Variant, apply, choose
 
 RATE = 16_000
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from sonoscope import models
-from sonoscope.data import combine, sources
-from sonoscope.data.pool import Pool
+from sonoscope.data import sources
+from sonoscope.data.mix import combine
+from sonoscope.data.mix.pool import Pool
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.evaluation import agreement
 from sonoscope.evaluation.agreement import TOLERANCE, Spread, measure

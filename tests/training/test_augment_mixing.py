@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from scipy.stats import beta, kstest  # noqa: E402
 
-from sonoscope.data import combine  # noqa: E402
+from sonoscope.data.mix import combine  # noqa: E402
 from sonoscope.training.augment import AUGMENTATIONS  # noqa: E402
 from sonoscope.training.augment.concat_n import ConcatN  # noqa: E402
 from sonoscope.training.augment.mixture import partners_of  # noqa: E402

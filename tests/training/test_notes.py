@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from sonoscope.data.bank import Stem, build
-from sonoscope.data.notemix import NoteMix, NoteMixSpec
+from sonoscope.data.mix.bank import Stem, build
+from sonoscope.data.mix.notemix import NoteMix, NoteMixSpec
 from sonoscope.features import NoteFreq
 from sonoscope.networks import notes as networks
 from sonoscope.training.notes import NoteTrainSpec, fit_notes, note_loss, statistics

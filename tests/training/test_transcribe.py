@@ -15,7 +15,7 @@ pytest.importorskip("lightning")
 import sonoscope  # noqa: E402
 from sonoscope.cli import main  # noqa: E402
 from sonoscope.data import sources  # noqa: E402
-from sonoscope.data.notefeed import notes_of  # noqa: E402
+from sonoscope.data.mix.notefeed import notes_of  # noqa: E402
 from sonoscope.errors import UsageError  # noqa: E402
 from sonoscope.networks.framenotes import CLASSES, FrameNotes  # noqa: E402
 from sonoscope.training import presets, start, transcribe  # noqa: E402

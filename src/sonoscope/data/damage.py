@@ -3,7 +3,7 @@
 Nothing here moves the sound in time: a room's response begins with the direct sound, filters have zero phase, and what
 a codec delays is taken out again (:func:`lag`). So labels of the undamaged sound stay true.
 
-Choosing the damage and applying it are two functions, as in :mod:`sonoscope.data.variants`.
+Choosing the damage and applying it are two functions, as in :mod:`sonoscope.data.mix.variants`.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from sonoscope import scores
-from sonoscope.data import clips, combine
-from sonoscope.data.mixing import Mixed, Recipe, mix, placed
-from sonoscope.data.pool import Pool
+from sonoscope.data import clips
+from sonoscope.data.mix import combine
+from sonoscope.data.mix.mixing import Mixed, Recipe, mix, placed
+from sonoscope.data.mix.pool import Pool
 from sonoscope.features import LogMel
 from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import pool

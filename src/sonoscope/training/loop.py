@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.utils.data import DataLoader, IterableDataset
 
-from sonoscope.data.powermix import PowerMix
+from sonoscope.data.mix.powermix import PowerMix
 from sonoscope.networks.build import Network
 from sonoscope.training.averaging import averaged_copy
 from sonoscope.training.losses import LOSSES

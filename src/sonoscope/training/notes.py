@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from sonoscope.data.notemix import NoteMix
+from sonoscope.data.mix.notemix import NoteMix
 from sonoscope.networks.notes import NoteNetwork
 from sonoscope.training.averaging import averaged_copy
 

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sonoscope import features, plugins
-from sonoscope.data.notefeed import NoteFeed, notes_of
+from sonoscope.data.mix.notefeed import NoteFeed, notes_of
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
 from sonoscope.features import Feature

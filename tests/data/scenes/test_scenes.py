@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from sonoscope.data import annotation, manifest, scenes
-from sonoscope.data.levels import Levels, loudness_db
+from sonoscope.data.mix.levels import Levels, loudness_db
 from sonoscope.data.scenes import compose, motion, noises, writing
 from sonoscope.errors import UnknownName, UsageError
 

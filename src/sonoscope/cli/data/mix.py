@@ -12,7 +12,7 @@ from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from sonoscope.data.mixing import Recipe
+    from sonoscope.data.mix.mixing import Recipe
     from sonoscope.data.rows import Manifest
 
 #: Share of concatenations for each way of mixing.
@@ -140,10 +140,11 @@ def mix_command(
     reason, in manifest.bad_rows.csv; the exit code is then 1.
     """
     from sonoscope.cli.display import count as counted
-    from sonoscope.data import labelmap, mixtures
+    from sonoscope.data import labelmap
     from sonoscope.data import sources as words
-    from sonoscope.data.pool import FAMILIES, Pool
-    from sonoscope.data.pool import families as families_of
+    from sonoscope.data.mix import mixtures
+    from sonoscope.data.mix.pool import FAMILIES, Pool
+    from sonoscope.data.mix.pool import families as families_of
 
     if (count is None) == (again is None):
         raise UsageError("say how many mixtures (--count N), or which (--again mixtures.jsonl); not both")
@@ -187,8 +188,8 @@ def _recipe(
     against: str,
     labels_each: int,
 ) -> Recipe:
-    from sonoscope.data.levels import parse
-    from sonoscope.data.mixing import Recipe
+    from sonoscope.data.mix.levels import parse
+    from sonoscope.data.mix.mixing import Recipe
     from sonoscope.errors import lookup
 
     return Recipe(
@@ -208,7 +209,7 @@ def _scheduled(recipe: Recipe, files: str | None, schedule: str | None, progress
     """The recipe at a place of a schedule, if there is one."""
     from dataclasses import replace
 
-    from sonoscope.data import schedules
+    from sonoscope.data.mix import schedules
 
     if schedule is None:
         if progress is not None:
@@ -221,7 +222,7 @@ def _scheduled(recipe: Recipe, files: str | None, schedule: str | None, progress
 
 def _files(text: str) -> tuple[float, ...]:
     """Probabilities of 1, 2, 3, … sounds from ``4``, ``3-5`` or ``1=0.5,2=0.5``."""
-    from sonoscope.data.schedules import uniform
+    from sonoscope.data.mix.schedules import uniform
 
     try:
         if "=" not in text:

@@ -92,9 +92,9 @@ def render_command(
     Needs the render extra, FluidSynth and a soundfont (Debian, Ubuntu: apt install libfluidsynth3
     fluid-soundfont-gm).
     """
-    from sonoscope.data.pieces import render_pieces
-    from sonoscope.data.render import default_counts, render_stems
-    from sonoscope.data.songs import render_songs
+    from sonoscope.data.rendering.pieces import render_pieces
+    from sonoscope.data.rendering.render import default_counts, render_stems
+    from sonoscope.data.rendering.songs import render_songs
 
     if pieces is not None and per_class is not None:
         raise UsageError("--pieces and --per-class exclude each other: pieces are counted as a whole")
@@ -147,7 +147,7 @@ def render_command(
 
 def _midi_files(given: list[Path]) -> list[Path]:
     """The MIDI files among paths and in folders, sorted within each. Raises ``UsageError`` for what is none."""
-    from sonoscope.data.songs import SUFFIXES
+    from sonoscope.data.rendering.songs import SUFFIXES
 
     found: list[Path] = []
     for path in given:
@@ -176,7 +176,7 @@ def _words(text: str, option: str) -> list[str]:
 def _instruments(text: str) -> list[str]:
     """Instrument names from names, labels and label codes; ``all`` is every one. Raises ``UnknownName``."""
     from sonoscope import labels
-    from sonoscope.data import orchestra
+    from sonoscope.data.rendering import orchestra
 
     known = labels.index(labels.INSTRUMENTS)
     names: dict[str, None] = {}

@@ -64,7 +64,7 @@ def scenes_command(
 
     What comes out is made, not recorded; its manifest says so.
     """
-    from sonoscope.data import levels
+    from sonoscope.data.mix import levels
     from sonoscope.data.scenes import SOUNDS, compose, writing
 
     if list:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sonoscope.data.levels import Levels, loudness_db
+from sonoscope.data.mix.levels import Levels, loudness_db
 from sonoscope.data.scenes import SOUNDS, make
 from sonoscope.data.scenes.noises import coloured, faded, levelled
 from sonoscope.errors import UsageError, lookup

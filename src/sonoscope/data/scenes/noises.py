@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
-from sonoscope.data.levels import loudness_db
+from sonoscope.data.mix.levels import loudness_db
 
 #: Loudness that every synthesised sound is brought to, dB re full scale.
 LOUDNESS_DB = -23.0

@@ -9,7 +9,7 @@ import torch
 
 from sonoscope.audio.decode import Decoder
 from sonoscope.audio.find import find
-from sonoscope.data.combine import faded
+from sonoscope.data.mix.combine import faded
 from sonoscope.errors import UnreadableAudio, UsageError
 from sonoscope.training.augment.protocol import (
     Draws,

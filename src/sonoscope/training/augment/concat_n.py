@@ -1,4 +1,4 @@
-"""Several rows one after another, in the time of one, with the labels of all (``data/combine.py::concat_n``).
+"""Several rows one after another, in the time of one, with the labels of all (``data/mix/combine.py::concat_n``).
 
 Weak labels say that something sounds somewhere in a row; what is cut off of a sound is taken to be like what is left.
 """

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import torch
 
-from sonoscope.data.combine import unite
+from sonoscope.data.mix.combine import unite
 from sonoscope.training.augment.protocol import (
     Draws,
     OfSamples,

@@ -1,11 +1,11 @@
-"""Several rows at once, at drawn levels, with the labels of all: what mixtures on disk are (``data/combine.py``)."""
+"""Several rows at once, at drawn levels, with the labels of all: as mixtures on disk (``data/mix/combine.py``)."""
 
 from __future__ import annotations
 
 import torch
 
-from sonoscope.data.combine import protect, sum_n
-from sonoscope.data.levels import SILENT_DB
+from sonoscope.data.mix.combine import protect, sum_n
+from sonoscope.data.mix.levels import SILENT_DB
 from sonoscope.training.augment.mixture import Mixed, Mixing, counts, group, united, used
 from sonoscope.training.augment.protocol import Draws, Spread, mean_square, real_samples, spread
 from sonoscope.training.batch import Batch

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from sonoscope.data.pool import FAMILIES
+from sonoscope.data.mix.pool import FAMILIES
 from sonoscope.errors import UsageError, nearest
 from sonoscope.training.losses.bce import masked_bce
 from sonoscope.training.losses.cells import judged_mean, smooth

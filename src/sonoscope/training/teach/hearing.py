@@ -20,7 +20,7 @@ import numpy as np
 
 from sonoscope import pipeline
 from sonoscope.audio.decode import Decoder
-from sonoscope.data.levels import block_powers, loudness_db
+from sonoscope.data.mix.levels import block_powers, loudness_db
 from sonoscope.errors import UnreadableAudio, UsageError
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime

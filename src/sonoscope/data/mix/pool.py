@@ -15,7 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from sonoscope.data import clips, levels
+from sonoscope.data import clips
+from sonoscope.data.mix import levels
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.data.survey import Problem
 from sonoscope.errors import UnreadableAudio, UsageError, nearest
@@ -77,7 +78,7 @@ class Sound:
     """A decoded row, or part of a long one.
 
     ``samples`` are mono float32 of shape (n,), read only; ``offset`` is where they begin in the row, in samples;
-    ``level_db`` is :func:`~sonoscope.data.levels.loudness_db` of them.
+    ``level_db`` is :func:`~sonoscope.data.mix.levels.loudness_db` of them.
     """
 
     samples: np.ndarray

@@ -9,8 +9,8 @@
 
 Mixture ``i`` depends on the recipe, the rows, the seed and ``i`` alone. What is there is not made again, so an
 interrupted call is finished by the same one, and a larger count adds to the folder. A record is enough to make its
-mixture again (:func:`sonoscope.data.mixrecords.again`), whatever later versions would draw: a ``mixtures.jsonl`` kept
-under version control states a data set that weighs nothing.
+mixture again (:func:`sonoscope.data.mix.mixrecords.again`), whatever later versions would draw: a ``mixtures.jsonl``
+kept under version control states a data set that weighs nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.data import badrows, labelmap, manifest, mixrecords
-from sonoscope.data.mixing import Mixtures, Recipe, united
-from sonoscope.data.mixrecords import Record, Rows
-from sonoscope.data.pool import Pool, check_splits
-from sonoscope.data.render import FORMATS, write_sound
+from sonoscope.data import badrows, labelmap, manifest
+from sonoscope.data.mix import mixrecords
+from sonoscope.data.mix.mixing import Mixtures, Recipe, united
+from sonoscope.data.mix.mixrecords import Record, Rows
+from sonoscope.data.mix.pool import Pool, check_splits
+from sonoscope.data.rendering.render import FORMATS, write_sound
 from sonoscope.data.rows import BadManifest, Manifest
 from sonoscope.data.survey import Problem
 from sonoscope.data.table import put

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sonoscope.data.music import NoteEvent, Score
-from sonoscope.data.style import SCALES, Style
-from sonoscope.data.synth import Synth
+from sonoscope.data.rendering.music import NoteEvent, Score
+from sonoscope.data.rendering.style import SCALES, Style
+from sonoscope.data.rendering.synth import Synth
 
 #: The partial an octave below the key counts if it is no further than this below all harmonics together.
 _BELOW_DB = -15.0

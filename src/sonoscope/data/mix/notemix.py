@@ -1,7 +1,7 @@
 """Training segments for notes: stems with exact notes mixed in the power domain, and what each frame holds.
 
-As in :mod:`sonoscope.data.powermix`, a mixture's power is the sum of its parts' powers, so polyphony, gain, equaliser
-and noise cost no waveform. On the logarithmic axis of ``notefreq`` a transposition is a shift by three bins a
+As in :mod:`sonoscope.data.mix.powermix`, a mixture's power is the sum of its parts' powers, so polyphony, gain,
+equaliser and noise cost no waveform. On the logarithmic axis of ``notefreq`` a transposition is a shift by three bins a
 semitone, and a detuning by a third of a semitone a shift by one: every stem is heard in many keys and tunings.
 
 Targets (:func:`targets`) of frame ``k``, centred at ``k * hop``: *sustain* is 1 where the centre lies in the note
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from sonoscope.data import windowing
-from sonoscope.data.bank import Bank
+from sonoscope.data.mix.bank import Bank
 from sonoscope.errors import UsageError
 from sonoscope.values import Event
 

@@ -1,8 +1,8 @@
 """Several sounds into one, on whole batches: samples, mel powers and labels, with NumPy or torch.
 
-These are the sums that mixtures on disk are made of (:mod:`~sonoscope.data.mixing`), and that augmentation can make of
-a batch while training. The sounds to be combined lie along the last axis but one (``k``); everything before is batch.
-Torch tensors stay on their device and keep their gradient.
+These are the sums that mixtures on disk are made of (:mod:`~sonoscope.data.mix.mixing`), and that augmentation can make
+of a batch while training. The sounds to be combined lie along the last axis but one (``k``); everything before is
+batch. Torch tensors stay on their device and keep their gradient.
 """
 
 from __future__ import annotations

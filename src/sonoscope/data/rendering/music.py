@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sonoscope.data import orchestra
-from sonoscope.data.drumming import DRUMMING
-from sonoscope.data.orchestra import Instrument, Program
-from sonoscope.data.style import SCALES, Draft, Style
-from sonoscope.data.textures import PITCHED
+from sonoscope.data.rendering import orchestra
+from sonoscope.data.rendering.drumming import DRUMMING
+from sonoscope.data.rendering.orchestra import Instrument, Program
+from sonoscope.data.rendering.style import SCALES, Draft, Style
+from sonoscope.data.rendering.textures import PITCHED
 
 #: Kinds of :class:`Control`: ``bend`` in cents, the others 0..127 (CC64, CC1 and CC11 of MIDI).
 CONTROLS = ("bend", "pedal", "vibrato", "expression")

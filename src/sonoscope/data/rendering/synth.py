@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.data.music import NoteEvent, Score
-from sonoscope.data.orchestra import KIT_BANK
+from sonoscope.data.rendering.music import NoteEvent, Score
+from sonoscope.data.rendering.orchestra import KIT_BANK
 from sonoscope.errors import SonoscopeError, UsageError, lookup, optional
 
 #: FluidSynth's FLUID_BUFSIZE: events take effect, and sound is computed, in blocks of this many samples.

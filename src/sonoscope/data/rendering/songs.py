@@ -9,7 +9,7 @@ writes::
     out/song.timeline.csv     start,end,label: where each label is heard
     out/manifest.csv, out/render.json
 
-:mod:`sonoscope.data.compositions` takes excerpts at random pace for training; here nothing is drawn.
+:mod:`sonoscope.data.rendering.compositions` takes excerpts at random pace for training; here nothing is drawn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.data import compositions, music, orchestra, pieces, render
-from sonoscope.data.music import Control, NoteEvent, Score
-from sonoscope.data.orchestra import KIT_BANK, Instrument, Program
+from sonoscope.data.rendering import compositions, music, orchestra, pieces, render
+from sonoscope.data.rendering.music import Control, NoteEvent, Score
+from sonoscope.data.rendering.orchestra import KIT_BANK, Instrument, Program
+from sonoscope.data.rendering.synth import Reverb, Synth
 from sonoscope.data.rows import BadManifest
-from sonoscope.data.synth import Reverb, Synth
 from sonoscope.errors import UsageError, optional
 
 #: Where all parts are played.
@@ -218,11 +218,12 @@ def render_songs(
     files : sequence of path
         Of different names.
     instruments : sequence of str
-        Names of :data:`sonoscope.data.orchestra.ORCHESTRA`: they play the pitched parts in turn; none: the file's own.
+        Names of :data:`sonoscope.data.rendering.orchestra.ORCHESTRA`: they take the pitched parts in turn; none: the
+        file's own.
     duration_s : float, optional
         Only so much of each, 1 s to an hour; default: all.
 
-    The other parameters and the errors are those of :func:`sonoscope.data.render.render_stems`, and
+    The other parameters and the errors are those of :func:`sonoscope.data.rendering.render.render_stems`, and
 
     Raises
     ------

@@ -4,7 +4,7 @@
     mixed = mix(Recipe(), np.random.default_rng([seed, index]), pool)
     mixed.samples, mixed.labels, mixed.sources
 
-The same call makes mixtures on disk (:mod:`~sonoscope.data.mixtures`) and while training (:class:`Mixtures`). A
+The same call makes mixtures on disk (:mod:`~sonoscope.data.mix.mixtures`) and while training (:class:`Mixtures`). A
 mixture depends on the recipe, the rows and the generator only: not on the order in which mixtures are made, nor on
 who makes them.
 
@@ -29,12 +29,12 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.data import combine, schedules
-from sonoscope.data.levels import AUDIBLE_DB, Levels, block_powers
-from sonoscope.data.levels import parse as parse_levels
-from sonoscope.data.pool import ANY, Pool, Sound, Unusable, groups_of
+from sonoscope.data.mix import combine, schedules
+from sonoscope.data.mix.levels import AUDIBLE_DB, Levels, block_powers
+from sonoscope.data.mix.levels import parse as parse_levels
+from sonoscope.data.mix.pool import ANY, Pool, Sound, Unusable, groups_of
+from sonoscope.data.mix.schedules import Schedule
 from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
-from sonoscope.data.schedules import Schedule
 from sonoscope.errors import UsageError, lookup, nearest
 
 #: What the levels of further sounds are relative to.

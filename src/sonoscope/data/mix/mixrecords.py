@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from sonoscope.data import clips
-from sonoscope.data.mixing import Mixed, Part, render
-from sonoscope.data.pool import groups_of
+from sonoscope.data.mix.mixing import Mixed, Part, render
+from sonoscope.data.mix.pool import groups_of
 from sonoscope.data.rows import EXTRA_PATHS, BadManifest, Manifest, Row
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Event

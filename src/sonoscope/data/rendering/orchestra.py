@@ -78,7 +78,7 @@ class Instrument:
         return self.programs[chosen]
 
 
-#: How much each texture of :mod:`sonoscope.data.music` is used, by family.
+#: How much each texture of :mod:`sonoscope.data.rendering.music` is used, by family.
 TEXTURES: dict[str, dict[str, float]] = {
     "bowed": {"melody": 4, "long": 2, "voices": 0.7, "runs": 1, "trill": 1, "single": 1, "arpeggio": 0.7},
     "winds": {"melody": 4, "long": 2, "runs": 1.5, "trill": 1, "single": 1, "arpeggio": 1},

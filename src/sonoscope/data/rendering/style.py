@@ -1,7 +1,7 @@
 """What a piece is made from: scales, rhythm cells, the style that is fixed for it, notes counted in beats.
 
 Nothing here knows seconds; a texture fills a :class:`Style` with :class:`Draft` notes, and
-:mod:`sonoscope.data.music` performs them.
+:mod:`sonoscope.data.rendering.music` performs them.
 """
 
 from __future__ import annotations

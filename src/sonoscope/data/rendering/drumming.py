@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sonoscope.data.style import Draft, Style
+from sonoscope.data.rendering.style import Draft, Style
 
 _STEPS = 4  # per beat
 _KICKS, _SNARES = (36, 35), (38, 40, 37, 39)
@@ -135,7 +135,7 @@ def sparse(style: Style, rng: np.random.Generator) -> list[Draft]:
     return [note for bar in range(style.bars) for note in _hits(pattern, bar, style, rng)]
 
 
-#: Every texture for kits by the name used in :data:`sonoscope.data.orchestra.TEXTURES`.
+#: Every texture for kits by the name used in :data:`sonoscope.data.rendering.orchestra.TEXTURES`.
 DRUMMING: dict[str, Callable[[Style, np.random.Generator], list[Draft]]] = {
     "groove": groove,
     "ride": ride,

@@ -1,7 +1,7 @@
 """How an instrument plays: textures that turn a drawn style into notes counted in beats.
 
 A texture is a function ``(style, rng) -> list of Draft``. It knows the scale, the harmony of each bar and the
-range, and nothing about seconds, loudness curves or controllers, which :mod:`sonoscope.data.music` adds. All
+range, and nothing about seconds, loudness curves or controllers, which :mod:`sonoscope.data.rendering.music` adds. All
 randomness comes from the generator that is passed.
 """
 
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sonoscope.data.style import Draft, Style, rhythm
+from sonoscope.data.rendering.style import Draft, Style, rhythm
 
 #: Steps of a melody on the ladder of its scale, and how often each is taken.
 _MOVES = (-1, 1, -2, 2, 0, -3, 3, -4, 4, -7, 7)
@@ -300,7 +300,7 @@ def scatter(style: Style, rng: np.random.Generator) -> list[Draft]:
     ]
 
 
-#: Every texture for pitched instruments by the name used in :data:`sonoscope.data.orchestra.TEXTURES`.
+#: Every texture for pitched instruments by the name used in :data:`sonoscope.data.rendering.orchestra.TEXTURES`.
 PITCHED: dict[str, Callable[[Style, np.random.Generator], list[Draft]]] = {
     "melody": melody,
     "voices": voices,

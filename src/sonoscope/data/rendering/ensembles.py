@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoscope.data import compositions, music, pieces, render
-from sonoscope.data.music import Control, NoteEvent, Score
-from sonoscope.data.orchestra import Instrument
+from sonoscope.data.rendering import compositions, music, pieces, render
+from sonoscope.data.rendering.music import Control, NoteEvent, Score
+from sonoscope.data.rendering.orchestra import Instrument
+from sonoscope.data.rendering.synth import Synth
 from sonoscope.data.rows import BadManifest
-from sonoscope.data.synth import Synth
 
 #: A player goes so far beyond the range of a program at most.
 _BEYOND = 3

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sonoscope.data.music import NoteEvent, Score
+from sonoscope.data.rendering.music import NoteEvent, Score
 
 #: Samples of a period of a rank's wave.
 _TABLE = 4096

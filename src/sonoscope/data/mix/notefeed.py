@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope.data import annotation
-from sonoscope.data.notemix import targets
+from sonoscope.data.mix.notemix import targets
 from sonoscope.data.rows import BadManifest, Manifest
 from sonoscope.data.shards.feed import Batch, Feed
 from sonoscope.data.shards.read import Shards

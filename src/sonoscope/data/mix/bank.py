@@ -22,7 +22,7 @@ import numpy as np
 
 from sonoscope import features
 from sonoscope.audio import decode
-from sonoscope.data import variants
+from sonoscope.data.mix import variants
 from sonoscope.errors import UsageError
 
 SCHEMA = 1

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonoscope.data.bank import Bank
-from sonoscope.data.levels import AUDIBLE_DB
+from sonoscope.data.mix.bank import Bank
+from sonoscope.data.mix.levels import AUDIBLE_DB
 from sonoscope.errors import UnknownName
 from sonoscope.features import LogMel, logmel
 

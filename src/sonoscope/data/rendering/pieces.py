@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoscope.data import music, orchestra, render
-from sonoscope.data.music import Control, Score
-from sonoscope.data.orchestra import Instrument, Program
-from sonoscope.data.synth import KNOWN_FONTS, Chorus, Reverb, Synth
+from sonoscope.data.rendering import music, orchestra, render
+from sonoscope.data.rendering.music import Control, Score
+from sonoscope.data.rendering.orchestra import Instrument, Program
+from sonoscope.data.rendering.synth import KNOWN_FONTS, Chorus, Reverb, Synth
 from sonoscope.errors import SonoscopeError, UsageError
 
 TIMELINE_COLUMNS = ("start", "end", "label")
@@ -212,8 +212,8 @@ def render_pieces(
 ) -> Path:
     """Render ``count`` pieces into the folder ``out`` and return its manifest.
 
-    ``instruments`` are names of :data:`sonoscope.data.orchestra.ORCHESTRA` (default: all). The other
-    parameters and the errors are those of :func:`sonoscope.data.render.render_stems`: the same seed gives the
+    ``instruments`` are names of :data:`sonoscope.data.rendering.orchestra.ORCHESTRA` (default: all). The other
+    parameters and the errors are those of :func:`sonoscope.data.rendering.render.render_stems`: the same seed gives the
     same bytes, what exists is not rendered again, no two pieces share a bar.
     """
     out = Path(out)

@@ -1,6 +1,7 @@
 """Real compositions from MIDI files, played on the renderer's instruments, as stems with exact notes.
 
-Random music (:mod:`sonoscope.data.music`) has every pitch and rhythm but no voice leading; compositions have it.
+Random music (:mod:`sonoscope.data.rendering.music`) has every pitch and rhythm but no voice leading;
+compositions have it.
 An excerpt of a file becomes a :class:`Score` (all its tracks on one instrument: a piano reduction of whatever was
 written), which is rendered as any stem is: in a random room, with a random tuning, and the pedal of the file or a
 drawn one. The notes that are written beside it are those of the sound, pedal counted in.
@@ -16,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sonoscope.data import music, render
-from sonoscope.data.music import Control, NoteEvent, Score
-from sonoscope.data.orchestra import Instrument
+from sonoscope.data.rendering import music, render
+from sonoscope.data.rendering.music import Control, NoteEvent, Score
+from sonoscope.data.rendering.orchestra import Instrument
+from sonoscope.data.rendering.style import SCALES, Style
+from sonoscope.data.rendering.synth import Synth
 from sonoscope.data.rows import BadManifest
-from sonoscope.data.style import SCALES, Style
-from sonoscope.data.synth import Synth
 from sonoscope.errors import UsageError
 
 #: General MIDI's percussion channel, from 0.
@@ -155,7 +156,7 @@ def render_compositions(
     Raises
     ------
     UsageError, NoSynthesizer
-        As :class:`~sonoscope.data.synth.Synth` does.
+        As :class:`~sonoscope.data.rendering.synth.Synth` does.
     BadManifest
         If a file cannot be read.
     """

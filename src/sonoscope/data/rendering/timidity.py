@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sonoscope.data.music import Score
-from sonoscope.data.synth import NoSynthesizer
+from sonoscope.data.rendering.music import Score
+from sonoscope.data.rendering.synth import NoSynthesizer
 from sonoscope.errors import SonoscopeError, UsageError
 
 #: Where Debian's freepats describes its patches.

@@ -9,7 +9,7 @@
 
 The same seed gives the same bytes. Stems that exist are not rendered again, so an interrupted bank is
 finished by the same call, and a bank grows when larger counts are asked for. No two stems of a bank share a
-bar (:func:`sonoscope.data.music.bars`).
+bar (:func:`sonoscope.data.rendering.music.bars`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import numpy as np
 import soundfile
 
 from sonoscope import labels
-from sonoscope.data import music, orchestra
-from sonoscope.data.music import Score
-from sonoscope.data.orchestra import Instrument, Program
-from sonoscope.data.synth import KNOWN_FONTS, Chorus, Reverb, Synth
+from sonoscope.data.rendering import music, orchestra
+from sonoscope.data.rendering.music import Score
+from sonoscope.data.rendering.orchestra import Instrument, Program
+from sonoscope.data.rendering.synth import KNOWN_FONTS, Chorus, Reverb, Synth
 from sonoscope.errors import RunRefused, SonoscopeError, UsageError, lookup
 
 #: Columns of a manifest (conventions: manifest), then what only rendered stems have.
