@@ -61,3 +61,40 @@ def test_the_stated_mixtures_are_of_two_instruments_of_one_fold() -> None:
         )
         assert -6.0 <= float(row["gain_db"]) <= 6.0
         assert 0.0 <= float(row["start_first_s"]) < 3.0 and 0.0 <= float(row["start_second_s"]) < 3.0
+
+
+@pytest.fixture(scope="module")
+def hard() -> ModuleType:
+    """recipes/instruments/hard.py as a module; what lies beside it is forgotten: other recipes call theirs alike."""
+    beside = ("extra", "strings")
+    kept = {name: sys.modules.pop(name) for name in beside if name in sys.modules}
+    sys.path.insert(0, str(RECIPE))
+    try:
+        spec = importlib.util.spec_from_file_location("instruments_hard", RECIPE / "hard.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(RECIPE))
+        for name in beside:
+            sys.modules.pop(name, None)
+        sys.modules.update(kept)
+    return module
+
+
+def test_moments_that_fool_a_model_are_apart_and_worst_first(hard: ModuleType) -> None:
+    labels = ("cello", "other", "violin")
+    starts_s = np.arange(40) * 0.5
+    scores = np.full((40, 3), 0.01, dtype=np.float32)
+    scores[:, 1] = 0.99  # however sure of `other` it is
+    scores[10, 0], scores[11, 2], scores[30, 2], scores[39, 0] = 0.6, 0.8, 0.9, hard.LEAST - 0.01
+    assert list(hard.moments(scores, starts_s, labels)) == [(15.0, "violin"), (5.5, "violin")]
+    assert not list(hard.moments(np.zeros((0, 3)), np.zeros(0), labels))
+
+
+def test_what_a_model_is_tried_on_follows_from_its_number(hard: ModuleType) -> None:
+    for number in (0, 4):
+        kind, samples = hard.drawn(number, RATE)
+        again, same = hard.drawn(number, RATE)
+        assert kind == again and np.array_equal(samples, same)
+        assert samples.shape == (12 * RATE,) and np.isfinite(samples).all() and np.abs(samples).max() > 0
