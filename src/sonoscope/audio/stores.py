@@ -372,7 +372,9 @@ def again(ask: Callable[[], T]) -> T:
                 raise final from None
             if attempt == ATTEMPTS:
                 said = secrets.redacted(" ".join(str(error).split())) or type(error).__name__
-                raise OSError(errno.EIO, f"the place does not answer: {said[:300]}") from None
+                raise OSError(
+                    errno.EIO, f"the place does not answer ({said[:300]}): check the address and the network"
+                ) from None
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_S)
     raise AssertionError("every way out is above")
