@@ -42,7 +42,7 @@ def rows(root: Path) -> Iterator[Row]:
                 yield Row(relative(root, path), labels=labels, absent=absent, split=split, source="folder")
     if not found:
         raise BadManifest(
-            f"{root}: none of its folders holds a recording. Put those of each label into a folder with its name."
+            f"{root}: none of its folders holds a recording. Put the sounds of each label into a folder with its name."
         )
 
 
