@@ -98,6 +98,16 @@ def found_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def scaling_table(result: dict[str, Any]) -> str:
+    """Log loss by how far calibrations are the labels' own, as Markdown."""
+    folds = next(iter(result.values()))["folds"]
+    lines = [f"| share of a label's own fit | {' | '.join(folds)} | mean |", "|---" * (len(folds) + 2) + "|"]
+    for own, row in result.items():
+        cells = [f"{loss:.4f}" for loss in (*row["folds"].values(), row["mean"])]
+        lines.append(f"| {own} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def damaged_table(result: dict[str, Any]) -> str:
     """What bad recordings cost, as Markdown."""
     lines = ["| the clips | macro top-1 | clips found |", "|---|---|---|"]

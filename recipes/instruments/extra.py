@@ -69,29 +69,31 @@ def sounds(out: Path, each: int, rate: int) -> Iterator[Stem]:
     A draw of `other` is fair to names. Each three sounds of speech, and each eighteen of another kind, have one of
     their own, so that speech is heard often among the many kinds.
     """
-    out.mkdir(parents=True, exist_ok=True)
     for kind in FIELD:
-        for number in range(each if kind != "swarm" else each * 4 // 11):
-            sound = out / f"{kind}-{number:03d}.flac"
-            if not sound.is_file():
-                soundfile.write(sound, scenes.make(kind, number, 4.0, rate), rate)
-            name = f"{kind}-{number // (3 if kind == 'speech' else 18)}"
-            yield Stem(sound, f"sounds/{sound.name}", ("other",), (), name, "synthesised", "", False)
+        count = each * 4 // 11 if kind == "swarm" else each
+        yield from _synthesised(out, kind, count, rate, named=3 if kind == "speech" else 18)
 
 
 def objects(out: Path, each: int, rate: int) -> Iterator[Stem]:
-    """Blows, rattles, scrapes, crumpling, electronic signals: no instrument; twice as many blows as of the others.
+    """Blows, rattles, scrapes, crumpling, electronic signals, hum: no instrument; twice as many blows as of the others.
 
     Each nine have a name of their own, and each twelve blows: a blow is what is taken for a drum.
     """
-    out.mkdir(parents=True, exist_ok=True)
     for kind in OBJECTS:
-        for number in range(2 * each if kind == "blow" else each):
-            sound = out / f"{kind}-{number:03d}.flac"
-            if not sound.is_file():
-                soundfile.write(sound, scenes.make(kind, number, 4.0, rate), rate)
-            name = f"{kind}-{number // (12 if kind == 'blow' else 9)}"
-            yield Stem(sound, f"objects/{sound.name}", ("other",), (), name, "synthesised", "", False)
+        blows = kind == "blow"
+        yield from _synthesised(out, kind, 2 * each if blows else each, rate, named=12 if blows else 9)
+
+
+def _synthesised(out: Path, kind: str, count: int, rate: int, *, named: int) -> Iterator[Stem]:
+    """Sounds of a kind, each ``named`` of them by one name; the folder's name is in their keys."""
+    out.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        sound = out / f"{kind}-{number:03d}.flac"
+        if not sound.is_file():
+            soundfile.write(sound, scenes.make(kind, number, 4.0, rate), rate)
+        yield Stem(
+            sound, f"{out.name}/{sound.name}", ("other",), (), f"{kind}-{number // named}", "synthesised", "", False
+        )  # fmt: skip
 
 
 def outdoors(out: Path, count: int, rate: int) -> Iterator[Stem]:
