@@ -7,6 +7,9 @@
 with. Trainings that are finished are left alone, so that an interrupted run goes on. A seed of all trainings comes
 before the next seed of any, so that there is an answer early and a better one later; with ``--together`` all seeds of a
 training come one after the other, so that the first questions are answered whole.
+
+``report`` keeps what stands (the results beside this file) of trainings that WORK has not, so that a part of the plan
+can be run again. A difference needs the scores of both trainings: it is taken anew where WORK has both.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -112,58 +116,96 @@ def prepared(config: Config) -> str:
 
 
 def report(plan: dict, work: Path) -> None:
-    """Write results.json, and the tables into the document."""
+    """Write the results, and the tables into the document; what ``work`` has not stays as it was."""
+    place = HERE / plan.get("results", "results.json")
+    held = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
     found = {name: runs.find([work / name]) for name in finished(plan, work)}
-    lines = [runs.Line(name, tuple(each)) for name, each in found.items()]
-    tables = [runs.table(lines, FIGURES, "markdown"), ""]
-    answers = []
-    for question in plan["questions"]:
-        for first, second in question["pairs"]:
-            if first in found and second in found:
-                differences, _, _ = runs.compare(found[first], found[second], FIGURES[:2])
-                for each in differences:
-                    low, high = each.interval
-                    answers.append(
-                        f"| {question['asks']} | {first} – {second} | {each.figure} | {each.difference:+.3f} "
-                        f"({low:+.3f} to {high:+.3f}) | {ahead(found[first], found[second], each.figure)} |"
-                    )
-    tables += [
-        "| question | difference | figure | value (95 %) | seeds ahead |",
-        "|---|---|---|---|---|",
-        *answers,
+    trainings = figures_of(plan, held.get("trainings", {}), found)
+    questions = answers_of(plan, held.get("questions", []), found)
+    place.write_text(json.dumps({"trainings": trainings, "questions": questions}, indent=1) + "\n")
+    lines = [
+        runs.Line(name, tuple(runs.Run(Path(seed), {}, metrics) for seed, metrics in seeds.items()))
+        for name, seeds in trainings.items()
     ]
-    (HERE / plan.get("results", "results.json")).write_text(
-        json.dumps(
-            {name: {run.folder.name: run.metrics for run in each} for name, each in found.items()}, indent=1
-        )
-        + "\n"
-    )
+    block = "\n".join([runs.table(lines, FIGURES, "markdown"), "", *rows_of(questions)])
     text = DOCUMENT.read_text(encoding="utf-8")
-    block = "\n".join(tables)
     marker = plan.get("marker", "tables")
     marked = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
     DOCUMENT.write_text(marked.sub(lambda m: f"{m[1]}\n{block}\n\n{m[2]}", text), encoding="utf-8")
     print(block)
 
 
-def ahead(first: list[runs.Run], second: list[runs.Run], figure: str) -> str:
+def figures_of(plan: dict, held: dict, found: dict[str, list[runs.Run]]) -> dict[str, dict[str, Any]]:
+    """The figures of each training of the plan by seed: those that are found, in the place of those that were held."""
+    merged = {
+        name: held.get(name, {}) | {run.folder.name: run.metrics for run in found.get(name, ())}
+        for name in names_of(plan)
+    }
+    return {name: dict(sorted(seeds.items())) for name, seeds in merged.items() if seeds}
+
+
+def answers_of(plan: dict, held: list[dict], found: dict[str, list[runs.Run]]) -> list[dict[str, Any]]:
+    """What is said of each pair of each question.
+
+    It is asked anew where both trainings are found with at least as many common seeds as what was held rests on.
+    """
+    before = {(each["first"], each["second"]): each for each in held}
+    said = []
+    for question in plan["questions"]:
+        for first, second in question["pairs"]:
+            stands = before.get((first, second))
+            both = found.get(first, []), found.get(second, [])
+            seeds = sorted(set.intersection(*({run.folder.name for run in each} for each in both)))
+            if seeds and (stands is None or len(seeds) >= len(stands["seeds"])):
+                stands = {"first": first, "second": second, "seeds": seeds, "figures": compared(*both)}
+            if stands is not None:
+                said.append({"asks": question["asks"], **stands})
+    return said
+
+
+def compared(first: list[runs.Run], second: list[runs.Run]) -> dict[str, dict[str, Any]]:
+    """Of each figure the first less the second, its interval, and in how many seeds the first is ahead."""
+    differences, _, _ = runs.compare(first, second, FIGURES[:2])
+    return {
+        each.figure: {
+            "difference": round(each.difference, 4),
+            "interval_95": [round(end, 4) for end in each.interval],
+            "ahead": ahead(first, second, each.figure),
+        }
+        for each in differences
+    }
+
+
+def ahead(first: list[runs.Run], second: list[runs.Run], figure: str) -> int:
     """In how many seeds the first is ahead of the second, of those that both have."""
     ours, theirs = (
         {run.folder.name: run.metrics["fitted"][figure] for run in each} for each in (first, second)
     )
-    both = sorted(ours.keys() & theirs.keys())
-    return f"{sum(ours[seed] > theirs[seed] for seed in both)} of {len(both)}"
+    return sum(ours[seed] > theirs[seed] for seed in ours.keys() & theirs.keys())
+
+
+def rows_of(questions: list[dict]) -> list[str]:
+    """The answers as lines of a Markdown table."""
+    rows = ["| question | difference | figure | value (95 %) | seeds ahead |", "|---|---|---|---|---|"]
+    for each in questions:
+        for figure, value in each["figures"].items():
+            low, high = value["interval_95"]
+            rows.append(
+                f"| {each['asks']} | {each['first']} – {each['second']} | {figure} | {value['difference']:+.3f} "
+                f"({low:+.3f} to {high:+.3f}) | {value['ahead']} of {len(each['seeds'])} |"
+            )
+    return rows
+
+
+def names_of(plan: dict) -> list[str]:
+    """The trainings with labels, in the order of the plan."""
+    asked = [each if isinstance(each, dict) else {"name": each} for each in plan["trainings"]]
+    return [each["name"] for each in asked if each.get("settings", {}).get("kind") != "pretrain"]
 
 
 def finished(plan: dict, work: Path) -> list[str]:
-    """The trainings with labels that have at least one finished seed, in the order of the plan."""
-    asked = [each if isinstance(each, dict) else {"name": each} for each in plan["trainings"]]
-    return [
-        each["name"]
-        for each in asked
-        if each.get("settings", {}).get("kind") != "pretrain"
-        and any((work / each["name"]).glob(f"*/{rundir.METRICS}"))
-    ]
+    """Those that have at least one finished seed."""
+    return [name for name in names_of(plan) if any((work / name).glob(f"*/{rundir.METRICS}"))]
 
 
 if __name__ == "__main__":
