@@ -28,10 +28,10 @@ def truth(file: Path, ratio: float) -> figures.Notes:
     """The notes of a recording that is played ``ratio`` times as fast; those that sound at its start left out."""
     with open(file, newline="", encoding="utf-8") as opened:
         rows = [row for row in csv.DictReader(opened) if row["sounding_at_start"] != "1"]
-    start_s, end_s, pitch = (
-        np.array([float(row[name]) for row in rows]) for name in ("onset_s", "offset_s", "midi")
+    start_s, end_s, pitch, velocity = (
+        np.array([float(row[name]) for row in rows]) for name in ("onset_s", "offset_s", "midi", "velocity")
     )
-    return figures.Notes(start_s / ratio, end_s / ratio, pitch)
+    return figures.Notes(start_s / ratio, end_s / ratio, pitch, velocity)
 
 
 def onset_f1(model: NoteModel, files: list[Path], cents: int, tuning: float | str) -> float:

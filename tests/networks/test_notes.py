@@ -86,6 +86,25 @@ def test_harmonics_are_read_by_a_shift(network: notes.NoteNetwork) -> None:
 
 
 @torch.no_grad()
+def test_velocity_is_the_level_of_the_first_partials_where_a_note_begins(network: notes.NoteNetwork) -> None:
+    field, key = network.receptive_field, 60 - notes.LOWEST
+    own = field - 1 - network.look_ahead  # the row that the first answer speaks for
+
+    def velocity(level: float, row: int, key: int = key) -> float:
+        rows = torch.full((1, field, 620), -60.0)
+        for shift in (0, 36, 57):
+            rows[:, row, 310 + 3 * key + shift] = level
+        return 127 * float(network(rows)[2].sigmoid()[0, 0, key])
+
+    assert velocity(-38.0, own) - velocity(-48.0, own) == pytest.approx(19.5, abs=0.01)
+    assert velocity(-48.0, own, 64 - notes.LOWEST) == pytest.approx(80.0, abs=0.01)
+    # As loud, a higher note is struck harder; one partial of three counts a third; it may come as late as is looked.
+    assert velocity(-48.0, own, 76 - notes.LOWEST) == pytest.approx(80 + 11.6 + 3.3, abs=0.01)
+    assert velocity(-38.0, field - 1) == pytest.approx(velocity(-38.0, own), abs=0.01)
+    assert velocity(-38.0, own - 1) == pytest.approx(velocity(-60.0, own), abs=0.01)
+
+
+@torch.no_grad()
 def test_folding_changes_nothing(network: notes.NoteNetwork) -> None:
     rows = rows_like_sound(1, 40)
     whole = notes.folded(network)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sonoscope.errors import UsageError
@@ -426,3 +426,20 @@ def test_a_note_is_told_within_the_look_ahead(look_ahead_s):
     for message in begun:
         assert message.told_s - message.time_s <= look_ahead_s + 1e-9
         assert message.told_s - message.time_s == pytest.approx(live.latency_s)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds(), st.sampled_from([1, 40, 64, 127]))
+def test_velocities_are_moved_together_to_a_median(seed: int, median: int) -> None:
+    scores = random_scores(seed, 200)
+    plain = [note for note in decode(scores, NoteRules()) if not note.flags]
+    moved = [note for note in decode(scores, NoteRules(median_velocity=median)) if not note.flags]
+    assume(plain)
+    middle = (len(plain) - 1) // 2
+    shift = median - sorted(note.velocity for note in plain)[middle]
+    assert sorted(note.velocity for note in moved)[middle] == median
+    for before, after in zip(plain, moved, strict=True):
+        assert after.velocity == min(max(before.velocity + shift, 1), 127)
+        assert (before.start_s, before.end_s, before.pitch, before.score) == (
+            after.start_s, after.end_s, after.pitch, after.score,
+        )  # fmt: skip

@@ -3,7 +3,8 @@
 The rows hold two spectrograms on one logarithmic axis. Harmonic stacking reads both at the harmonics of every pitch
 by a shift of the index: ½, 1 … 7 on the long window, 1, 2, 3 on the short one, 11 maps of 264 bins. A convolution, one
 that goes from three bins to a key, and residual blocks whose frequency dilation joins what belongs to one sound
-(neighbours, octaves, fifths, and by their succession the higher harmonics) lead to three heads.
+(neighbours, octaves, fifths, and by their succession the higher harmonics) lead to two heads, onset and sustain.
+Velocity is measured in the rows (:mod:`sonoscope.networks.loudness`).
 
 Nothing is padded along time: an output frame depends on :attr:`NoteNetwork.receptive_field` rows and nothing else, of
 which :attr:`look_ahead` lie after it, fewer than before it so that it can answer live. Streamed in blocks that
@@ -24,7 +25,10 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sonoscope.errors import UsageError, lookup
+from sonoscope.networks.loudness import Loudness
 
+#: MIDI number of the lowest key, and how many there are.
+LOWEST = 21
 KEYS = 88
 BINS_PER_KEY = 3
 #: Harmonics that are read from the long and from the short spectrogram.
@@ -32,7 +36,7 @@ LONG_HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 SHORT_HARMONICS = (1.0, 2.0, 3.0)
 OUTPUTS = ("onset", "sustain", "velocity")
 #: Share of keys and frames that have an onset, a note: what the heads answer before they have learnt anything.
-_PRIORS = (0.005, 0.04, 0.5)
+_PRIORS = (0.005, 0.04)
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,14 @@ class NoteNetwork(nn.Module):
         self.blocks = nn.Sequential(
             *(Block(wide, dilation, centred=k < spec.centred) for k, dilation in enumerate(spec.dilations))
         )
-        heads, inside = len(OUTPUTS), max(8, wide // 2)
+        self.loudness = Loudness(
+            lowest=LOWEST,
+            keys=KEYS,
+            bins_per_key=BINS_PER_KEY,
+            n_pitches=spec.n_pitches,
+            look_ahead=self.look_ahead,
+        )
+        heads, inside = len(_PRIORS), max(8, wide // 2)
         self.hidden = nn.Conv2d(wide, heads * inside, (1, 3), padding=(0, 1))
         self.answer = nn.Conv2d(heads * inside, heads, 1, groups=heads)
         priors = torch.tensor(_PRIORS)
@@ -165,11 +176,13 @@ class NoteNetwork(nn.Module):
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(batch, time, 2 * n_pitches) to logits of onset, sustain, velocity.
 
-        Each has shape (batch, time - receptive_field + 1, 88).
+        Each has shape (batch, time - receptive_field + 1, 88); only the first two have been learnt.
         """
         maps = self.norm1(self.first(self.stacked(rows))).relu()
         maps = self.blocks(self.norm2(self.keys(maps)).relu())
-        return self.answer(self.hidden(maps).relu()).unbind(dim=1)
+        # The rows that answers speak for, and those after them.
+        told = rows[:, self.receptive_field - 1 - self.look_ahead :, self.spec.n_pitches :]
+        return *self.answer(self.hidden(maps).relu()).unbind(dim=1), self.loudness(told)
 
 
 def _harmonics(rows: torch.Tensor, harmonics: tuple[float, ...]) -> list[torch.Tensor]:

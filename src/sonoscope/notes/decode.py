@@ -11,7 +11,7 @@ was heard. Two notes of a pitch never overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
@@ -54,7 +54,22 @@ def decode(
             found += decoder.push(block)
     if decoder is not None:
         found += decoder.close()
-    return in_order(found)
+    return in_order(balanced(found, rules.median_velocity))
+
+
+def balanced(notes: list[Event], median: int | None) -> list[Event]:
+    """Notes whose velocities are moved together until the median of those that were struck is ``median``, 1..127.
+
+    Of an even number the lower of the two in the middle counts. Soft notes stay as they are, and so do all for None.
+    """
+    struck = sorted(note.velocity or 0 for note in notes if note.flags != SOFT)
+    if median is None or not struck:
+        return notes
+    shift = median - struck[(len(struck) - 1) // 2]
+    return [
+        note if note.flags == SOFT else replace(note, velocity=_velocity((note.velocity or 0) + shift))
+        for note in notes
+    ]
 
 
 def in_order(notes: Iterable[Event]) -> list[Event]:
@@ -305,10 +320,14 @@ class Decoder:
         if note.soft:
             return SOFT_VELOCITY
         share = note.velocity / STEPS if note.velocity >= 0 else self.score(note)
-        return min(max(round(127 * share), 1), 127)
+        return _velocity(round(127 * share))
 
     def _time(self, frame: float) -> float:
         return self.first_s + frame * self.hop_s
+
+
+def _velocity(value: int) -> int:
+    return min(max(value, 1), 127)
 
 
 def _likeliest(table: np.ndarray) -> np.ndarray:

@@ -39,6 +39,9 @@ class NoteRules:
         Only pitches from ``lowest`` to ``highest``, both included.
     mono : bool
         One note at a time: in each frame only the likeliest pitch counts, and a note that begins ends the others.
+    median_velocity : int or None, 1..127
+        Velocities of a recording are moved together until this is their median, so that its gain does not matter;
+        None: they stay as they are, as they do live, where what follows is not known.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class NoteRules:
     lowest: int = 0
     highest: int = 127
     mono: bool = False
+    median_velocity: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("onset", "onset_low", "sustain", "sustain_low", "sure"):
@@ -85,6 +89,8 @@ class NoteRules:
             raise UsageError(
                 f"pitches from {self.lowest} to {self.highest}: MIDI numbers 0..127, the lowest first"
             )
+        if self.median_velocity is not None and not 1 <= self.median_velocity <= 127:
+            raise UsageError(f"median_velocity={self.median_velocity} must lie in 1..127, or be None")
 
     @classmethod
     def of(cls, given: dict[str, object]) -> NoteRules:

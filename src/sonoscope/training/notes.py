@@ -2,7 +2,7 @@
 
 The loss is ``3 BCE(onset) + BCE(sustain) + ½ BCE(velocity)``: onsets are few, so they weigh three times and their
 positives twice; velocity counts where there is an onset, by its target, and about as much as if its mean were over all
-cells.
+cells. Networks that measure velocity (``networks.loudness``) have nothing to learn from that part.
 """
 
 from __future__ import annotations

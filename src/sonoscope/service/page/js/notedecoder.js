@@ -8,7 +8,7 @@ const STEPS = 10000, SOFT_VELOCITY = 64;
 export const RULES = {
   onset: 0.5, onset_low: 0.25, sustain: 0.5, sustain_low: 0.3, peak_s: 0.025, max_gap_s: 0.035, min_length_s: 0.04,
   soft_length_s: 0.12, sure: 0.8, unsure_length_s: 0, company: 4, company_s: 2, onset_shift_s: 0, end_shift_s: 0,
-  lowest: 0, highest: 127, mono: false,
+  lowest: 0, highest: 127, mono: false, median_velocity: null,
 };
 
 /**
@@ -18,7 +18,18 @@ export const RULES = {
  * `frames`, `pitches`, `hop_s`, `first_s` and `lowest` (MIDI). `rules` are those of RULES; what is missing is as there.
  */
 export function decode(scores, rules = {}, duration = Infinity) {
-  return new Decoder(scores, { ...RULES, ...rules }, duration).run();
+  const all = { ...RULES, ...rules };
+  return balanced(new Decoder(scores, all, duration).run(), all.median_velocity);
+}
+
+/** Velocities moved together until the median of the notes that were struck is `median`; none of them if that is null. */
+function balanced(notes, median) {
+  const struck = notes.filter((note) => !note.flags);
+  if (median === null || !struck.length) return notes;
+  const sorted = struck.map((note) => note.velocity).sort((a, b) => a - b);
+  const shift = median - sorted[Math.floor((sorted.length - 1) / 2)];
+  for (const note of struck) note.velocity = clamp(note.velocity + shift, 1, 127);
+  return notes;
 }
 
 /** A table of whole steps, a pitch after another, in single precision as files round it. */
