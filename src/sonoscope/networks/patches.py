@@ -12,8 +12,9 @@ import math
 import torch
 from torch.nn import functional
 
-#: A patch is divided by the root of its variance and this (as in ViT-MAE), so that a constant one stays finite.
-LEAST_VARIANCE = 1e-6
+#: A patch is divided by the root of its variance and this. ViT-MAE adds a millionth, so that constant ones stay finite; in
+#: recordings many patches are silence, whose faint pattern would then count as much as sound.
+LEAST_VARIANCE = 1e-2
 #: The longest wave of the positions, in patches (Vaswani et al. 2017).
 LONGEST_WAVE = 10_000.0
 
@@ -44,11 +45,16 @@ def joined(patches: torch.Tensor, patch: tuple[int, int], channels: int, high: i
     return cells.reshape(batch, channels, count // high * patch[0], high * patch[1])
 
 
-def standardised(patches: torch.Tensor) -> torch.Tensor:
-    """Each patch less its mean, divided by its standard deviation (He et al. 2021, arXiv:2111.06377, sec. 3)."""
-    mean = patches.mean(dim=2, keepdim=True)
-    variance = patches.var(dim=2, keepdim=True, unbiased=False)
-    return (patches - mean) / (variance + LEAST_VARIANCE).sqrt()
+def standardised(patches: torch.Tensor, channels: int) -> torch.Tensor:
+    """Each channel of each patch less its mean, divided by its standard deviation.
+
+    After He et al. 2021 (arXiv:2111.06377, sec. 3), who take the three colours of a picture together. Channels here are
+    not alike (a level and a shape): together, most of a patch's variance would be the distance between their means.
+    """
+    values = patches.unflatten(2, (channels, -1))
+    mean = values.mean(dim=3, keepdim=True)
+    variance = values.var(dim=3, keepdim=True, unbiased=False)
+    return ((values - mean) / (variance + LEAST_VARIANCE).sqrt()).flatten(2)
 
 
 def hidden(batch: int, count: int, share: float, chance: torch.Generator) -> torch.Tensor:

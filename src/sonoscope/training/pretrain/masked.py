@@ -3,7 +3,7 @@
 He et al. 2021, ViT-MAE (arXiv:2111.06377), on spectrograms as in Huang et al. 2022 (arXiv:2207.06405): the encoder sees
 the visible patches only, a narrow decoder gets their embeddings and a learned token in the place of each hidden one,
 and the loss is the mean square over hidden patches, each standardised (or not: ``standardise``). Predicting every
-patch's own mean has a loss of 1 (less where patches are constant).
+patch's own mean has a loss of 1 (less where patches are nearly constant, as silence is).
 """
 
 from __future__ import annotations
@@ -83,4 +83,4 @@ class Masked(Pretext):
         for block in self.blocks:
             held = block(held)
         drawn = self.draw(self.norm(held))
-        return rebuilt(drawn, cut(maps, backbone.patch), unseen, standardise=self.standardise)
+        return rebuilt(drawn, cut(maps, backbone.patch), unseen, maps.shape[1], standardise=self.standardise)

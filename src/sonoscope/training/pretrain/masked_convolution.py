@@ -1,9 +1,9 @@
 """Masked modelling for convolutional networks: SparK (Tian et al. 2023, arXiv:2301.03580).
 
 The network works on the visible patches only (``sparse.py``); its maps of the coarsest sizes, hidden cells filled with
-a learned vector, go through a decoder from coarse to fine that draws the hidden patches. Unlike in SparK, the network's
-frames of embedding join at the coarsest size, so that what lies behind the last convolution (pooling along frequency
-and a linear map) is learned too.
+a learned vector, go through a decoder from coarse to fine that draws the hidden patches. As in SparK, what lies behind
+the last convolution (pooling along frequency and a linear map) learns nothing: fed from half-empty maps, it came out no
+better than its random weights (docs/pretraining.md).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class MaskedConvolution(Pretext):
         patch: Sequence[int] = (16, 16),
         width: int = 24,
         levels: int = 3,
-        standardise: bool = True,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.standardise = maps_of(network, frames, "masked_convolution"), standardise
@@ -71,7 +71,6 @@ class MaskedConvolution(Pretext):
         self.sizes = sorted(sizes, key=lambda size: size[0] * size[1])[: max(levels, 1)]
         self.tokens = nn.ParameterList(0.02 * torch.randn(1, sizes[size], 1, 1) for size in self.sizes)
         self.bring = nn.ModuleList(nn.Conv2d(sizes[size], width, 1) for size in self.sizes)
-        self.join = nn.Linear(network.backbone.dim, width)
         self.blocks = nn.ModuleList(_block(width) for _ in self.sizes)
         self.draw = nn.Conv2d(width, self.shape[0], 3, padding=1)
 
@@ -79,29 +78,27 @@ class MaskedConvolution(Pretext):
         maps = network.maps(rows)
         columns, high = grid_of(maps.shape[2], maps.shape[3], self.patch)
         unseen = hidden(len(maps), columns * high, self.share, chance).to(rows.device)
-        frames, levels = self.seen(network, maps, unseen)
-        held = functional.interpolate(
-            self.join(frames).transpose(1, 2), self.sizes[0][0], mode="linear", align_corners=False
-        )[:, :, :, None]
+        levels = self.seen(network, maps, unseen)
+        held = maps.new_zeros(1, 1, *self.sizes[0])
         for size, token, bring, block in zip(self.sizes, self.tokens, self.bring, self.blocks, strict=True):
             found, exists = levels[size]
-            held = held if held.shape[3] == 1 else functional.interpolate(held, size, mode="nearest")
+            held = functional.interpolate(held, size, mode="nearest")
             held = block(bring(torch.where(exists > 0, found, token)) + held)
         held = functional.interpolate(held, self.shape[1:], mode="bilinear", align_corners=False)
         drawn, wanted = (cut(each, self.patch) for each in (self.draw(held), maps))
-        return rebuilt(drawn, wanted, unseen, standardise=self.standardise)
+        return rebuilt(drawn, wanted, unseen, maps.shape[1], standardise=self.standardise)
 
     def seen(
         self, network: Network, maps: torch.Tensor, unseen: torch.Tensor
-    ) -> tuple[torch.Tensor, dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]]:
-        """Frames of embedding of the visible patches, and maps of each size with the cells that exist.
+    ) -> dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]:
+        """Maps of each size with the cells that exist, of the visible patches.
 
         Frames and bins that belong to no patch are hidden as well.
         """
         exists = spread(~unseen, self.patch, (maps.shape[2], maps.shape[3])).to(maps.dtype)
         with visible(network.backbone, exists) as scene:
-            frames = network.backbone.forward_features(maps)
-        return frames, scene.levels
+            network.backbone.forward_features(maps)
+        return scene.levels
 
 
 def spread(cells: torch.Tensor, patch: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:

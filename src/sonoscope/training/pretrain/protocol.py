@@ -73,15 +73,15 @@ def share_of(name: str, share: float) -> float:
 
 
 def rebuilt(
-    predicted: torch.Tensor, patches: torch.Tensor, hidden: torch.Tensor, *, standardise: bool
+    predicted: torch.Tensor, patches: torch.Tensor, hidden: torch.Tensor, channels: int, *, standardise: bool
 ) -> Told:
     """The mean square over hidden patches, against that of predicting the mean.
 
-    With ``standardise`` patches are wanted without their level and spread, and the trivial answer is each one's own
-    mean; else as they are, and the trivial answer is the mean of the batch in every cell. All are (batch, patches,
-    values), ``hidden`` is (batch, patches).
+    With ``standardise`` patches are wanted without the level and spread of each channel, and the trivial answer is each
+    one's own mean; else as they are, and the trivial answer is the mean of the batch in every cell. All are (batch,
+    patches, values), ``hidden`` is (batch, patches).
     """
-    wanted = standardised(patches) if standardise else patches
+    wanted = standardised(patches, channels) if standardise else patches
     mean = torch.zeros_like(wanted[:1]) if standardise else wanted.mean(dim=0, keepdim=True)
     missed, trivial = ((answer - wanted).square().mean(dim=2)[hidden].mean() for answer in (predicted, mean))
     return Told(missed, trivial)

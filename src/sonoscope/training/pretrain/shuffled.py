@@ -1,8 +1,10 @@
 """Patch-shuffle detection: some cells of a grid change places, and each cell is asked whether it is where it was.
 
 As ELECTRA asks of every word whether it was replaced (Clark et al. 2020, arXiv:2003.10555), so every cell gives a
-signal, not only those that were moved. Any backbone of maps will do: its frames are brought to the grid's columns, and
-each says of all cells of its column.
+signal, not only those that were moved. Of ``vit`` the patches are asked, each of the cells in its place; a grid of the
+patches themselves (``grid`` as many columns and rows of them) leaves no seams inside a patch to tell by. Any other
+backbone of maps will do as well: its frames are brought to the grid's columns, and each says of all cells of its
+column.
 
 Cells that move change places among themselves, and none of them stays. A cell may look like the one that came in its
 place (silence does); it counts as moved, so the loss has a floor.
@@ -18,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from sonoscope.errors import UsageError
+from sonoscope.networks.backbones.vit import ViT
 from sonoscope.networks.build import Network
 from sonoscope.networks.patches import cut, joined
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, share_of
@@ -67,18 +70,27 @@ class Shuffled(Pretext):
             math.log(rate / (1 - rate)),
             -rate * math.log(rate) - (1 - rate) * math.log(1 - rate),
         )
-        self.ask = nn.Linear(network.backbone.dim, self.grid[1])
+        self.ask = nn.Linear(network.backbone.dim, 1 if isinstance(network.backbone, ViT) else self.grid[1])
         nn.init.constant_(self.ask.bias, self.odds)
 
     def forward(self, network: Network, rows: torch.Tensor, chance: torch.Generator) -> Told:
         maps, moved = self.shuffled(network.maps(rows), chance)
-        frames = network.backbone.forward_features(maps).transpose(1, 2)
-        columns = functional.interpolate(frames, self.grid[0], mode="linear", align_corners=False)
-        said = self.ask(columns.transpose(1, 2)).flatten(1)
+        said = self.said(network, maps)
         loss = functional.binary_cross_entropy_with_logits(said, moved.to(said.dtype))
         suspected = said > self.odds
         found, cleared = (suspected & moved).sum() / moved.sum(), (~suspected & ~moved).sum() / (~moved).sum()
         return Told(loss, loss.new_tensor(self.entropy), {"balanced_accuracy": (found + cleared) / 2})
+
+    def said(self, network: Network, maps: torch.Tensor) -> torch.Tensor:
+        """Log odds of each cell of having been moved, (batch, cells)."""
+        backbone = network.backbone
+        if isinstance(backbone, ViT):
+            patches = self.ask(backbone.encode(backbone.tokens(maps))).unflatten(1, (-1, backbone.high))
+            placed = patches.permute(0, 3, 1, 2)
+            return functional.interpolate(placed, self.grid, mode="bilinear", align_corners=False).flatten(1)
+        frames = backbone.forward_features(maps).transpose(1, 2)
+        columns = functional.interpolate(frames, self.grid[0], mode="linear", align_corners=False)
+        return self.ask(columns.transpose(1, 2)).flatten(1)
 
     def shuffled(self, maps: torch.Tensor, chance: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps with cells moved, and which are not where they were: (batch, cells) of bool, along frequency first."""
