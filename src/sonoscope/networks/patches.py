@@ -12,8 +12,8 @@ import math
 import torch
 from torch.nn import functional
 
-#: A patch is divided by the root of its variance and this. ViT-MAE adds a millionth, so that constant ones stay finite; in
-#: recordings many patches are silence, whose faint pattern would then count as much as sound.
+#: A patch is divided by the root of its variance and this. ViT-MAE adds a millionth, so that constant ones stay finite;
+#: in recordings many patches are silence, whose faint pattern would then count as much as sound.
 LEAST_VARIANCE = 1e-2
 #: The longest wave of the positions, in patches (Vaswani et al. 2017).
 LONGEST_WAVE = 10_000.0
