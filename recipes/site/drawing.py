@@ -20,7 +20,7 @@ PACKAGE = PROJECT / "src" / "sonoscope"
 DRAWING = PROJECT / "docs" / "architecture.svg"
 
 #: Rooms that every other one imports: their lines would say nothing.
-FOUNDATION = {"values", "errors", "labels", "plugins", "promises"}
+FOUNDATION = {"values", "errors", "labels", "plugins", "promises", "writing"}
 
 WIDTH, HEIGHT, GAP, ROW, MARGIN = 104, 30, 14, 84, 20
 

@@ -34,8 +34,8 @@ from sonoscope.models.bundle import NOTES
 from sonoscope.models.runtime import Runtime
 from sonoscope.outputs import timeline
 from sonoscope.outputs.picture import Picture, kind
-from sonoscope.outputs.whole import beside
 from sonoscope.values import Event, FileResult, Recording, Scores
+from sonoscope.writing import beside
 
 if TYPE_CHECKING:
     import pandas

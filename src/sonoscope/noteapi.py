@@ -35,8 +35,8 @@ from sonoscope.notes import sonify, tracks
 from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
 from sonoscope.notes.scores import NoteScores
 from sonoscope.outputs import pianoroll, picture
-from sonoscope.outputs.whole import beside
 from sonoscope.values import Event, FileResult, Label, Recording
+from sonoscope.writing import beside
 
 if TYPE_CHECKING:
     import pandas

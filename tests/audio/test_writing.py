@@ -47,4 +47,5 @@ def test_the_command_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
     soundfile.write(tmp_path / "a.wav", np.zeros(24_000), 24_000)
     monkeypatch.setattr("sonoscope.embeddings.rows.Rows.add", full)
     assert main(["embed", str(tmp_path / "a.wav"), "-o", str(tmp_path / "a.npz")]) == 3
-    assert "No space left on device (where results" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"No space left on device: {tmp_path / 'a.npz'}: make room there, then run the same" in told

@@ -80,8 +80,12 @@ def test_demo_makes_sounds_analyses_them_and_says_what_to_type_next(sonoscope: S
     with open(out / "results" / "files.csv", newline="") as file:
         assert [row["file"] for row in csv.DictReader(file)] == names
     assert f"sonoscope analyze '{out}/sounds/organ.wav' " in ran.out
+    (out / "sounds" / "drums.wav").unlink()  # As if the disk had been full.
     again = sonoscope("demo", "-o", out)
-    assert again.code == 2 and "holds an earlier demo" in again.err
+    assert again.code == 0 and "3 inputs" in again.err
+    (out / "sounds" / "mine.wav").touch()
+    used = sonoscope("demo", "-o", out)
+    assert used.code == 2 and "holds mine.wav, which is not of a demo" in used.err
 
 
 def test_demo_sounds_are_4_s_below_full_scale_and_the_same_every_time(tmp_path: Path):

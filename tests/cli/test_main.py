@@ -160,7 +160,22 @@ def test_existing_input_is_never_taken_for_a_misspelt_value(tmp_path, monkeypatc
     [
         (UnreadableAudio("a.wav", "is empty", "Record again"), 1, "a.wav: is empty. Record again"),
         (KeyboardInterrupt(), 3, "interrupted"),
-        (OSError(28, "No space left on device", "out/x"), 3, "No space left on device: out/x"),
+        (
+            OSError(28, "No space left on device", "out/x"),
+            3,
+            "No space left on device: out/x: make room there, then run the same command again",
+        ),
+        (
+            OSError(30, "Read-only file system", "out"),
+            3,
+            "Read-only file system: out: nothing can be written",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            3,
+            "device: make room where results or temporary files (TMPDIR)",
+        ),
+        (PermissionError(13, "Permission denied", "a.csv"), 3, "Permission denied: a.csv: ask for the right"),
         (ZeroDivisionError("boom"), 3, "this should not have happened: ZeroDivisionError: boom"),
         (BrokenPipeError(), 3, ""),
     ],

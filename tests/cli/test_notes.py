@@ -67,6 +67,20 @@ def test_one_midi_file_with_sound_and_picture_beside(sonoscope, song, tmp_path):
     assert sonoscope("notes", song, "-o", tmp_path / "x.midi", "--audio", "--overwrite").code == 0
 
 
+def test_a_full_disk_leaves_all_of_the_files_or_none(sonoscope, song, tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "x.notes.svg"))
+
+    words = ("notes", song, "-o", tmp_path / "x.mid", "--audio", "--piano-roll")
+    with monkeypatch.context() as broken:
+        broken.setattr("sonoscope.noteapi.NoteResult.plot", full)
+        ran = sonoscope(*words)
+    assert ran.code == 3 and "x.notes.svg: make room there, then run the same command again" in ran.err
+    assert not list(tmp_path.glob("x.*"))
+    assert sonoscope(*words).code == 0
+    assert sorted(path.name for path in tmp_path.glob("x.*")) == ["x.mid", "x.notes.svg", "x.notes.wav"]
+
+
 def test_a_picture_that_cannot_be_drawn_is_refused_before_anything_is_written(
     sonoscope, song, tmp_path, monkeypatch
 ):

@@ -52,6 +52,35 @@ def written(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_what_a_full_disk_left_is_no_paper_yet(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        "evaluate",
+        "instruments",
+        str(root),
+        "--split",
+        "test",
+        "--draws",
+        "0",
+        "--paper",
+        str(tmp_path),
+    ]
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".svg":
+            raise OSError(28, "No space left on device", str(path))
+        path.write_bytes(content)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(paper, "put", full)
+        assert main(words) == 3
+    assert (tmp_path / "table.tex").exists() and not (tmp_path / "paper.tex").exists()
+    assert main(words) == 0
+    assert (tmp_path / "paper.tex").exists()
+    assert main(words) == 2
+
+
 def balanced(text: str) -> None:
     """Groups close, environments end, and nothing special stands bare."""
     bare = re.sub(r"\\[\\{}$&#%_^~]", "", text)

@@ -222,6 +222,27 @@ def test_members_of_archives_are_cut(results: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(samples, whole[rate : 2 * rate], atol=2 / 32_768)
 
 
+def test_what_did_not_come_to_its_end_is_made_by_the_same_call(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or a process that is killed, before ``clips.csv`` is there."""
+    out, season = tmp_path / "clips", Season(results)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="No space"):
+        broken.setattr(clipfolder, "clips_text", _full)
+        making.make(season, out, count=20, labels=["piano"])
+    (out / "audio" / "00099.flac").touch()
+    with pytest.raises(UsageError, match="is no folder of clips"):
+        clipfolder.open_folder(out)
+    made = making.make(season, out, count=20, labels=["piano"])
+    assert sorted(clip.audio for clip in made.folder.clips) == sorted(
+        f"audio/{path.name}" for path in (out / "audio").iterdir()
+    )
+
+
+def _full(*_: object) -> str:
+    raise OSError(28, "No space left on device")
+
+
 def test_what_cannot_be_is_refused(results: Path, made: clipfolder.ClipFolder, tmp_path: Path) -> None:
     season = Season(results)
     with pytest.raises(UsageError, match="is in use: name another folder"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +35,24 @@ def song(pcm: np.ndarray, tmp_path: Path) -> Path:
     path = tmp_path / "song.wav"
     soundfile.write(path, pcm, 48_000)
     return path
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_listening(song: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.wav"
+    limited = shlex.join([*LIVE, str(song), "--fast", "--format", "jsonl", "--record", str(kept)])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 100; exec {limited}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout.splitlines()[-1])["heard"] == 2.4
+    assert (
+        "kept.wav: File too large. The first 0.53 s of what was heard are kept there; listening"
+        in done.stderr
+    )
+    found, _ = soundfile.read(kept, dtype="float32")
+    whole, _ = soundfile.read(song, dtype="float32")
+    assert [path.name for path in tmp_path.glob("*kept*")] == [kept.name] and len(found) > 25_000
+    np.testing.assert_array_equal(found, whole[: len(found)])
 
 
 def test_samples_on_stdin_end_to_end(pcm: np.ndarray, tmp_path: Path) -> None:

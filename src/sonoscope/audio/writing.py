@@ -20,11 +20,15 @@ class Disk:
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
+        done = 0
         try:
-            return self._file.write(data)
+            while done < len(
+                data
+            ):  # A file without a buffer may take a part, and says why no more the next time.
+                done += self._file.write(data[done:])
         except OSError as error:
             self.error = self.error or error
-            return 0
+        return done
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:

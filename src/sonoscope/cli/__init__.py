@@ -23,8 +23,6 @@ from sonoscope.cli.starting import importing
 from sonoscope.errors import SonoscopeError, UsageError, nearest
 
 NOT_FINISHED = 3
-#: A disk, or what one may use of it, is full.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: The base of what the parser raises. Typer carried its parser inside from 0.20 on and used click's before,
 #: so it is reached through the one class both export: BadParameter -> UsageError -> ClickException.
@@ -73,12 +71,26 @@ def _run(words: list[str]) -> int:
         raise
     except OSError as error:
         _log_traceback()
-        where = f": {error.filename}" if error.filename else ""
-        full = " (where results or temporary files are written): make room, then run again"
-        _say(f"{error.strerror or error}{where or (full if error.errno in FULL else '')}")
+        _say(_told(error))
         return NOT_FINISHED
     except Exception as error:
         return _explain_unexpected(error)
+
+
+def _told(error: OSError) -> str:
+    """What the system refused, where, and what to do about it."""
+    from sonoscope.writing import FULL
+
+    where = error.filename2 or error.filename  # Of a copy the second is where it goes to.
+    told = f"{error.strerror or error}{f': {where}' if where else ''}"
+    if error.errno in FULL:
+        there = "there" if where else "where results or temporary files (TMPDIR) are written"
+        return f"{told}: make room {there}, then run the same command again"
+    if error.errno == errno.EROFS:
+        return f"{told}: nothing can be written there, name another place (mostly -o)"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{told}: ask for the right to use it, or name another place"
+    return told
 
 
 def _refuse_windows_paths(words: list[str]) -> None:

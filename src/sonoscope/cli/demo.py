@@ -41,8 +41,8 @@ def demo(
 
     folder = Path(out) if out else Path(tempfile.mkdtemp(prefix="sonoscope-demo-"))
     sounds, results = folder / "sounds", folder / "results"
-    if sounds.exists() or results.exists():
-        raise UsageError(f"-o {folder} holds an earlier demo: name a new folder, or leave -o out")
+    if results.exists() and not sounds.exists():
+        raise UsageError(f"-o {folder} holds other results: name a new folder, or leave -o out")
     names = write_sounds(sounds)
     print(f"Made {', '.join(names)} in {sounds}.")
     spec = RunSpec(inputs=(str(sounds),), out=str(results), models=(model,), scores="csv")
@@ -82,15 +82,32 @@ def _next_commands(sounds: Path, results: Path) -> list[tuple[str, str]]:
 
 
 def write_sounds(folder: Path) -> list[str]:
-    """Write the three sounds as 16-bit WAV files into a new ``folder``; returns their names, in order."""
+    """Write the three sounds as 16-bit WAV files into ``folder``; returns their names, in order.
+
+    Those that are there already stay as they are.
+
+    Raises
+    ------
+    UsageError
+        If there is anything else in the folder.
+    """
+    import io
+
     import numpy as np
     import soundfile
 
-    folder.mkdir(parents=True)
+    from sonoscope.writing import put
+
     rng = np.random.default_rng(1983)
     sounds = {"drums.wav": beat(rng), "organ.wav": organ(), "plucked_string.wav": plucked_string(rng)}
+    others = {path.name for path in folder.iterdir()} - {*sounds} if folder.exists() else set()
+    if others:
+        raise UsageError(f"{folder} holds {min(others)}, which is not of a demo: name a new folder with -o")
     for name, samples in sounds.items():
-        soundfile.write(folder / name, samples, SAMPLE_RATE, subtype="PCM_16")
+        if not (folder / name).exists():
+            content = io.BytesIO()
+            soundfile.write(content, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            put(folder / name, content.getvalue())
     return list(sounds)
 
 

@@ -157,6 +157,7 @@ def live(
     From the microphone, from another program (arecord -t raw -f S16_LE -r 48000 | sonoscope live - --rate 48000),
     or from a recording as if it were played. Ctrl-C ends it.
     """
+    from sonoscope.cli.display import complain
     from sonoscope.live.record import Recorder
     from sonoscope.live.session import Session
 
@@ -176,7 +177,7 @@ def live(
     # The session is made first: what cannot be asked for is said before a file is begun.
     session = Session(heard, listeners, sinks)
     if record is not None:
-        session.recorder = Recorder(record, heard, overwrite=overwrite)
+        session.recorder = Recorder(record, heard, overwrite=overwrite, say=complain)
     elif overwrite:
         raise UsageError("--overwrite is for --record: name its file")
     if not quiet:
@@ -184,6 +185,8 @@ def live(
     summary = session.run()
     if not quiet:
         print(_last_line(summary, heard, listeners, record), file=sys.stderr, flush=True)
+    if session.recorder is not None and session.recorder.refused:
+        return 1
     return 3 if summary.interrupted and not heard.endless else 0
 
 

@@ -229,7 +229,18 @@ def _beside(spec: RunSpec, form: Format) -> dict[str, str]:
 
 
 def _write(result: Result | NoteResult, form: Format, spec: RunSpec, beside: dict[str, str]) -> None:
-    """Write the one file, and those beside it."""
+    """Write the one file, and those beside it; all of them or none, so that the same command goes on."""
+    wanted = [Path(path) for path in (spec.out, *beside.values())]
+    new = [path for path in wanted if not path.exists()]
+    try:
+        _write_each(result, form, spec, beside)
+    except OSError:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _write_each(result: Result | NoteResult, form: Format, spec: RunSpec, beside: dict[str, str]) -> None:
     from sonoscope.noteapi import NoteResult
 
     if not isinstance(result, NoteResult):

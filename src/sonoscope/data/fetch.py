@@ -6,7 +6,6 @@ removed; ``.sonoscope-fetch.json`` in the target remembers what is done, so that
 
 from __future__ import annotations
 
-import errno
 import http.client
 import shutil
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from sonoscope.data import download, unpacking
 from sonoscope.data.datasets.description import Dataset, Remote
 from sonoscope.data.download import Progress, Say, Unavailable
 from sonoscope.errors import SonoscopeError, Stopped, UsageError, nearest
+from sonoscope.writing import FULL
 
 RECORD = ".sonoscope-fetch.json"
 _AFTERWARDS = "what is there is then checked and unpacked again"
@@ -217,7 +217,7 @@ def _volumes(item: Item, items: Sequence[Item]) -> list[Item]:
 
 
 def _disk(error: OSError, root: Path) -> SonoscopeError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         free = gigabytes(free_bytes(root))
         return Stopped(
             f"{root}: the disk is full ({free} are free). Make room; the same call goes on from here."

@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sonoscope import writing
 from sonoscope.data.rows import BadManifest
 from sonoscope.errors import UsageError, optional
 
@@ -276,12 +276,7 @@ def put(path: Path, content: bytes) -> None:
     """
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    writing.put(path, content)
 
 
 def append(path: Path, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:

@@ -6,7 +6,6 @@ block at a time, and moved into place when it is whole.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import zipfile
@@ -20,6 +19,7 @@ import numpy as np
 from sonoscope.embeddings.rows import BLOCK, Rows
 from sonoscope.embeddings.vectors import Embedder, Piece
 from sonoscope.errors import UsageError, optional
+from sonoscope.writing import told_of
 
 #: What the file of one recording ends with in a folder.
 ENDING = ".embeddings.npz"
@@ -60,15 +60,17 @@ class OneFile:
 
     def add(self, name: str, pieces: Iterable[Piece]) -> int:
         """Add a recording, all of it or nothing; how many windows. Raises ``UnreadableAudio``."""
-        added = self._rows.add(len(self._names), pieces)
+        with told_of(self._target, self._beside):
+            added = self._rows.add(len(self._names), pieces)
         self._names.append(name)
         return added
 
     def close(self) -> None:
         """Write the file and move it into place."""
         parquet, whole = self._target.suffix.lower() == ".parquet", self._beside / "whole"
-        (_write_parquet if parquet else _write_npz)(whole, self._rows, self._names, self._embedder)
-        os.replace(whole, self._target)  # noqa: PTH105
+        with told_of(self._target, self._beside):
+            (_write_parquet if parquet else _write_npz)(whole, self._rows, self._names, self._embedder)
+            whole.replace(self._target)
 
 
 class Folder:

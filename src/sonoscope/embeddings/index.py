@@ -22,6 +22,7 @@ from sonoscope.embeddings.vectors import Embedder, Piece
 from sonoscope.errors import Locked, UsageError
 from sonoscope.runs.lock import Lock
 from sonoscope.values import Recording
+from sonoscope.writing import told_of
 
 SCHEMA = "1"
 #: What an embedding is kept in: 16 bits leave a similarity right to about 5e-4.
@@ -114,7 +115,7 @@ class Index:
                 digest.update(piece.vectors.tobytes())
                 yield piece._replace(vectors=normalised(piece.vectors))
 
-        with Lock(self._folder, "all"):
+        with Lock(self._folder, "all"), told_of(self._folder):
             if about(self._folder) != self._about:
                 raise Locked(f"{self._folder} was added to by another process. Run again.")
             count = self._rows.add(len(self._files), unit())

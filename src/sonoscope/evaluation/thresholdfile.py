@@ -7,8 +7,6 @@ The file is JSON: ``thresholds`` (label to number), ``origin`` (data, digest of 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from sonoscope.evaluation import disjoint
 from sonoscope.evaluation.fitting import Fitted, Point
 from sonoscope.evaluation.result import Figure, Table, plain
 from sonoscope.models.bundle import Bundle, open_bundle
+from sonoscope.writing import copy_folder, place_beside
 
 #: Decimals of a threshold: scores are compared at four.
 DECIMALS = 6
@@ -105,10 +104,8 @@ def store(bundle: Bundle, content: Mapping[str, Any], out: Path) -> Bundle:
         on = min(max(value, 0.0), 1.0)
         entry |= {"threshold": on, "low_threshold": round(on * ratio, DECIMALS), "origin": said}
     spec["thresholds_from"] = {key: value for key, value in where.items() if key != "clips"}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        made = Path(scratch) / out.name
-        shutil.copytree(bundle.path, made)
+    with place_beside(out) as made:
+        copy_folder(bundle.path, made)
         (made / "bundle.json").write_text(
             json.dumps(spec, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
@@ -116,5 +113,4 @@ def store(bundle: Bundle, content: Mapping[str, Any], out: Path) -> Bundle:
         text = card.read_text(encoding="utf-8") if card.is_file() else f"# {bundle.name}\n"
         card.write_text(f"{text.rstrip()}\n\n## Thresholds\n\nFitted again: {said}.\n", encoding="utf-8")
         open_bundle(made)
-        made.replace(out)
     return open_bundle(out)

@@ -15,6 +15,7 @@ import numpy as np
 from sonoscope.errors import UnknownName, nearest
 from sonoscope.explain import transform
 from sonoscope.values import format_seconds
+from sonoscope.writing import put
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,12 +180,7 @@ class Explanation:
             import soundfile
 
             soundfile.write(content, self.masked(), self.sample_rate, format="WAV", subtype="PCM_16")
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(content.getvalue())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        put(path, content.getvalue())
 
     def _arrays(self) -> dict[str, Any]:
         names = {key: np.array(getattr(self, key)) for key in ("model", "label", "method")}

@@ -31,6 +31,7 @@ from sonoscope.field import frame as frames_
 from sonoscope.field.frame import Frame
 from sonoscope.outputs.rows import Row, comma_line, read_comma
 from sonoscope.values import format_seconds
+from sonoscope.writing import put
 
 VERSION = 1
 CLIPS, FRAME, SETTINGS, AUDIO = "clips.csv", "frame.csv", "clips.json", "audio"
@@ -146,18 +147,22 @@ def clips_text(clips: Sequence[Clip]) -> str:
     return "".join(lines)
 
 
+def begin(folder: ClipFolder) -> None:
+    """Write all but ``clips.csv``: a folder that has no such file yet is unfinished, and may be made anew."""
+    pivots = {label: frame.pivot for label, frame in folder.frames.items()}
+    put(folder.path / FRAME, frames_.text(folder.frames))
+    put(folder.path / SETTINGS, json.dumps({**folder.settings, "pivots": pivots}, indent=1) + "\n")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether making a folder of clips was begun here, and did not end."""
+    return (path / SETTINGS).is_file() and not (path / CLIPS).exists()
+
+
 def save(folder: ClipFolder) -> None:
     """Write the tables of a folder, each beside and then into place; ``clips.csv``, which names the sounds, last."""
-    pivots = {label: frame.pivot for label, frame in folder.frames.items()}
-    contents = {
-        FRAME: frames_.text(folder.frames),
-        SETTINGS: json.dumps({**folder.settings, "pivots": pivots}, indent=1) + "\n",
-        CLIPS: clips_text(folder.clips),
-    }
-    for name, content in contents.items():
-        beside = folder.path / f".{name}.part"
-        beside.write_text(content, encoding="utf-8", newline="")
-        beside.replace(folder.path / name)
+    begin(folder)
+    put(folder.path / CLIPS, clips_text(folder.clips))
 
 
 def with_odds(clips: Sequence[Clip], windows: Mapping[str, Mapping[str, int]]) -> list[Clip]:

@@ -6,6 +6,7 @@ channels, or the one that was analysed.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ import soundfile
 
 from sonoscope.audio.archives import is_archive
 from sonoscope.audio.decode import Decoder
-from sonoscope.audio.writing import guarded
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
+from sonoscope.writing import put
 
 FORMATS = ("flac", "wav")
 #: The highest rate that FLAC can state; above, WAV is written.
@@ -94,8 +95,9 @@ def cut(
             )
         files[stretch] = stretch.file.with_name(f"{stretch.file.name}.{ending}")
         samples = np.clip(np.concatenate(part), -1.0, 1.0)
-        with open(files[stretch], "w+b") as file, guarded(file) as out:
-            soundfile.write(out, samples, rate, subtype="PCM_16", format=ending.upper())
+        sound = io.BytesIO()
+        soundfile.write(sound, samples, rate, subtype="PCM_16", format=ending.upper())
+        put(files[stretch], sound.getvalue())
     return files
 
 

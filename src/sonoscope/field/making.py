@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,17 @@ import numpy as np
 
 from sonoscope.errors import UnreadableAudio, UsageError
 from sonoscope.field import cutting, draw, evidence, falling, frame
-from sonoscope.field.clipfolder import AUDIO, VERSION, Clip, ClipFolder, open_folder, save, with_odds
+from sonoscope.field.clipfolder import (
+    AUDIO,
+    VERSION,
+    Clip,
+    ClipFolder,
+    begin,
+    is_unfinished,
+    open_folder,
+    save,
+    with_odds,
+)
 from sonoscope.field.cutting import Stretch
 from sonoscope.field.draw import Drawn
 from sonoscope.field.frame import Frame
@@ -91,8 +102,9 @@ def make(
     columns = season.columns(list(frames))
     drawn = draw.draw(season, frames, columns, wanted, windows, rng, report=report)
     settings = _settings(season, count, per, pad_s, seed, form)
-    (out / AUDIO).mkdir(parents=True, exist_ok=True)
     empty = ClipFolder(out, (), frames, settings)
+    begin(empty)
+    shutil.rmtree(out / AUDIO, ignore_errors=True)  # Of an earlier call that did not come to its end.
     return _added(empty, drawn, windows, season, rng, pad_s, form, recordings, report, remarks)
 
 
@@ -177,7 +189,8 @@ def _check(out: Path, count: int, per: str, pad_s: float, form: str) -> None:
         raise UsageError(f"--pad {pad_s:g} must lie in 0..60 seconds")
     if form not in cutting.FORMATS:
         raise UsageError(f"--audio {form} must be {' or '.join(cutting.FORMATS)}")
-    if out.exists() and (not out.is_dir() or next(out.iterdir(), None) is not None):
+    used = out.exists() and (not out.is_dir() or next(out.iterdir(), None) is not None)
+    if used and not is_unfinished(out):
         raise UsageError(
             f"{out} is in use: name another folder with -o, or add a batch to it with --next VERDICTS.csv"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from sonoscope.live.sources import Block, Source
 class Recorder:
     """Writes blocks; what was lost is silence, so that times in the file are those that were told.
 
-    Until it is closed the sound is in a hidden file beside ``path``.
+    Until it is closed the sound is in a hidden file beside ``path``. A disk that takes no more ends the recording and
+    not the listening: what it took is complete in ``path`` from then on, ``say`` is told, and ``refused`` says why.
 
     Raises
     ------
@@ -24,24 +26,38 @@ class Recorder:
         If ``path`` exists and is not to be replaced, or cannot be written.
     """
 
-    def __init__(self, path: str | Path, source: Source, *, overwrite: bool = False) -> None:
-        self._path = Path(path)
+    def __init__(
+        self,
+        path: str | Path,
+        source: Source,
+        *,
+        overwrite: bool = False,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self._path, self._say, self.refused = Path(path), say, ""
         if self._path.exists() and not overwrite:
             raise UsageError(f"--record {path} exists: --overwrite replaces it")
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
-            self._disk = Disk(open(self._part, "w+b"))  # noqa: SIM115 (closed in close)
+            # Without a buffer: what the disk refuses is known at once, and is not in the way of the header.
+            self._disk = Disk(open(self._part, "w+b", buffering=0))  # noqa: SIM115 (closed in close)
             self._file = soundfile.SoundFile(
                 self._disk, "w", source.sample_rate, source.channels, source.subtype, format="WAV"
             )
         except (soundfile.LibsndfileError, OSError) as error:
-            raise UsageError(f"--record {path} cannot be written: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"--record {path} cannot be written: {why}. Name another place.") from None
 
     def write(self, block: Block) -> None:
-        """Add a block."""
-        if block.lost:
-            self._write(np.zeros((block.lost, self._file.channels), np.float32))
-        self._write(block.samples)
+        """Add a block, or nothing any more if the disk refused one."""
+        if self.refused:
+            return
+        try:
+            if block.lost:
+                self._write(np.zeros((block.lost, self._file.channels), np.float32))
+            self._write(block.samples)
+        except OSError as error:
+            self._end(error)
 
     def _write(self, samples: np.ndarray) -> None:
         if self._file.subtype.startswith("PCM"):
@@ -56,10 +72,21 @@ class Recorder:
                 raise
             raise self._disk.error from None
 
+    def _end(self, error: OSError) -> None:
+        self.refused = error.strerror or str(error)
+        self._complete()
+        kept_s = soundfile.info(str(self._path)).duration
+        self._say(
+            f"{self._path}: {self.refused}. The first {kept_s:.2f} s of what was heard are kept there; "
+            "listening goes on"
+        )
+
     def close(self) -> None:
-        """Complete the file. Raises ``OSError`` if the disk takes no more."""
-        self._file.close()
+        """Complete the file, if that was not done before."""
+        if not self.refused:
+            self._complete()
+
+    def _complete(self) -> None:
+        self._file.close()  # The header says how much the file holds.
         self._disk.close()
-        if self._disk.error is not None:
-            raise self._disk.error
         self._part.replace(self._path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from sonoscope.models.bundle import SCHEMA, Bundle, open_bundle, sha256_of
 from sonoscope.models.devices import Session, cpu_session
 from sonoscope.models.layouts import CHANNEL, LOGIT, PROBABILITY, SCALES, Layout
 from sonoscope.values import Label
+from sonoscope.writing import place_beside
 
 #: Probability at which an event begins, and down to which it goes on, until somebody measures better ones.
 THRESHOLD, LOW_THRESHOLD = 0.5, 0.35
@@ -110,9 +110,7 @@ def import_graph(graph: str | Path, folder: str | Path, wish: Wish) -> tuple[Bun
         raise UsageError(f"{folder} is there already: remove it, or name another place (-o)")
     if not graph.is_file():
         raise UsageError(f"{graph}: there is no such file")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
+    with place_beside(folder) as made:
         made.mkdir()
         shutil.copyfile(graph, made / "model.onnx")
         spec, told = _described(made, wish, graph)
@@ -121,7 +119,6 @@ def import_graph(graph: str | Path, folder: str | Path, wish: Wish) -> tuple[Bun
         )
         (made / "README.md").write_text(_card(spec, graph, told), encoding="utf-8")
         open_bundle(made)
-        made.replace(folder)
     return open_bundle(folder), tuple(told)
 
 

@@ -7,7 +7,6 @@ a graph of windows (``graphs.py``). A graph that differs from torch by more than
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from sonoscope.networks.graphs import (
     largest_difference,
     write_graph,
 )
+from sonoscope.writing import place_beside
 
 __all__ = [
     "OPSET",
@@ -93,9 +93,7 @@ def put_together(
     ``write`` writes the graph into a file and returns by how much it differs from ``network``, which has a ``config``.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
+    with place_beside(folder) as made:
         made.mkdir()
         difference = write(made / GRAPH)
         half = {
@@ -115,9 +113,6 @@ def put_together(
         }
         (made / "bundle.json").write_text(readable_json(whole) + "\n", encoding="utf-8")
         open_bundle(made)
-        if folder.exists():
-            folder.replace(Path(scratch) / "replaced")
-        made.replace(folder)
     return folder
 
 

@@ -17,7 +17,6 @@ pieces.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from sonoscope.networks.asking import asked
 from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, reason_of, save
 from sonoscope.networks.plain import Plain, framed
 from sonoscope.networks.writer import Writer, opset_in
+from sonoscope.writing import place_beside
 
 INPUT = "samples"
 SCORES, LOGITS, EMBEDDING = "scores", "logits", "embedding"
@@ -86,9 +86,8 @@ def write_fused(
     path = Path(path)
     hop = bundle.hop_samples if hop_samples is None and bundle.task != NOTES else hop_samples
     plan = Plan(bundle, hop)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-        made = Path(scratch) / path.name
-        model = _joined(plan, Path(scratch), padded=padded)
+    with place_beside(path) as made:
+        model = _joined(plan, made.parent, padded=padded)
         made.write_bytes(model.SerializeToString(deterministic=True))
         worst = largest_difference(bundle, made, hop_samples=hop) if padded else 0.0
         limit = TOLERANCE_8_BITS if "quantised" in bundle.spec else TOLERANCE
@@ -96,7 +95,6 @@ def write_fused(
             raise BadBundle(
                 f"{path}: the fused graph differs from the pipeline by {worst:.2e} (limit {limit:.0e})"
             )
-        made.replace(path)
     return worst
 
 

@@ -14,7 +14,6 @@ The result is a bundle like any other, without the weights for training, which a
 from __future__ import annotations
 
 import logging
-import shutil
 import statistics
 import tempfile
 import time
@@ -35,6 +34,7 @@ from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.networks.export import readable_json
 from sonoscope.networks.fused import sounding
+from sonoscope.writing import place_beside
 
 #: Clips that are listened to at most, for the ranges and for the gate, and seconds of each.
 RANGED, JUDGED, LONGEST_S = 32, 400, 10.0
@@ -168,9 +168,7 @@ def quantise(
         raise UsageError(f"{folder} is there already: remove it, or name another place (-o)")
     ranged = list(range(len(sound.clips)))[:: max(-(-len(sound.clips) // RANGED), 2)]
     judged = sound.part(sorted({*range(len(sound.clips))} - {*ranged})[:JUDGED])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
+    with place_beside(folder) as made:
         made.mkdir()
         feeds = fed(bundle, sound.part(ranged).clips)
         _write_graph(bundle.graph, made / "model.onnx", feeds)
@@ -190,7 +188,6 @@ def quantise(
         note = f"> In 8 bits, made from version {bundle.version}. Against it: {verdict.text()}.\n\n"
         (made / "README.md").write_text(note + card, encoding="utf-8")
         open_bundle(made)
-        shutil.move(made, folder)
     return open_bundle(folder), verdict
 
 
@@ -256,6 +253,8 @@ def _write_graph(graph: Path, path: Path, feeds: Sequence[dict[str, np.ndarray]]
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                 op_types_to_quantize=list(OPERATORS), nodes_to_exclude=ends(prepared),
             )  # fmt: skip
+    except OSError:  # of the disk, not of the graph
+        raise
     except Exception as problem:  # the quantiser raises what its steps raise
         reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         raise BadBundle(f"{graph} cannot be quantised ({reason})") from problem

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from sonoscope.errors import UsageError
 from sonoscope.models import cache
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.networks.fused import Plan, write_fused
+from sonoscope.writing import copy_folder, place_beside
 
 VERSION = "1.30.0"
 RUNTIME = Remote(
@@ -110,10 +110,8 @@ def write_web(bundles: Sequence[Bundle], folder: Path, runtime: Path) -> dict[st
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--web {folder}: it is there already. Remove it, or name another folder")
     differences: dict[str, float] = {}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / "web"
-        shutil.copytree(PAGE, made)
+    with place_beside(folder) as made:
+        copy_folder(PAGE, made)
         html = (made / "index.html").read_text(encoding="utf-8")
         alone = html.replace('<html lang="en">', '<html lang="en" data-service="browser">').replace(
             '<meta charset="utf-8">',
@@ -129,9 +127,6 @@ def write_web(bundles: Sequence[Bundle], folder: Path, runtime: Path) -> dict[st
             described.append(described_for_web(bundle))
         text = json.dumps({"models": described}, ensure_ascii=False, indent=1)
         (made / "models.json").write_text(f"{text}\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        made.replace(folder)
     return differences
 
 

@@ -17,6 +17,7 @@ from sonoscope.outputs.format import Format, Found, UnreadableTable, WriteOption
 from sonoscope.outputs.names import posix
 from sonoscope.outputs.tables import FilesRow, read_files
 from sonoscope.values import FileResult
+from sonoscope.writing import beside
 
 
 @dataclass(frozen=True)
@@ -198,10 +199,5 @@ def _refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
 
 def _write(results: Sequence[FileResult], path: Path, form: Format, options: WriteOptions) -> None:
     """Write beside and move into place, so that a file that exists is whole."""
-    beside = path.with_name(f".sonoscope-{os.getpid()}.part")
-    try:
-        with open(beside, "wb") if form.binary else open(beside, "w", encoding="utf-8", newline="") as file:
-            form.write_many(results, file, options)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(path, binary=form.binary) as file:
+        form.write_many(results, file, options)

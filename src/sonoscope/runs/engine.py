@@ -8,7 +8,6 @@ behind the last line of the journal; what it does not find there it does again, 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -33,10 +32,9 @@ from sonoscope.runs.setup import Setup, prepare
 from sonoscope.runs.spec import RunSpec, RunSummary
 from sonoscope.runs.underway import Jobs, Run
 from sonoscope.runs.watching import Watch
+from sonoscope.writing import FULL
 
 log = logging.getLogger("sonoscope")
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(spec: RunSpec, *, report: Reporter | None = None) -> RunSummary:
@@ -226,7 +224,7 @@ def _so_far(what: str, running: Run | None, place: Folder) -> str:
 
 
 def _trouble(error: OSError, out: Path) -> str:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return f"no space is left for {out} ({error.strerror}): make room there, or raise the limit"
     where = f" ({error.filename})" if error.filename else ""
     return f"{out} cannot be written{where}: {error.strerror or error}"

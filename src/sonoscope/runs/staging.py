@@ -10,7 +10,6 @@ ones. What is too large for a worker's share of the limit is read where it is.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ from sonoscope.errors import UsageError
 from sonoscope.runs.cores import default_workers
 from sonoscope.runs.spec import RunSpec
 from sonoscope.values import Recording
+from sonoscope.writing import FULL
 
 
 @contextlib.contextmanager
@@ -105,7 +105,7 @@ def _copied(source: str, copy: Path) -> bool:
             stores.download(source, copy)
         except OSError as error:
             copy.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in FULL:
                 return False
             raise
         return True

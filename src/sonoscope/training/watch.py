@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from sonoscope.errors import Stopped, UsageError
 from sonoscope.training.rundir import BEST, LAST, Abandoned
+from sonoscope.writing import told_of
 
 Say = Callable[[str], None]
 #: Told an epoch's number and the monitored figure; whether the training is to be given up.
@@ -143,9 +144,14 @@ class Keep(Callback):
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
         """Beside it and moved into place, so that what is there is whole."""
         made = self.folder / f".{name}"
-        trainer.save_checkpoint(made)
-        if trainer.is_global_zero:
-            made.replace(self.folder / name)
+        with told_of(self.folder / name, made):
+            try:
+                trainer.save_checkpoint(made)
+            except OSError:
+                made.unlink(missing_ok=True)
+                raise
+            if trainer.is_global_zero:
+                made.replace(self.folder / name)
 
 
 @contextmanager

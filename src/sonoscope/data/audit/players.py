@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from sonoscope.data import clips
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.data.survey import Problem
+from sonoscope.writing import put
 
 SAMPLE_RATE = 24_000
 #: Seconds of a row that are written, from where it begins to sound.
@@ -37,14 +39,16 @@ def write(
     import soundfile
 
     folder.mkdir(parents=True, exist_ok=True)
-    suffix = ".mp3" if "MP3" in soundfile.available_formats() else ".wav"
+    form = "MP3" if "MP3" in soundfile.available_formats() else "WAV"
     found: dict[int, tuple[str, float]] = {}
     for clip in clips.each(manifest, SAMPLE_RATE, rows=rows, report=report):
         samples, begins = excerpt(clip.samples)
         if not samples.size:
             continue
-        name = f"{clip.index + 1:04d}{suffix}"
-        soundfile.write(folder / name, samples, SAMPLE_RATE)
+        name = f"{clip.index + 1:04d}.{form.lower()}"
+        sound = io.BytesIO()
+        soundfile.write(sound, samples, SAMPLE_RATE, format=form)
+        put(folder / name, sound.getvalue())
         found[clip.index] = name, begins / SAMPLE_RATE
     return found
 

@@ -24,6 +24,7 @@ from sonoscope import features
 from sonoscope.audio import decode
 from sonoscope.data.mix import variants
 from sonoscope.errors import UsageError
+from sonoscope.writing import told_of
 
 SCHEMA = 1
 COLUMNS = (
@@ -79,6 +80,7 @@ def build(
     parts = {name: folder / f"{name}.part" for name in ("frames.f16", "items.csv", "bank.json")}
     position = 0
     with (
+        told_of(folder / "frames.f16", folder / "frames.f16.part"),
         open(parts["frames.f16"], "wb") as frames_file,
         open(parts["items.csv"], "w", newline="") as items_file,
     ):

@@ -17,7 +17,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from sonoscope.data.rendering.music import Score
 from sonoscope.data.rendering.orchestra import Instrument, Program
 from sonoscope.data.rendering.synth import KNOWN_FONTS, Chorus, Reverb, Synth
 from sonoscope.errors import RunRefused, SonoscopeError, UsageError, lookup
+from sonoscope.writing import put
 
 #: Columns of a manifest (conventions: manifest), then what only rendered stems have.
 MANIFEST_COLUMNS = (
@@ -219,7 +219,7 @@ def merge_settings(out: Path, settings: dict, counts: Mapping[str, int]) -> dict
             for name in {**held["counts"], **wanted}
         }
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, (json.dumps({**settings, "counts": wanted}, indent=1) + "\n").encode())
+    put(file, (json.dumps({**settings, "counts": wanted}, indent=1) + "\n").encode())
     return wanted
 
 
@@ -337,7 +337,7 @@ def write_csv(file: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    write_bytes(file, text.getvalue().encode())
+    put(file, text.getvalue().encode())
 
 
 def write_sound(file: Path, samples: np.ndarray, sample_rate: int) -> None:
@@ -351,11 +351,4 @@ def write_sound(file: Path, samples: np.ndarray, sample_rate: int) -> None:
         format=FORMATS[file.suffix.removeprefix(".")],
         subtype="PCM_16",
     )
-    write_bytes(file, sound.getvalue())
-
-
-def write_bytes(file: Path, content: bytes) -> None:
-    """Write beside and move into place, so that a file that exists is whole."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    beside.write_bytes(content)
-    beside.replace(file)
+    put(file, sound.getvalue())

@@ -29,6 +29,7 @@ from sonoscope.data.shards.summary import fingerprint, statistics
 from sonoscope.data.shards.write import SHARD_BYTES, Writer
 from sonoscope.data.survey import Problem
 from sonoscope.errors import RunRefused, UnreadableAudio
+from sonoscope.writing import beside
 
 #: A shard of which less than this is used is written anew.
 LEAST_USED = 0.5
@@ -267,10 +268,8 @@ def _finish(
         index[position] = place[path], item.first, item.stored, item.count, item.n_samples, item.scale
     rows = replace(manifest, rows=tuple(manifest.rows[i] for i in order))
     _write_manifest(rows, folder)
-    beside = folder / f".{files.INDEX}.part"
-    with open(beside, "wb") as file:
+    with beside(folder / files.INDEX, binary=True) as file:
         np.save(file, index)
-    beside.replace(folder / files.INDEX)
     digests = {name: files.sha256_of(folder / name) for name in (files.MANIFEST, files.INDEX)}
     shards = [files.read_shard(path)[0] for path in paths]
     print_of_all = fingerprint(content, shards, digests)

@@ -34,6 +34,7 @@ from sonoscope.data.survey import Problem
 from sonoscope.data.table import put
 from sonoscope.errors import RunRefused, UsageError
 from sonoscope.values import format_seconds
+from sonoscope.writing import beside
 
 RECORD = "tree.json"
 #: What was made is noted at least this often: whoever kills the run loses no more.
@@ -113,14 +114,8 @@ def part(row: Row) -> str:
 
 def save(path: Path, array: np.ndarray) -> None:
     """Write an array beside and move it into place; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            np.save(file, array)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(path, binary=True) as file:
+        np.save(file, array)
 
 
 # ---- writing -----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from sonoscope.data.shards.folder import (
     made_of,
     write_shard,
 )
+from sonoscope.writing import told_of
 
 #: Bytes of a shard, unless one row alone is larger.
 SHARD_BYTES = 256 << 20
@@ -89,8 +90,9 @@ class _Open:
     def __init__(self, path: Path, content: Content) -> None:
         self._path, self._content = path, content
         self._beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._file: BinaryIO = open(self._beside, "w+b")  # noqa: SIM115
-        self._file.write(header(content.dtype, (0, *content.row_shape)))
+        with told_of(path, self._beside):
+            self._file: BinaryIO = open(self._beside, "w+b")  # noqa: SIM115
+            self._file.write(header(content.dtype, (0, *content.row_shape)))
         self._digest = hashlib.sha256()
         self._n_rows = 0
         self.items: list[Item] = []
@@ -103,7 +105,8 @@ class _Open:
     def append(self, rows: np.ndarray) -> int:
         """Write rows; the number of the first."""
         data = np.ascontiguousarray(rows, dtype=np.dtype(self._content.dtype).newbyteorder("<")).data
-        self._file.write(data)
+        with told_of(self._path, self._beside):
+            self._file.write(data)
         self._digest.update(data)
         first, self._n_rows = self._n_rows, self._n_rows + len(rows)
         return first
@@ -111,12 +114,13 @@ class _Open:
     def finish(self) -> Shard:
         """Put the number of rows into the header, and the file into its place."""
         try:
-            self._file.seek(0)
-            self._file.write(header(self._content.dtype, (self._n_rows, *self._content.row_shape)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._beside.replace(self._path)
+            with told_of(self._path, self._beside):
+                self._file.seek(0)
+                self._file.write(header(self._content.dtype, (self._n_rows, *self._content.row_shape)))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._beside.replace(self._path)
         except BaseException:
             self._file.close()
             with suppress(OSError):

@@ -102,7 +102,9 @@ def write(
         ),
     }
     written = []
-    for name, content in {**files, **plotted}.items():
+    # What says that a folder holds a paper comes last: without it the same command goes on.
+    main = {MAIN: files.pop(MAIN)}
+    for name, content in {**files, **plotted, **main}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         put(folder / name, content)
         written.append(folder / name)

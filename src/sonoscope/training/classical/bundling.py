@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import vectors
 from sonoscope.training.classical.protocol import Answerer
 from sonoscope.training.classical.sources import Listening
+from sonoscope.writing import place_beside
 
 #: Largest |ONNX Runtime - NumPy| of a logit.
 TOLERANCE = 1e-4
@@ -70,9 +70,7 @@ def write_bundle(
         {vectors.LOGITS: (logits, ["batch", count]),
          vectors.EMBEDDING: (found, ["batch", len(listening.columns)])},
     )  # fmt: skip
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
+    with place_beside(folder) as made:
         made.mkdir()
         (made / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         (made / "README.md").write_text(card, encoding="utf-8")
@@ -84,9 +82,6 @@ def write_bundle(
         }  # fmt: skip
         (made / "bundle.json").write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
         open_bundle(made)
-        if folder.exists():
-            folder.replace(Path(scratch) / "replaced")
-        made.replace(folder)
     return difference
 
 

@@ -8,7 +8,6 @@ other base is asked of whole windows.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +29,7 @@ from sonoscope.training.teach.examples import Examples
 from sonoscope.training.teach.folds import Folds
 from sonoscope.training.teach.judging import Class, Hits, probability
 from sonoscope.training.teach.wish import Wish
+from sonoscope.writing import place_beside
 
 #: What was left out, beside the bundle: a row for each sound.
 TABLE, FIGURES = "sounds.csv", "teaching.json"
@@ -139,8 +139,7 @@ def write(
     kept: dict[str, Any] = {
         key: base.spec[key] for key in ("poolable", "pool", "look_ahead", "normalisation") if key in base.spec
     }
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / folder.name
+    with place_beside(folder) as made:
         made.mkdir()
         (made / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         (made / "README.md").write_text(card, encoding="utf-8")
@@ -156,7 +155,6 @@ def write(
             raise BadBundle(
                 f"{folder}: the graph differs from the head by {difference:.2e} (limit {TOLERANCE:.0e})"
             )
-        made.replace(folder)
 
 
 def _difference(bundle: Bundle, head: Linear) -> float:
