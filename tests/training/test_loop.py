@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Network, Netw
     return folder, network, averaged
 
 
-def test_eight_examples_are_learnt_by_heart(whole) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_eight_examples_are_learnt_by_heart(whole, precision: str, tmp_path: Path) -> None:
     _, _, averaged = whole
     data = EightExamples()
+    if precision != SPEC.precision:
+        averaged = fit(fresh(), data, replace(SPEC, precision=precision), tmp_path)  # type: ignore[arg-type]
+        assert {weights.dtype for weights in averaged.parameters()} == {torch.float32}
     with torch.no_grad():
         said = averaged.window_logits(torch.from_numpy(data.frames)) > 0
     right = said.numpy() == (data.targets > 0)
