@@ -13,7 +13,7 @@ import pytest
 
 from sonoscope import api
 from sonoscope.errors import UsageError
-from sonoscope.live.moments import Delay, Moment, Part
+from sonoscope.live.moments import Delay, Moment, Part, in_order
 from sonoscope.live.record import Recorder
 from sonoscope.live.session import Session
 from sonoscope.live.sinks import JsonLines, MidiPort, Text, midi_message
@@ -132,6 +132,23 @@ def test_a_recording_is_complete_also_when_telling_fails(
     with pytest.raises(BrokenPipeError):
         session.run()
     assert source.closed and [path.name for path in tmp_path.iterdir()] == ["kept.wav"]
+
+
+def test_what_begins_as_the_sound_ends_is_told_before_its_end() -> None:
+    def moment(kind: str, time_s: float, pitch: int) -> Moment:
+        return Moment(kind, "notes", "note", time_s, 12.0, 0.9, pitch, 72)  # type: ignore[arg-type]
+
+    given = [
+        moment("off", 11.2, 60),
+        moment("on", 11.9, 66),
+        moment("on", 11.9, 60),
+        moment("off", 11.98, 60),
+    ]
+    given += [moment("off", 11.98, 66), moment("off", 11.7, 49)]
+    earlier = Moment("on", "notes", "note", 11.6, 11.8, 0.9, 80, 72)
+    told = [(one.kind, one.pitch) for one in in_order([*given, earlier])]
+    # Of one instant, what ends comes first, but no end before its own beginning: a MIDI port would hold that note.
+    assert told == [("on", 80), ("off", 49), ("off", 60), ("on", 60), ("on", 66), ("off", 60), ("off", 66)]
 
 
 def test_text_is_a_line_for_each_moment() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from sonoscope.values import Event
@@ -37,10 +39,21 @@ class Moment:
     velocity: int | None = None
     event: Event | None = None
 
-    @property
-    def order(self) -> tuple[float, bool, str, int]:
-        """Sorts moments as they become known; of one instant, what ends comes first."""
-        return self.told_s, self.kind == "on", self.label, self.pitch or 0
+
+def in_order(moments: Iterable[Moment]) -> list[Moment]:
+    """Moments as they become known; of one instant what ends comes first, but never before its own beginning.
+
+    Each stream's moments have to come as it gave them.
+    """
+    begun: set[tuple[float, str, str, int | None]] = set()
+    ranked: list[tuple[tuple[float, int, str, int], Moment]] = []
+    for moment in moments:
+        own = (moment.told_s, moment.model, moment.label, moment.pitch)
+        rank = 1 if moment.kind == "on" else 2 if own in begun else 0
+        if moment.kind == "on":
+            begun.add(own)
+        ranked.append(((moment.told_s, rank, moment.label, moment.pitch or 0), moment))
+    return [moment for _, moment in sorted(ranked, key=itemgetter(0))]
 
 
 class Part(NamedTuple):

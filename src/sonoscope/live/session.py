@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from sonoscope.live.moments import Delay, Moment
+from sonoscope.live.moments import Delay, Moment, in_order
 from sonoscope.live.record import Recorder
 from sonoscope.live.sinks import Sink
 from sonoscope.live.sources import Block, Source
@@ -133,7 +133,7 @@ class Session:
         self._tell([moment for stream in self._streams for moment in stream.push(samples)])
 
     def _tell(self, moments: list[Moment]) -> None:
-        for moment in sorted(moments, key=lambda moment: moment.order):
+        for moment in in_order(moments):
             self._events += moment.kind == "off"
             for sink in self._sinks:
                 sink.tell(moment)
