@@ -58,8 +58,10 @@ class Case(NamedTuple):
 
 #: What is compared; how was chosen on validation clips (docs/pretraining.md).
 CASES = {
-    "masked": Case({"name": "masked", **DECODER, "standardise": False}, "vit", 24),
-    "masked, standardised": Case({"name": "masked", **DECODER}, "vit of small patches", 4),
+    "masked": Case({"name": "masked", **DECODER}, "vit", 24),
+    "masked, standardised": Case(
+        {"name": "masked", **DECODER, "standardise": True}, "vit of small patches", 4
+    ),
     "masked_convolution": Case({"name": "masked_convolution"}, "small_cnn", 2),
     "masked_convolution, standardised": Case(
         {"name": "masked_convolution", "standardise": True}, "small_cnn", 2

@@ -26,13 +26,14 @@ VIT = {"name": "vit", "patch": [5, 6], "dim": 32, "depth": 2, "heads": 2}
 CNN = {"name": "small_cnn", "stages": [8, 16], "dim": 24}
 #: Pretexts that a few seconds suffice for, a backbone for each, and how many batches.
 CASES = {
-    "masked": ({"name": "masked", "share": 0.5, "dim": 32, "depth": 1, "heads": 2}, VIT, 75),
+    "masked": ({"name": "masked", "share": 0.5, "dim": 32, "depth": 1, "heads": 2}, VIT, 300),
     "masked_convolution": (
         {"name": "masked_convolution", "share": 0.4, "patch": [5, 6], "width": 12},
         CNN,
         50,
     ),
     "shuffled": ({"name": "shuffled", "grid": [8, 8], "share": 0.3}, CNN, 150),
+    "shuffled patches": ({"name": "shuffled", "grid": [8, 4], "share": 0.3}, VIT, 150),
     "contrastive": ({"name": "contrastive", "level": 0.1, "stripe": 0.0}, CNN, 50),
 }
 

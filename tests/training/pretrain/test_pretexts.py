@@ -185,7 +185,7 @@ def test_what_is_hidden_cannot_be_seen(case: str) -> None:
 def test_predicting_the_mean_of_each_patch_loses_the_trivial_loss() -> None:
     backbone, spec = PAIRS["masked"]
     net = network(backbone)
-    made = pretrain.build(spec, net, FRAMES)
+    made = pretrain.build({**spec, "standardise": True}, net, FRAMES)
     with torch.no_grad():
         made.draw.weight.zero_()
         made.draw.bias.zero_()

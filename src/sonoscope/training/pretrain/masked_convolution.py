@@ -39,7 +39,7 @@ class MaskedConvolution(Pretext):
     levels : int
         Sizes of maps that the decoder gets, the coarsest ones.
     standardise : bool
-        Draw patches without their level and spread; else as they are, spectral envelope and all.
+        Draw patches without their level and spread, as SparK does; else as they are, spectral envelope and all.
 
     Raises
     ------
