@@ -6,8 +6,14 @@ and WMA do not say by how much their encoder delays.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
+
+from sonoscope.audio.decode import Decoder
+from sonoscope.values import Recording
 
 #: soundfile: suffix, options, smallest correlation with the original.
 PLAIN = [
@@ -185,3 +191,19 @@ def test_labelled_recordings_have_the_length_of_their_manifest(data_dir, hear):
         # The manifest gives milliseconds; one clip in 5,307 is 5 ms shorter than it says.
         assert heard.decoder.duration_s == pytest.approx(float(row["duration_s"]), abs=0.006), row["path"]
         assert heard.problem == ""
+
+
+def test_tags_that_are_no_utf_8_are_no_reason_to_fail(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as file:
+        file.metadata["title"] = "Stueck"
+        stream = file.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.full((1, 800), 8192, np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert b"Stueck" in content
+    path.write_bytes(content.replace(b"Stueck", b"St\xfcck\xff"))
+    with Decoder(Recording(str(path), "a.mkv")) as decoder:
+        np.testing.assert_allclose(np.concatenate(list(decoder.blocks())).ravel(), 0.25)

@@ -25,6 +25,9 @@ STATED = frozenset({"mov", "caf", "flac", "wav", "w64", "aiff", "matroska"})
 #: How files begin that FFmpeg would open if their header were whole.
 KNOWN = (b"OggS", b"\x1aE\xdf\xa3", b"RIFF", b"FORM", b"fLaC", b".snd", b"caff", b"\x30\x26\xb2\x75")
 
+#: Tags in another encoding are no reason to fail. PyAV 19 has no option for it any more, and never fails.
+TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+
 CONVERT = "Convert it with ffmpeg to FLAC or WAV, or copy it again from where it came."
 
 
@@ -54,7 +57,7 @@ class FfmpegReader:
     def __init__(self, file: BinaryIO, container: str | None = None) -> None:
         file.seek(0)
         try:
-            self._container: Any = av.open(_Nameless(file), format=container, metadata_errors="replace")
+            self._container: Any = av.open(_Nameless(file), format=container, **TAGS)
         except (FFmpegError, ValueError) as error:
             raise NotDecodable(_unopened(file, error), CONVERT) from None
         try:
