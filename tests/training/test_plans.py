@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,9 @@ def test_a_folder_is_found_that_does_not_exist(tmp_path: Path, monkeypatch: pyte
     assert plans.folder_for("a", None) == Path("runs/a-2") and plans.folder_for("a", "b") == Path("b")
 
 
-def made_run(folder: Path, name: str, seed: int, skill: float, clips: int = 200) -> None:
+def made_run(
+    folder: Path, name: str, seed: int, skill: float, clips: int = 200, words: Sequence[str] = ()
+) -> None:
     """The folder of a training whose scores follow the truth by ``skill``."""
     truth = (np.random.default_rng(1).random((clips, 3)) < 0.4).astype(np.float32)
     noise = np.random.default_rng(seed + 10).random((clips, 3))
@@ -73,7 +76,7 @@ def made_run(folder: Path, name: str, seed: int, skill: float, clips: int = 200)
         names,
     )
     folder.mkdir(parents=True)
-    rundir.write_config(folder, compose(presets.load(name), [f"training.seed={seed}"]))
+    rundir.write_config(folder, compose(presets.load(name), [f"training.seed={seed}", *words]))
     for part in ("test", "validation"):
         rundir.write_answers(folder / f"{part}.npz", answers)
     rundir.write_metrics(folder, rundir.figures(answers, tagging.fitted_thresholds(answers), draws=20))
@@ -96,6 +99,18 @@ def test_a_table_has_a_line_for_what_differs_and_a_mean_over_seeds(tmp_path: Pat
         runs.table(found, ("mikro_f1",))
     with pytest.raises(UnknownName, match="style 'html'"):
         runs.table(found, style="html")
+
+
+def test_seeds_that_begin_with_the_pre_training_of_the_same_seed_are_one_line(tmp_path: Path):
+    for seed in range(3):
+        words = [f"network.init_from=before/seed-{seed}"]
+        made_run(tmp_path / f"seed-{seed}", "cnn-mel", seed, 0.4, words=words)
+    made_run(tmp_path / "other", "cnn-mel", 3, 0.4, words=["network.init_from=before/seed-0"])
+    found = runs.lines(runs.find([tmp_path]))
+    assert sorted((line.name, len(line.runs)) for line in found) == [
+        ("init_from=before", 3),
+        ("init_from=before/seed-0", 1),
+    ]
 
 
 def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):

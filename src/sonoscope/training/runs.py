@@ -84,6 +84,9 @@ def _read(folder: Path) -> Run:
     config = rundir.read_config(folder).to_dict()
     seed = config["training"].pop("seed")
     config["data"].pop("folder")
+    begins = config["network"]["init_from"]
+    if begins and Path(begins).name == f"seed-{seed}":  # each seed with the pre-training of the same seed
+        config["network"]["init_from"] = str(Path(begins).parent)
     return Run(folder, config, rundir.read_metrics(folder), seed)
 
 
