@@ -5,7 +5,7 @@
 
 DATA is the folder of labelled recordings with its manifest.csv. Every pretext is fitted on the training clips, whose
 labels it does not see, with each of the seeds. Then the backbone is frozen, a logistic regression learns to tell the
-classes by the mean embedding of each training clip, and is tested on clips of one fold of origins, which nothing was
+classes by the embedding of each training clip, and is tested on clips of one fold of origins, which nothing was
 fitted on. The same is done with the same backbone as it was initialised (its batch normalisation with statistics of
 the data, so that it is not put at a disadvantage).
 
@@ -32,6 +32,8 @@ import torch
 from sonoscope.data import lengths, manifest
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
+from sonoscope.networks.backbones.vit import ViT
+from sonoscope.networks.build import Network
 from sonoscope.training import engine, prepare, pretrain, rundir
 from sonoscope.training.begin import begin_with
 from sonoscope.training.config import Config, Data, compose
@@ -40,8 +42,8 @@ from sonoscope.training.setting import Setting
 
 RESULTS = Path(__file__).parent / "results" / "probe.json"
 BACKBONES: dict[str, dict[str, Any]] = {
-    "vit": {"name": "vit", "patch": [16, 16], "dim": 96, "depth": 4},
-    "vit of small patches": {"name": "vit", "patch": [8, 8], "dim": 96, "depth": 4},
+    "vit": {"name": "vit", "patch": [8, 8], "dim": 96, "depth": 4},
+    "vit of large patches": {"name": "vit", "patch": [16, 16], "dim": 96, "depth": 4},
     "small_cnn": {"name": "small_cnn"},
 }
 #: Of masked patches: as narrow as the backbone is small.
@@ -58,15 +60,13 @@ class Case(NamedTuple):
 
 #: What is compared; how was chosen on validation clips (docs/pretraining.md).
 CASES = {
-    "masked": Case({"name": "masked", **DECODER}, "vit", 24),
-    "masked, standardised": Case(
-        {"name": "masked", **DECODER, "standardise": True}, "vit of small patches", 4
-    ),
+    "masked": Case({"name": "masked", **DECODER, "share": 0.9}, "vit", 8),
+    "masked, levels": Case({"name": "masked", **DECODER, "standardise": False}, "vit of large patches", 24),
     "masked_convolution": Case({"name": "masked_convolution"}, "small_cnn", 2),
     "masked_convolution, standardised": Case(
         {"name": "masked_convolution", "standardise": True}, "small_cnn", 2
     ),
-    "shuffled": Case({"name": "shuffled", "grid": [12, 8]}, "vit of small patches", 8),
+    "shuffled": Case({"name": "shuffled", "grid": [12, 8]}, "vit", 8),
     "shuffled, convolution": Case({"name": "shuffled"}, "small_cnn", 4),
     "contrastive": Case({"name": "contrastive"}, "small_cnn", 2),
     "contrastive, bilinear": Case({"name": "contrastive", "compare": "bilinear"}, "small_cnn", 2),
@@ -221,17 +221,30 @@ def settle(setting: Setting) -> None:
 
 @torch.no_grad()
 def embeddings(setting: Setting, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """The mean embedding of each clip with one label, (clips, dim), and the number of its label."""
+    """What is held of each clip with one label, the mean over its windows, (clips, n), and the number of its label."""
     setting.network.eval()
     sums: dict[int, list[Any]] = {}
     for batch in setting.loader_of(part):
-        _, found = setting.network.answers(setting.frontend(batch.samples)[0])
+        found = embedded(setting.network, setting.frontend(batch.samples)[0])
         for clip, target, row in zip(batch.clips.tolist(), batch.targets, found.numpy(), strict=True):
             if target.sum() == 1:
                 held = sums.setdefault(clip, [0.0, 0, int(target.argmax())])
                 held[0], held[1] = held[0] + row, held[1] + 1
     rows = np.array([total / count for total, count, _ in sums.values()])
     return rows, np.array([label for _, _, label in sums.values()])
+
+
+def embedded(network: Network, rows: torch.Tensor) -> torch.Tensor:
+    """The embedding of each window, (batch, n).
+
+    Of a transformer mean and standard deviation over all patches: the mean alone says nothing of how they differ along
+    frequency. Of convolutions the mean over frames, in which mean and maximum along frequency are joined already.
+    """
+    maps, backbone = network.maps(rows), network.backbone
+    if not isinstance(backbone, ViT):
+        return backbone.forward_features(maps).mean(dim=1)
+    patches = backbone.encode(backbone.tokens(maps))
+    return torch.cat([patches.mean(dim=1), patches.std(dim=1)], dim=1)
 
 
 def few_of(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 He et al. 2021, ViT-MAE (arXiv:2111.06377), on spectrograms as in Huang et al. 2022 (arXiv:2207.06405): the encoder sees
 the visible patches only, a narrow decoder gets their embeddings and a learned token in the place of each hidden one,
-and the loss is the mean square over hidden patches, as they are or each standardised (``standardise``). Then predicting
-every patch's own mean has a loss of 1 (less where patches are nearly constant, as silence is).
+and the loss is the mean square over hidden patches, each standardised (or not: ``standardise``). Predicting every
+patch's own mean has a loss of 1 (less where patches are nearly constant, as silence is).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Masked(Pretext):
         dim: int = 96,
         depth: int = 2,
         heads: int = 3,
-        standardise: bool = False,
+        standardise: bool = True,
     ) -> None:
         super().__init__()
         backbone = network.backbone
