@@ -107,13 +107,21 @@ def main() -> int:
     listed(options)
     found = read(options.out, options)
     for seed in range(options.seeds):
-        done = {name for name, seeds in found["cases"].items() if str(seed) in seeds}
+        done = {
+            name for name in found["cases"] if finished(found["cases"], name, str(seed), options.fine_tune)
+        }
         for name, about in one_seed(options, seed, done):
             found["cases"].setdefault(name, {})[str(seed)] = about
             options.out.parent.mkdir(parents=True, exist_ok=True)
             options.out.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found["cases"]))
     return 0 if holds(found["cases"]) else 1
+
+
+def finished(cases: dict[str, Any], name: str, seed: str, fine_tune: bool) -> bool:
+    """Whether nothing is left to be found of a seed of a case."""
+    about = cases[name].get(seed)
+    return about is not None and (not fine_tune or name.startswith("random") or "fine_tuned" in about)
 
 
 def read(path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -349,14 +357,15 @@ def table(cases: dict[str, Any]) -> str:
         ]
         lines.append(f"| {name} | {loss} | {' | '.join(figures)} | {cost} |")
     tuned = {
-        name: seeds for name, seeds in cases.items() if all("fine_tuned" in about for about in seeds.values())
+        name: {seed: about for seed, about in seeds.items() if "fine_tuned" in about}
+        for name, seeds in cases.items()
     }
-    if tuned:
-        lines += ["", "| fine-tuned from | mAP | from scratch, equal CPU time |", "|---|---|---|"]
-    for name, seeds in tuned.items():
+    if any(tuned.values()):
+        lines += ["", "| fine-tuned from | seeds | mAP | from scratch, equal CPU time |", "|---|---|---|---|"]
+    for name, seeds in ((name, seeds) for name, seeds in tuned.items() if seeds):
         ours, scratch = (mean_of(seeds, "fine_tuned", which, "map") for which in ("pretrained", "scratch"))
         both = " | ".join(f"{np.mean(each):.3f} ± {np.std(each):.3f}" for each in (ours, scratch))
-        lines.append(f"| {name} | {both} |")
+        lines.append(f"| {name} | {len(seeds)} | {both} |")
     return "\n".join(lines)
 
 
