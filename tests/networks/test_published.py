@@ -208,6 +208,7 @@ def test_three_extractors_take_one_published_file(tmp_path: Path) -> None:
         }
     sizes = [(part.in_features, part.out_features) for part in network.fusion if hasattr(part, "in_features")]
     assert sizes == [(1536, 768), (768, 512)]
+    assert [part.p for part in network.fusion if isinstance(part, torch.nn.Dropout)] == [0.4, 0.3]
     assert network.dim == 512
 
 
