@@ -66,7 +66,7 @@ CASES = {
     "masked_convolution, standardised": Case(
         {"name": "masked_convolution", "standardise": True}, "small_cnn", 2
     ),
-    "shuffled": Case({"name": "shuffled", "grid": [12, 8]}, "vit", 8),
+    "shuffled": Case({"name": "shuffled", "grid": [12, 8]}, "vit", 4),
     "shuffled, convolution": Case({"name": "shuffled"}, "small_cnn", 4),
     "contrastive": Case({"name": "contrastive"}, "small_cnn", 2),
     "contrastive, bilinear": Case({"name": "contrastive", "compare": "bilinear"}, "small_cnn", 2),
