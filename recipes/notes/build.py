@@ -7,13 +7,14 @@
     python recipes/notes/build.py --work WORK played
     python recipes/notes/build.py --work WORK finish
     python recipes/notes/build.py --work WORK blend
+    python recipes/notes/build.py --recipe recipes/notes/reach.yaml --work LAST --network WORK/blend-small reach
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
 STEMS is what `sonoscope data render` wrote (one folder for each sound font), MIDI a folder of MIDI files, DATA a
 folder with a folder `nc_maps` of piano recordings and their notes (evaluation only, never trained on), and with
 recorded notes and speech, of which `fit-thresholds` takes a part too (the rest is reported by benchmarks/notes.py).
-Every step leaves its result in WORK and can be interrupted.
+Every step leaves its result in WORK and can be interrupted. LAST is another such folder, with smaller banks.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ import scoring
 import thresholds
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from sonoscope import features
 from sonoscope.audio import decode
@@ -55,11 +57,18 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and what is left to fitting
 #: Phrases of each instrument's recorded notes that rules are fitted on.
 RECORDED = 2
-STEPS = ("bank", "extra", "train", "refine", "played", "finish", "blend", "validate", "fit-thresholds")
+STEPS = (
+    "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "validate", "fit-thresholds",
+)  # fmt: skip
 #: Banks, in the order in which they are made; each step hears those of the steps before and its own.
 BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
 #: Of each step that trains: how many banks it hears, and the notes of all of them.
-HEARD = {"train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz")}
+HEARD = {
+    "train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz"),
+    "reach": (4, "notes-played.npz"),
+}  # fmt: skip
+#: What each step goes on from.
+BEFORE = {"refine": "train", "finish": "refine", "reach": "blend"}
 #: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
 MIXED = ("names", "beside", "quiet_share")
 
@@ -205,7 +214,7 @@ def make_played(recipe: Recipe) -> None:
     made = [
         stem
         for name, make in played.MAKERS.items()
-        for stem in make(recipe.work / "played" / name, settings[name], settings["seconds"], rate)
+        for stem in make(recipe.work / "played" / name, settings.get(name, 0), settings["seconds"], rate)
     ]
     build(recipe.work / "bank-played", made, recipe.feature)
     with np.load(recipe.work / "notes-extra.npz") as held:
@@ -250,12 +259,13 @@ def train(recipe: Recipe, folder: Path, size: str | None, steps: int | None) -> 
 
 
 def go_on(recipe: Recipe, step: str, first: Path, folder: Path) -> None:
-    """`refine` and `finish`: go on from what the step before left, with more stems and at a lower rate."""
+    """`refine` and what follows: go on from what the step before left, with more stems and at a lower rate."""
     torch.set_num_threads(1)
-    network = networks.build(json.loads((first / "network.json").read_text()))
-    network.load_state_dict(torch.load(first / "averaged.pt", weights_only=True))
-    settings = {k: v for k, v in recipe.settings[step].items() if k not in MIXED}
+    network = begun(first)
+    settings = {k: v for k, v in recipe.settings[step].items() if k not in (*MIXED, "below")}
     folder.mkdir(parents=True, exist_ok=True)
+    if below := recipe.settings[step].get("below"):
+        network = networks.reaching(network, tuple(below))
     (folder / "network.json").write_text(json.dumps(network.config))
     fit_notes(
         network, recipe.mix(network, step), NoteTrainSpec(**{**recipe.settings["train"], **settings}), folder,
@@ -263,11 +273,22 @@ def go_on(recipe: Recipe, step: str, first: Path, folder: Path) -> None:
     )  # fmt: skip
 
 
+def begun(folder: Path) -> networks.NoteNetwork:
+    """The averaged network that training left in a folder, or that of a bundle."""
+    bundle = folder / "bundle.json"
+    held = bundle if bundle.is_file() else folder / "network.json"
+    config = json.loads(held.read_text())
+    network = networks.build(config["network"] if bundle.is_file() else config)
+    if bundle.is_file():
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    else:
+        network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
+    return network
+
+
 def trained(folder: Path) -> networks.NoteNetwork:
-    """The averaged network that training left in a folder."""
-    network = networks.build(json.loads((folder / "network.json").read_text()))
-    network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
-    return network.eval()
+    """The averaged network that training left in a folder, for inference."""
+    return begun(folder).eval()
 
 
 def recordings(
@@ -398,11 +419,8 @@ def main() -> None:
     if arguments.step == "train":
         train(recipe, folder, arguments.size, arguments.steps)
         return
-    if arguments.step in ("refine", "finish"):
-        before = (
-            arguments.network
-            or arguments.work / f"{'train' if arguments.step == 'refine' else 'refine'}-{size}"
-        )
+    if arguments.step in BEFORE:
+        before = arguments.network or arguments.work / f"{BEFORE[arguments.step]}-{size}"
         go_on(recipe, arguments.step, before, arguments.work / f"{arguments.step}-{size}")
         return
     if arguments.step == "blend":

@@ -2,6 +2,10 @@
 
     python recipes/notes/bundle.py --work WORK --network WORK/train-small -o src/sonoscope/bundles/notes
 
+    python recipes/notes/bundle.py --work LAST --network LAST/reach-small --before BUNDLE --recipe RECIPE
+
+With `--before`, training went on from that bundle: what that was trained on counts too.
+
 The folder of the network holds `network.json` and `averaged.pt` (build.py train), `rules.json` (build.py
 fit-thresholds) and `validation.json` (build.py validate); WORK the banks, which are counted. What was measured is
 kept in recipes/notes/results too, unless another place is named.
@@ -38,8 +42,16 @@ REAL, COMPARED = "real notes", "python benchmarks/notes.py --data DATA"
 MEASURED = ("rules.json", "validation.json", "history.csv")
 
 
-def make(network_folder: Path, work: Path, out: Path, *, version: str, recipe: dict[str, Any]) -> Path:
-    """Write the bundle, with its card, and return its folder.
+def make(
+    network_folder: Path,
+    work: Path,
+    out: Path,
+    *,
+    version: str,
+    recipe: dict[str, Any],
+    before: dict[str, Any] | None = None,
+) -> Path:
+    """Write the bundle, with its card, and return its folder; ``before`` describes the bundle that it went on from.
 
     Raises
     ------
@@ -65,6 +77,9 @@ def make(network_folder: Path, work: Path, out: Path, *, version: str, recipe: d
         "training_data": training_data(network_folder, work, recipe),
         "provenance": {"command": "recipes/notes/build.py", "recipe": recipe},
     }
+    if before is not None:
+        description["training_data"] = went_on(before["training_data"], description["training_data"])
+        description["provenance"] = {**before["provenance"], "last": recipe}
     delay_s = (network.look_ahead * feature.hop_samples + feature.right_context) / feature.sample_rate
     parameters = sum(weights.numel() for weights in network.parameters())
     text = card.notes_card(description, parameters=parameters, delay_s=delay_s)
@@ -131,8 +146,8 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
     step, _, size = network_folder.name.partition("-")
     # What was blended was finished before, what was finished refined, and what was refined trained.
-    steps = ("train", "refine", "finish", "blend")
-    taken = steps[: steps.index(step) + 1] if step in steps else ()
+    chains = (("train", "refine", "finish", "blend"), ("reach",))
+    taken = next((chain[: chain.index(step) + 1] for chain in chains if step in chain), ())
     lasts = []
     for folder in dict.fromkeys((*(work / f"{name}-{size}" for name in taken), network_folder)):
         if not (folder / "history.csv").is_file():  # a blend is computed, not trained
@@ -148,6 +163,16 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         "steps": sum(int(last["step"]) for last in lasts),
         "batch_size": recipe["train"]["batch_size"],
         "cpu_hours": round(sum(float(last["cpu_s"]) for last in lasts) / 3600, 1),
+    }
+
+
+def went_on(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What both trainings were trained on: their steps together, and the banks of the first, the larger ones."""
+    return {
+        **before,
+        "steps": before["steps"] + after["steps"],
+        "cpu_hours": round(before["cpu_hours"] + after["cpu_hours"], 1),
+        "last": {key: after[key] for key in ("stems", "compositions", "hours", "steps")},
     }
 
 
@@ -168,6 +193,7 @@ def main() -> None:
     parser.add_argument(
         "--compared", type=Path, metavar="JSON", help="figures for the card of the bundle in OUT"
     )
+    parser.add_argument("--before", type=Path, metavar="BUNDLE", help="the bundle that training went on from")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument("--version", default="1.0.0", help="of the model")
     parser.add_argument(
@@ -182,7 +208,17 @@ def main() -> None:
         parser.error("--work and --network say what the bundle is made of")
     recipe = yaml.safe_load(arguments.recipe.read_text())
     keep_results(arguments.network, arguments.results)
-    made = make(arguments.network, arguments.work, arguments.out, version=arguments.version, recipe=recipe)
+    before = (
+        json.loads((arguments.before / "bundle.json").read_text()) if arguments.before is not None else None
+    )
+    made = make(
+        arguments.network,
+        arguments.work,
+        arguments.out,
+        version=arguments.version,
+        recipe=recipe,
+        before=before,
+    )
     print(f"wrote {made}")
 
 

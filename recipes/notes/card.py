@@ -43,6 +43,11 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
     """The whole card from the keys of ``bundle.json`` that the recipe fills."""
     metrics, data = description["metrics"], description["training_data"]
     validation = metrics.get("validation")
+    last = (
+        f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
+        if "last" in data
+        else ""
+    )
     command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)
@@ -79,7 +84,7 @@ What each does: docs/notes.md.
 Soundfonts: {", ".join(data["soundfonts"])}. Random music of the project's own, and {data["compositions"]:,} excerpts of
 MIDI files of compositions; organs, bars, strings, winds and voices by addition, and speech of a synthesiser, which
 holds no notes. {data["steps"]:,} steps of {data["batch_size"]} segments, {data["cpu_hours"]} hours of one core; the
-weights are the mean of those before the last steps, with bars, strings, winds, voices and speech, and after them.
+weights are the mean of those before the steps with bars, strings, winds, voices and speech, and after them{last}.
 No recording was trained on.
 
 ## What it cannot do

@@ -15,6 +15,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,16 +33,25 @@ BARS: dict[str, tuple[tuple[float, ...], float, float]] = {
     "glockenspiel": ((1.0, 2.756, 5.404, 8.933), 3.0, 0.02),
     "kalimba": ((1.0, 6.0, 16.5), 1.2, 0.12),
 }
+#: Bars whose third partial is tuned too, to three octaves and a third: it can be as loud as the first.
+TUNED_BARS: dict[str, tuple[tuple[float, ...], float, float]] = {
+    "concert marimba": ((1.0, 4.0, 10.0, 17.5, 26.5), 1.6, 0.012),
+    "concert vibraphone": ((1.0, 4.0, 10.0, 18.0), 5.0, 0.012),
+    "concert xylophone": ((1.0, 3.0, 6.0, 10.0), 0.6, 0.015),
+}
 #: Lowest and highest pitch of a kind, and how many notes at once its pieces have at most.
 RANGES = {
     "marimba": (41, 98), "vibraphone": (50, 91), "xylophone": (60, 108), "glockenspiel": (72, 108), "kalimba": (55, 90),
     "string": (36, 98), "wind": (34, 96), "voice": (43, 84),
+    "concert marimba": (36, 96), "concert vibraphone": (48, 89), "concert xylophone": (58, 106),
 }  # fmt: skip
 #: How often the kinds are drawn.
 KINDS = {
     "marimba": 8, "vibraphone": 3, "xylophone": 2, "glockenspiel": 2, "kalimba": 2,
     "string": 18, "wind": 14, "voice": 9,
 }  # fmt: skip
+#: The same of pieces on tuned bars.
+TUNED_KINDS = {"concert marimba": 6, "concert vibraphone": 2, "concert xylophone": 2}
 #: Formants of vowels (Hz) of a large and a small throat, and their widths.
 _VOWELS = (
     (730, 1090, 2440, 3400), (270, 2290, 3010, 3700), (300, 870, 2240, 3300), (530, 1840, 2480, 3500),
@@ -125,6 +135,7 @@ class Bars:
     ring_s: float
     hardness_db: float
     tremolo_hz: float
+    partials_db: tuple[float, ...] = ()
 
     def note(self, one: Played, rate: int, rng: np.random.Generator) -> np.ndarray:
         """The sound of a note that nobody damps."""
@@ -135,6 +146,8 @@ class Bars:
         level = np.where(np.arange(len(ratios)) == 0, 0.0, level) + rng.normal(0, 4, len(ratios)) * (
             ratios > 1
         )
+        if self.partials_db:
+            level += self.partials_db
         t60 = ring / ratios ** rng.uniform(0.5, 1.1)
         n = int(min(ring * 1.1 + 0.1, one.end_s - one.start_s + 0.2) * rate)
         sound = _dying(_hz(one.pitch) * ratios, 10 ** (level / 20), t60, n, rate, rng)
@@ -155,8 +168,12 @@ def _knock(n: int, rate: int, gain: float, rng: np.random.Generator) -> np.ndarr
 
 
 def draw_bars(kind: str, rng: np.random.Generator) -> Bars:
-    """Bars of a kind, their partials moved a little, and soft or hard mallets."""
-    ratios, ring_s, off = BARS[kind]
+    """Bars of a kind, their partials moved a little, and soft or hard mallets.
+
+    Of tuned bars, each has its own partials that ring out: where it is struck and how it was carved say which.
+    """
+    tuned = kind in TUNED_BARS
+    ratios, ring_s, off = (TUNED_BARS if tuned else BARS)[kind]
     moved = np.array(ratios) * np.append(1.0, np.exp(rng.normal(0, off, len(ratios) - 1)))
     tremolo = float(rng.uniform(2, 8)) if kind == "vibraphone" and rng.random() < 0.5 else 0.0
     return Bars(
@@ -164,6 +181,7 @@ def draw_bars(kind: str, rng: np.random.Generator) -> Bars:
         ring_s * float(np.exp(rng.normal(0, 0.4))),
         float(rng.uniform(-26, -1)),
         tremolo,
+        (0.0, *rng.normal(5, 9, len(ratios) - 1).tolist()) if tuned else (),
     )
 
 
@@ -321,7 +339,7 @@ def piece(
     low = int(rng.integers(low, max(high - reach, low) + 1))
     voices = 1 if kind == "voice" else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.28, 0.14, 0.08]))
     notes = phrase(rng, low, min(low + reach, high), voices, duration_s)
-    player = draw_bars(kind, rng) if kind in BARS else _DRAWN[kind](rng)
+    player = _DRAWN[kind](rng) if kind in _DRAWN else draw_bars(kind, rng)
     out = np.zeros(round((duration_s + 0.5) * rate))
     damped_s = float(np.exp(rng.uniform(np.log(0.012), np.log(0.12))))
     loudness = rng.uniform(0.8, 2.0)
@@ -357,14 +375,15 @@ def _rings(sound: np.ndarray, rate: int) -> float:
     return float((np.flatnonzero(level > level.max() - _OVER_DB)[-1] + 1) * 0.01) if level.size else 0.0
 
 
-def played_stems(out: Path, count: int, seconds: float, rate: int) -> Iterator[Stem]:
+def played_stems(out: Path, count: int, seconds: float, rate: int, *, tuned: bool = False) -> Iterator[Stem]:
     """So many pieces, two of five in a room, some through a bad microphone, with noise, overloaded or coded."""
     out.mkdir(parents=True, exist_ok=True)
-    kinds, shares = list(KINDS), np.array(list(KINDS.values()), dtype=float)
+    drawn = TUNED_KINDS if tuned else KINDS
+    kinds, shares = list(drawn), np.array(list(drawn.values()), dtype=float)
     for number in range(count):
-        rng = np.random.default_rng((53, number))
+        rng = np.random.default_rng((67 if tuned else 53, number))
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
-        sound = out / f"{kind}-{number:04d}.flac"
+        sound = out / f"{kind.replace(' ', '-')}-{number:04d}.flac"
         if not sound.is_file():
             samples, rows = piece(kind, rng, seconds, rate)
             samples = (samples * 0.5 / max(float(np.abs(samples).max()), 1e-9)).astype(np.float32)
@@ -375,7 +394,7 @@ def played_stems(out: Path, count: int, seconds: float, rate: int) -> Iterator[S
             table = [(f"{a:.4f}", f"{b:.4f}", p, v, kind, 1) for a, b, p, v in rows]
             render.write_csv(sound.with_suffix(".notes.csv"), render.NOTE_COLUMNS, table)
             render.write_sound(sound, samples, rate)
-        group = "bar" if kind in BARS else kind
+        group = kind if kind in _DRAWN else "tuned_bar" if tuned else "bar"
         yield Stem(sound, f"played/{sound.name}", (), (), f"played_{group}", "played", "", False)
 
 
@@ -419,5 +438,6 @@ def _spoken(beside: Path, rng: np.random.Generator, seconds: float, rate: int) -
 #: What makes stems, by the setting that says how many.
 MAKERS: dict[str, Callable[[Path, int, float, int], Iterator[Stem]]] = {
     "pieces": played_stems,
+    "tuned_bars": partial(played_stems, tuned=True),
     "speech": spoken_stems,
 }

@@ -86,6 +86,25 @@ def test_harmonics_are_read_by_a_shift(network: notes.NoteNetwork) -> None:
 
 
 @torch.no_grad()
+def test_a_network_that_reaches_further_down_answers_as_before(network: notes.NoteNetwork) -> None:
+    further = notes.reaching(network, (0.25, 0.1)).eval()
+    assert notes.build(further.config).config == further.config
+    rows = rows_like_sound(1, 20)
+    for before, after in zip(network(rows), further(rows), strict=True):
+        torch.testing.assert_close(after, before)
+    maps, level = further.stacked(rows), (rows - network.mean) / network.std
+    torch.testing.assert_close(maps[:, :11], network.stacked(rows))
+    torch.testing.assert_close(maps[0, 11, :, 72:], level[0, :, : 264 - 72])
+    torch.testing.assert_close(maps[0, 12, :, 120:], level[0, :, : 264 - 120])
+    assert not maps[0, 11, :, :72].any() and not maps[0, 12, :, :120].any()
+    # Once it has learnt what they say, they change what it answers.
+    further.first.weight[:, 11:] = 0.1
+    assert not torch.allclose(further(rows)[0], network(rows)[0])
+    with pytest.raises(UsageError, match="below"):
+        notes.NoteSpec(below=(0.5,))
+
+
+@torch.no_grad()
 def test_velocity_is_the_level_of_the_first_partials_where_a_note_begins(network: notes.NoteNetwork) -> None:
     field, key = network.receptive_field, 60 - notes.LOWEST
     own = field - 1 - network.look_ahead  # the row that the first answer speaks for

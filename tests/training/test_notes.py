@@ -79,6 +79,17 @@ def test_a_tiny_network_learns_a_tiny_world(mix: NoteMix, tmp_path: Path) -> Non
     assert told[-1][0] == 120 and told[-1][1] < told[0][1]
 
 
+def test_half_precision_learns_nearly_the_same(mix: NoteMix, tmp_path: Path) -> None:
+    losses: dict[bool, list[float]] = {False: [], True: []}
+    for half, said in losses.items():
+        spec = NoteTrainSpec(steps=50, batch_size=2, half=half)
+        fit_notes(
+            network(mix), mix, spec, tmp_path / str(half), tell=lambda _, loss, said=said: said.append(loss)
+        )
+    assert losses[True] != losses[False]
+    assert losses[True] == pytest.approx(losses[False], rel=0.05)
+
+
 def test_what_was_interrupted_goes_on_as_if_it_had_not_been(mix: NoteMix, tmp_path: Path) -> None:
     spec = NoteTrainSpec(steps=6, batch_size=2, checkpoint_every=3)
     whole = fit_notes(network(mix), mix, spec, tmp_path / "whole")

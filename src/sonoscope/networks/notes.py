@@ -1,7 +1,8 @@
 """The network of the model `notes`: rows of ``notefreq`` to onset, sustain and velocity of 88 keys, frame by frame.
 
 The rows hold two spectrograms on one logarithmic axis. Harmonic stacking reads both at the harmonics of every pitch
-by a shift of the index: ½, 1 … 7 on the long window, 1, 2, 3 on the short one, 11 maps of 264 bins. A convolution, one
+by a shift of the index: ½, 1 … 7 on the long window, 1, 2, 3 on the short one, 11 maps of 264 bins, and further down
+where a network asks for it (:attr:`NoteSpec.below`: of what a high pitch may be an overtone). A convolution, one
 that goes from three bins to a key, and residual blocks whose frequency dilation joins what belongs to one sound
 (neighbours, octaves, fifths, and by their succession the higher harmonics) lead to two heads, onset and sustain.
 Velocity is measured in the rows (:mod:`sonoscope.networks.loudness`).
@@ -15,7 +16,7 @@ at export (:func:`folded`).
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class NoteSpec:
         How many blocks, the first ones, look one frame ahead; the others look back only.
     n_pitches : int
         Bins of each of the two spectrograms in a row.
+    below : tuple of float
+        Further harmonics, below ½, that are read from the long spectrogram.
     """
 
     first: int = 16
@@ -60,9 +63,13 @@ class NoteSpec:
     dilations: tuple[int, ...] = (1, 12, 7, 12, 1)
     centred: int = 2
     n_pitches: int = 310
+    below: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))
+        object.__setattr__(self, "below", tuple(self.below))
+        if not all(0 < harmonic < 0.5 for harmonic in self.below):
+            raise UsageError(f"below={list(self.below)} must lie between 0 and 0.5: ½ is read already")
         if not 0 <= self.centred <= len(self.dilations):
             raise UsageError(f"centred={self.centred} must lie in 0..{len(self.dilations)}, the blocks")
         if self.n_pitches < KEYS * BINS_PER_KEY:
@@ -130,7 +137,8 @@ class NoteNetwork(nn.Module):
         self.look_ahead = 2 + spec.centred
         self.register_buffer("mean", torch.full((2 * spec.n_pitches,), -60.0))
         self.register_buffer("std", torch.full((2 * spec.n_pitches,), 20.0))
-        maps, wide = len(LONG_HARMONICS) + len(SHORT_HARMONICS), spec.channels
+        maps = len(LONG_HARMONICS) + len(SHORT_HARMONICS) + len(spec.below)
+        wide = spec.channels
         self.first = nn.Conv2d(maps, spec.first, (3, 5), padding=(0, 2), bias=False)
         self.norm1 = nn.BatchNorm2d(spec.first)
         self.keys = nn.Conv2d(spec.first, wide, (3, 5), stride=(1, BINS_PER_KEY), padding=(0, 2), bias=False)
@@ -168,9 +176,12 @@ class NoteNetwork(nn.Module):
         self.std.copy_(torch.as_tensor(std, dtype=torch.float32).clamp(min=1.0))
 
     def stacked(self, rows: torch.Tensor) -> torch.Tensor:
-        """(batch, time, 2 * n_pitches) to normalised maps (batch, 11, time, 264); outside the axis lies the mean."""
+        """(batch, time, 2 * n_pitches) to normalised maps (batch, 11 or more, time, 264); outside the axis lies the
+        mean."""
         long, short = ((rows - self.mean) / self.std).split(self.spec.n_pitches, dim=2)
         maps = [*_harmonics(long, LONG_HARMONICS), *_harmonics(short, SHORT_HARMONICS)]
+        if self.spec.below:
+            maps += _harmonics(long, self.spec.below)
         return torch.stack(maps, dim=1)
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -211,6 +222,16 @@ def build(spec: str | dict[str, Any] | NoteSpec) -> NoteNetwork:
     changes = dict(spec)
     base = asdict(size(changes.pop("size"))) if "size" in changes else {}
     return NoteNetwork(NoteSpec(**{**base, **changes}))
+
+
+def reaching(network: NoteNetwork, below: tuple[float, ...]) -> NoteNetwork:
+    """A copy that reads further harmonics below, and answers as before until it has learnt what they say."""
+    wider = NoteNetwork(replace(network.spec, below=(*network.spec.below, *below)))
+    held = network.state_dict()
+    more = torch.zeros_like(held["first.weight"][:, :1]).repeat(1, len(below), 1, 1)
+    held["first.weight"] = torch.cat([held["first.weight"], more], dim=1)
+    wider.load_state_dict(held)
+    return wider
 
 
 def folded(network: NoteNetwork) -> NoteNetwork:

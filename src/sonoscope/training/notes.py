@@ -38,6 +38,8 @@ class NoteTrainSpec:
         Decay of the moving average of the weights per step.
     checkpoint_every : int
         Steps.
+    half : bool
+        Answer in bfloat16, the loss in single precision: half the time on processors that compute in it.
     seed : int
     """
 
@@ -50,6 +52,7 @@ class NoteTrainSpec:
     velocity_weight: float = 0.5
     average: float = 0.995
     checkpoint_every: int = 200
+    half: bool = False
     seed: int = 0
 
 
@@ -106,7 +109,9 @@ def fit_notes(
     batches = mix.batches(spec.seed, spec.batch_size, first=done)
     for step in range(done + 1, spec.steps + 1):
         rows, found = (torch.from_numpy(array).to(device) for array in next(batches))
-        loss = note_loss(network(rows), found, spec)
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=spec.half):
+            logits = network(rows)
+        loss = note_loss(tuple(answer.float() for answer in logits), found, spec)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
