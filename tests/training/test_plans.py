@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonoscope.cli import main
+from sonoscope.cli import main, teach
 from sonoscope.errors import UnknownName, UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
@@ -50,6 +50,14 @@ def test_a_sweep_is_every_combination_with_every_seed():
         plans.plans(found, sweep=["training.epochs=3,3"])
     with pytest.raises(UsageError, match="--seeds 0"):
         plans.plans(found, seeds=0)
+
+
+def test_a_preset_that_is_misspelt_is_not_taken_for_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match=r"no such file, folder or preset\. Did you mean 'cnn-mel'"):
+        teach.is_teaching(["cnn-mell"], {}, {})
+    Path("cnn-mell").mkdir()
+    assert teach.is_teaching(["cnn-mell"], {}, {}) and teach.is_teaching(["recordings/*.wav"], {}, {})
 
 
 def test_a_folder_is_found_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

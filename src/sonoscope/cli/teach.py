@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonoscope.cli.telling import say
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from sonoscope.training.teach import Wish
@@ -109,8 +109,10 @@ def is_teaching(words: Sequence[str], wishes: dict[str, Any], network: dict[str,
     ------
     UsageError
         If options of both are given.
+    UnknownName
+        If there is nothing of the first word's name, and a preset has nearly that name.
     """
-    from sonoscope.training import plans
+    from sonoscope.training import plans, presets
 
     told = [name for name, value in wishes.items() if value]
     other = [name for name, value in network.items() if value]
@@ -123,6 +125,8 @@ def is_teaching(words: Sequence[str], wishes: dict[str, Any], network: dict[str,
     if not words:
         # Options alone are an error of teaching, which says what is missing.
         return bool(told)
+    if not (told or other or named) and not Path(words[0]).exists() and nearest(words[0], presets.names()):
+        plans.asked(words[:1])
     return not (other or named)
 
 
