@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from sonoscope import writing
+from sonoscope.cli import main
 
 
 def names(folder: Path) -> list[str]:
@@ -74,6 +76,38 @@ def test_a_folder_takes_the_place_of_one_that_is_there(tmp_path: Path) -> None:
         (made.parent / "scratch").touch()
     assert [path.relative_to(target).as_posix() for path in target.rglob("*")] == ["in", "in/a"]
     assert names(tmp_path) == ["bundle", "source"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("analyze", "INPUT", "-o", "a.txt/b.csv"),
+        ("notes", "INPUT", "-o", "a.txt/b.mid"),
+        ("evaluate", "instruments", "INPUT", "-o", "a.txt/b.html"),
+        ("evaluate", "instruments", "INPUT", "--paper", "a.txt/b"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    soundfile.write(tmp_path / "song.wav", np.zeros(24_000), 24_000)
+    (tmp_path / "a.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    for work in ("sonoscope.audio.decode.Decoder.__init__", "sonoscope.evaluation.judging.clips"):
+        monkeypatch.setattr(work, lambda *_, **__: pytest.fail("it began to work"))
+    assert main([word.replace("INPUT", "song.wav") for word in words]) == 3
+    assert f"Not a directory: {words[-1]}" in capsys.readouterr().err
+
+
+def test_a_place_that_can_be_written_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("kept")
+    for name in ("there.csv", "new.csv", "new/folder", "."):
+        writing.check_place(tmp_path / name)
+    assert names(tmp_path) == ["there.csv"] and (tmp_path / "there.csv").read_text() == "kept"
 
 
 def test_a_copy_that_the_disk_refuses_is_told_of_where_it_goes(tmp_path: Path) -> None:

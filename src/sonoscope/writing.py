@@ -45,6 +45,23 @@ def put(path: Path, content: bytes | str) -> None:
         file.write(content)
 
 
+def check_place(path: Path) -> None:
+    """Find out whether something can be written at ``path``, before hours of work; nothing is left there.
+
+    Raises
+    ------
+    OSError
+        Of ``path``, if not: its folder is read-only, of others, or a file.
+    """
+    there = next(each for each in (path, *path.parents) if each.exists())
+    folder = path.parent if there == path and not path.is_dir() else there
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 @contextmanager
 def place_beside(path: Path) -> Iterator[Path]:
     """A name in a folder of its own beside ``path``; what is put there takes the place of ``path`` at the end.

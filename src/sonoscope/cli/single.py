@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from sonoscope.errors import UnreadableAudio, UsageError, nearest
+from sonoscope.writing import check_place
 
 if TYPE_CHECKING:
     from sonoscope.api import Model, Result
@@ -187,6 +188,8 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
     for path in (spec.out, *beside.values()):
         if path != "-" and Path(path).exists() and not spec.overwrite:
             raise UsageError(f"-o {path} exists: --overwrite replaces it")
+        if path != "-":
+            check_place(Path(path))
     if dry_run:
         where = "stdout" if spec.out == "-" else spec.out
         print(f"would write the events of {', '.join(spec.inputs)} to {where} as {form.name}")

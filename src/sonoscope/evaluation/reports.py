@@ -20,6 +20,7 @@ from sonoscope.data.table import put
 from sonoscope.errors import UsageError
 from sonoscope.evaluation import page, plots
 from sonoscope.evaluation.result import Result, Table, plain
+from sonoscope.writing import check_place
 
 #: Tables whose file has another name.
 CALLED = {"clips": "predictions"}
@@ -91,6 +92,8 @@ def check(out: str | Path, *, overwrite: bool = False) -> Path:
     ------
     UsageError
         If the ending is of no known kind, or something is there and ``overwrite`` is not set.
+    OSError
+        If nothing can be written there.
     """
     path = Path(out)
     if path.suffix and not path.is_dir() and path.suffix.lower() not in FILES:
@@ -98,6 +101,7 @@ def check(out: str | Path, *, overwrite: bool = False) -> Path:
     there = path.is_file() or (path.is_dir() and any((path / name).exists() for name in IN_FOLDER))
     if there and not overwrite:
         raise UsageError(f"{out} exists already: name another place with -o, or replace it with --overwrite")
+    check_place(path)
     return path
 
 

@@ -30,6 +30,7 @@ from sonoscope.errors import UsageError
 from sonoscope.evaluation import plots
 from sonoscope.evaluation.paper import certificates, environment, methods, references, subjects, tables, tex
 from sonoscope.evaluation.result import Result, plain
+from sonoscope.writing import check_place
 
 #: What says that a folder holds a paper, and what of ``plots`` the paper shows.
 MAIN = "paper.tex"
@@ -48,13 +49,22 @@ TALLEST = 600
 
 
 def check(folder: Path, *, overwrite: bool = False) -> Path:
-    """Where a paper will be written. Raises ``UsageError`` if there is one, or a file, and ``overwrite`` is not set."""
+    """Where a paper will be written.
+
+    Raises
+    ------
+    UsageError
+        If there is one, or a file, and ``overwrite`` is not set.
+    OSError
+        If nothing can be written there.
+    """
     if folder.is_file():
         raise UsageError(f"--paper {folder} is a file: name a folder")
     if (folder / MAIN).exists() and not overwrite:
         raise UsageError(
             f"{folder} holds a {MAIN} already: name another folder, or replace it with --overwrite"
         )
+    check_place(folder)
     return folder
 
 
