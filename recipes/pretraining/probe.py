@@ -71,6 +71,8 @@ CASES = {
     "contrastive": Case({"name": "contrastive"}, "small_cnn", 2),
     "contrastive, bilinear": Case({"name": "contrastive", "compare": "bilinear"}, "small_cnn", 2),
 }
+#: What the probe gets of a transformer's patches: mean and standard deviation, or the mean alone.
+POOLS = ("both", "mean")
 #: One of each pretext.
 MAIN = ("masked", "masked_convolution", "shuffled", "contrastive")
 #: Inverse strengths of the probe's regularisation that validation chooses from.
@@ -100,6 +102,9 @@ def main() -> int:
     parser.add_argument(
         "--test-clips", type=int, default=800, help="to validate and to test on, at most (default: 800)"
     )
+    parser.add_argument(
+        "--pool", choices=POOLS, default=POOLS[0], help="of a transformer's patches (default: both)"
+    )
     parser.add_argument("--fine-tune", action="store_true", help="train from them and from scratch, too")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -126,7 +131,7 @@ def finished(cases: dict[str, Any], name: str, seed: str, fine_tune: bool) -> bo
 
 def read(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Figures that a run like this one left, or none."""
-    about = {name: getattr(options, name) for name in ("fold", "batches", "clips", "test_clips")}
+    about = {name: getattr(options, name) for name in ("fold", "batches", "clips", "test_clips", "pool")}
     if path.is_file():
         held: dict[str, Any] = json.loads(path.read_text())
         if held["about"] == about:
@@ -210,7 +215,7 @@ def probed(config: Config, options: argparse.Namespace, run: Path | None) -> dic
         settle(setting)
     else:
         begin_with(setting.network, str(run), tell)
-    parts = {part: embeddings(setting, part) for part in (TRAIN, VALIDATION, TEST)}
+    parts = {part: embeddings(setting, part, options.pool) for part in (TRAIN, VALIDATION, TEST)}
     everything = np.arange(len(parts[TRAIN][1]))
     few = few_of(parts[TRAIN][1], np.random.default_rng(config.training.seed))
     found: dict[str, Any] = {"all": regressed(parts, everything), f"{FEW} of each": regressed(parts, few)}
@@ -228,12 +233,12 @@ def settle(setting: Setting) -> None:
 
 
 @torch.no_grad()
-def embeddings(setting: Setting, part: str) -> tuple[np.ndarray, np.ndarray]:
+def embeddings(setting: Setting, part: str, pool: str) -> tuple[np.ndarray, np.ndarray]:
     """What is held of each clip with one label, the mean over its windows, (clips, n), and the number of its label."""
     setting.network.eval()
     sums: dict[int, list[Any]] = {}
     for batch in setting.loader_of(part):
-        found = embedded(setting.network, setting.frontend(batch.samples)[0])
+        found = embedded(setting.network, setting.frontend(batch.samples)[0], pool)
         for clip, target, row in zip(batch.clips.tolist(), batch.targets, found.numpy(), strict=True):
             if target.sum() == 1:
                 held = sums.setdefault(clip, [0.0, 0, int(target.argmax())])
@@ -242,14 +247,14 @@ def embeddings(setting: Setting, part: str) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.array([label for _, _, label in sums.values()])
 
 
-def embedded(network: Network, rows: torch.Tensor) -> torch.Tensor:
+def embedded(network: Network, rows: torch.Tensor, pool: str) -> torch.Tensor:
     """The embedding of each window, (batch, n).
 
-    Of a transformer mean and standard deviation over all patches: the mean alone says nothing of how they differ along
-    frequency. Of convolutions the mean over frames, in which mean and maximum along frequency are joined already.
+    Of a transformer mean and standard deviation over all patches (``pool="both"``): the mean alone says nothing of how
+    they differ along frequency. Of convolutions the mean over frames, in which mean and maximum along frequency are joined already.
     """
     maps, backbone = network.maps(rows), network.backbone
-    if not isinstance(backbone, ViT):
+    if pool == "mean" or not isinstance(backbone, ViT):
         return backbone.forward_features(maps).mean(dim=1)
     patches = backbone.encode(backbone.tokens(maps))
     return torch.cat([patches.mean(dim=1), patches.std(dim=1)], dim=1)
