@@ -251,7 +251,8 @@ def embedded(network: Network, rows: torch.Tensor, pool: str) -> torch.Tensor:
     """The embedding of each window, (batch, n).
 
     Of a transformer mean and standard deviation over all patches (``pool="both"``): the mean alone says nothing of how
-    they differ along frequency. Of convolutions the mean over frames, in which mean and maximum along frequency are joined already.
+    they differ along frequency. Of convolutions the mean over frames, in which mean and maximum along frequency are
+    joined already.
     """
     maps, backbone = network.maps(rows), network.backbone
     if pool == "mean" or not isinstance(backbone, ViT):
