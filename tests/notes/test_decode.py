@@ -47,12 +47,13 @@ def rules() -> st.SearchStrategy[NoteRules]:
         ),
         level, level, level, level, peak_s=frames, max_gap_s=frames, min_length_s=frames,
         soft_length_s=st.none() | frames, unsure_length_s=frames, sure=level, company=st.integers(0, 3),
-        company_s=st.integers(0, 30).map(lambda n: n * HOP_S),
+        company_s=st.integers(0, 30).map(lambda n: n * HOP_S), partial=st.integers(0, 6),
     )  # fmt: skip
 
 
 def slow(scores: NoteScores, rules: NoteRules) -> list[Event]:
     """docs/notes.md, one pitch after the other and one frame after the other."""
+    scores = slow_without_partials(scores, rules.partial)
     sure: list[int] = []
     for column in range(scores.n_pitches):
         sure += slow_sure(scores.onset[:, column], scores.hop_s, rules)
@@ -61,6 +62,16 @@ def slow(scores: NoteScores, rules: NoteRules) -> list[Event]:
         velocity = None if scores.velocity is None else scores.velocity[:, column]
         found += slow_pitch(scores, column, velocity, rules, sure)
     return in_order(found)
+
+
+def slow_without_partials(scores: NoteScores, away: int) -> NoteScores:
+    onset = scores.onset.copy()
+    whole = [steps(column) for column in scores.onset.T]
+    for column in range(away, scores.n_pitches) if away else ():
+        for k, own in enumerate(whole[column]):
+            if any(5 * below >= 4 * own for below in whole[column - away][max(k - 1, 0) : k + 1]):
+                onset[k, column] = 0.0
+    return replace(scores, onset=onset)
 
 
 def steps(values: np.ndarray) -> list[int]:
@@ -299,6 +310,20 @@ def test_a_blip_counts_only_if_its_onset_is_sure_or_in_company():
         among = scores_of((50, 56, 60), *((first, first + 20, 70 + k) for k, first in enumerate(others)))
         among.onset[50, 60 - 21] = 0.7
         assert len(decode(among, rules)) == count
+
+
+def test_a_partial_of_a_struck_bar_is_no_note():
+    bar, partial = (10, 50, 40), (10, 14, 80)
+    scores = scores_of(bar, partial)
+    assert {note.pitch for note in decode(scores, NoteRules())} == {40.0, 80.0}
+    assert {note.pitch for note in decode(scores, NoteRules(partial=40))} == {40.0}
+    # What begins later, or much more surely, is played.
+    later = scores_of(bar, (13, 30, 80))
+    assert {note.pitch for note in decode(later, NoteRules(partial=40))} == {40.0, 80.0}
+    onset = scores.onset.copy()
+    onset[10, 40 - 21] *= 0.7
+    unsure = replace(scores, onset=onset)
+    assert {note.pitch for note in decode(unsure, NoteRules(partial=40))} == {40.0, 80.0}
 
 
 def test_one_at_a_time():

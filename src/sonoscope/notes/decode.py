@@ -25,6 +25,9 @@ from sonoscope.values import SCORE_DECIMALS, Event
 #: Frames that :func:`decode` looks at together: a tenth of a second's work, and a few MB.
 BLOCK = 8192
 
+#: An onset counts as the partial of one that reaches this share of its probability.
+PARTIAL_SHARE = (4, 5)
+
 SOFT = "soft"
 SOFT_VELOCITY = 64
 
@@ -132,6 +135,7 @@ class Decoder:
         self._columns, self._lowest, self._n_pitches = slice(low, high), like.lowest + low, like.n_pitches
         self._before = self.frames.ahead
         self._tail = [np.zeros((high - low, self._before), np.int16) for _ in range(3)]
+        self._latest = np.zeros(high - low, np.int16)
         self._onsets, self._company = OnsetFinder(high - low, self.frames), Company(self.frames)
         self._decided = 0
         self._sounding: dict[int, Sounding] = {}
@@ -164,8 +168,12 @@ class Decoder:
             )
         onset, sustain = (table[:, self._columns] for table in (block.onset, block.sustain))
         velocity = onset if block.velocity is None else block.velocity[:, self._columns]
-        tables = (in_steps(table.T, STEPS) for table in (onset, sustain, velocity))
-        self._take([table.astype(np.int16, order="C") for table in tables], block.velocity is not None)
+        tables = [
+            in_steps(table.T, STEPS).astype(np.int16, order="C") for table in (onset, sustain, velocity)
+        ]
+        if self.rules.partial:
+            tables[0] = self._without_partials(tables[0])
+        self._take(tables, block.velocity is not None)
         return self._handed_out()
 
     def close(self) -> list[Event]:
@@ -175,6 +183,17 @@ class Decoder:
         for note in list(self._sounding.values()):
             self._end(note, note.last + note.fall, self._decided)
         return self._handed_out()
+
+    def _without_partials(self, onset: np.ndarray) -> np.ndarray:
+        """Onsets (pitches, frames) without those that are a partial of one in the same frame or the one before."""
+        away, kept = self.rules.partial, onset.copy()
+        earlier = np.concatenate([self._latest[:, None], onset[:, :-1]], axis=1)
+        below = np.maximum(onset, earlier)[:-away].astype(np.int32)
+        share, whole = PARTIAL_SHARE
+        kept[away:][whole * below >= share * onset[away:].astype(np.int32)] = 0
+        if onset.shape[1]:
+            self._latest = onset[:, -1].copy()
+        return kept
 
     def _handed_out(self) -> list[Event]:
         found, self._found = self._found, []

@@ -37,6 +37,9 @@ class NoteRules:
         Added to every beginning and end: what a network is late or early by.
     lowest, highest : int, MIDI numbers
         Only pitches from ``lowest`` to ``highest``, both included.
+    partial : int, >= 0
+        Semitones from a struck bar to a partial that passes for a note: an onset so far above one that begins with it,
+        and hardly surer, does not count. Bars are tuned to 1:4:10; ten times a pitch lies 40 above it. 0: all count.
     mono : bool
         One note at a time: in each frame only the likeliest pitch counts, and a note that begins ends the others.
     median_velocity : int or None, 1..127
@@ -65,6 +68,7 @@ class NoteRules:
     end_shift_s: float = 0.0
     lowest: int = 0
     highest: int = 127
+    partial: int = 0
     mono: bool = False
     median_velocity: int | None = None
 
@@ -80,6 +84,8 @@ class NoteRules:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise UsageError(f"{name}={value} must be a number of seconds, 0 or more")
+        if self.partial < 0:
+            raise UsageError(f"partial={self.partial} must be a number of semitones, 0 or more")
         if self.company < 0:
             raise UsageError(f"company={self.company} must be a number of onsets, 0 or more")
         for name in ("onset_shift_s", "end_shift_s"):
