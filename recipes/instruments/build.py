@@ -111,8 +111,9 @@ def extra_stems(recipe: Recipe) -> Iterator[Stem]:
         yield replace(stem, variants=0 if plain else recipe.settings["variants"]["rendered"])
 
 
-def make_bank(recipe: Recipe, stems: Path) -> None:
+def make_bank(recipe: Recipe, stems: Path, workers: int) -> None:
     """Compute every stem's mel powers."""
+    wanted = recipe.settings["variants"]
 
     def show(done: int, total: int) -> None:
         if done % 250 == 0 or done == total:
@@ -122,7 +123,9 @@ def make_bank(recipe: Recipe, stems: Path) -> None:
         recipe.work / "bank",
         [*collection_stems(recipe), *rendered_stems(recipe, stems), *extra_stems(recipe)],
         recipe.feature,
-        overdrive=lambda stem: 0.5 if "electric_guitar" in stem.labels else 0.05,
+        overdrive=lambda stem: 0.5 if "electric_guitar" in stem.labels else wanted["overdrive"],
+        coded=wanted["coded"],
+        workers=workers,
         progress=show,
     )
 
@@ -421,6 +424,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1, help="processes that compute the bank")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument(
         "-o", "--out", type=Path, default=HERE.parents[1] / "src" / "sonoscope" / "bundles" / "instruments"
@@ -430,7 +434,7 @@ def main() -> None:
     if arguments.step == "bank":
         if arguments.stems is None:
             parser.error("bank needs --stems")
-        make_bank(recipe, arguments.stems)
+        make_bank(recipe, arguments.stems, arguments.workers)
     elif arguments.step in ("fold", "score"):
         if arguments.fold is None:
             parser.error(f"{arguments.step} needs one of A B C D, fold also unheard")

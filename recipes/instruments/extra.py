@@ -1,5 +1,5 @@
-"""What is rendered beside the sound fonts: guitars and organs by addition, Debian's freepats played by TiMidity, and
-sounds that are no instruments.
+"""What is rendered beside the sound fonts: guitars and organs by addition, singing by a vocoder, Debian's freepats
+played by TiMidity, and sounds that are no instruments.
 
 Everything lies in WORK/extra and is described as stems for the bank. Freepats' organs are left out: the labelled
 recordings have an organ of the same project, and a fold that leaves it out must not hear its sister.
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import singing
 import soundfile
 import strings
 
@@ -119,6 +120,7 @@ def stems(out: Path, counts: dict[str, int], rate: int) -> Iterator[Stem]:
     yield from freepats(out / "freepats", counts["freepats"], rate)
     yield from organs(out / "organs", counts["organs"], rate)
     yield from strings.stems(out / "strings", counts["guitars"], rate)
+    yield from singing.stems(out / "singing", counts["singers"], rate)
     yield from sounds(out / "sounds", counts["sounds"], rate)
     yield from objects(out / "objects", counts["objects"], rate)
     yield from outdoors(out / "outdoors", counts["scenes"], rate)

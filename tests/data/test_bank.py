@@ -75,6 +75,17 @@ def test_variants_differ_and_seeds_reproduce_them(tmp_path: Path, stems: list[St
     np.testing.assert_array_equal(items[0][0], items[2][0])
 
 
+def test_several_workers_build_the_same_bank_and_tell_what_failed(tmp_path: Path, stems: list[Stem]) -> None:
+    alone = build(tmp_path / "alone", stems, FEATURE, coded=0.5)
+    together = build(tmp_path / "together", stems, FEATURE, coded=0.5, workers=2)
+    assert np.array_equal(alone.frames, together.frames)
+    assert alone.rows == together.rows
+    silent = stem(tmp_path, "nothing", np.zeros(4000))
+    with pytest.raises(UsageError, match="nothing.wav is silent"):
+        build(tmp_path / "failed", [*stems, silent], FEATURE, workers=2)
+    assert not (tmp_path / "failed" / "bank.json").exists()
+
+
 def test_a_bank_is_built_once(tmp_path: Path, stems: list[Stem]) -> None:
     calls: list[tuple[int, int]] = []
 

@@ -249,6 +249,23 @@ def test_noise_has_the_level_that_is_asked_for(bank: Watched) -> None:
     assert level_db(0.0) - level_db(20.0) == pytest.approx(20.0, abs=4.0)
 
 
+def test_even_noise_falls_evenly_with_the_octaves(bank: Watched) -> None:
+    centres = mel_to_hz(np.linspace(hz_to_mel(60.0), hz_to_mel(4000.0), 34))[1:-1]
+    octaves = np.log2(centres / 1000.0)
+
+    def slopes_and_rest(share: float) -> tuple[np.ndarray, np.ndarray]:
+        spec = replace(PLAIN, noise_only_share=1.0, even_noise_share=share)
+        spectra = windows(PowerMix(bank, LABELS, spec), 80)[0].mean(axis=1)
+        spectra = spectra[np.ptp(spectra, axis=1) > 0]  # not the silent ones
+        lines = np.polyfit(octaves, spectra.T, 1)
+        return lines[0], np.std(spectra.T - np.polyval(lines, octaves[:, None]), axis=0)
+
+    slope, rest = slopes_and_rest(1.0)
+    assert -9.0 < slope.min() < -5.0 and -1.0 < slope.max() < 3.0
+    assert rest.max() < 3.5
+    assert np.median(slopes_and_rest(0.0)[1]) > 3.5
+
+
 def test_parts_are_transposed_within_the_range(bank: Watched) -> None:
     """A tone's loudest band moves by no more than the semitones asked for (and a band's width), up and down."""
     spec = replace(PLAIN, classes={"flute": 1.0, "cello": 0.0, "drums": 0.0, "other": 0.0}, shift_share=1.0)

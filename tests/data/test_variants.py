@@ -109,9 +109,18 @@ def test_the_share_of_overdrive_is_the_one_asked_for(share: float, expected: int
     assert sum(choose(rng, overdrive=share).drive_db > 0 for _ in range(50)) == expected
 
 
+def test_the_share_of_codecs_is_the_one_asked_for_and_changes_nothing_else() -> None:
+    plain, coded = (
+        [choose(np.random.default_rng(seed), coded=share) for seed in range(30)] for share in (0.0, 0.5)
+    )
+    assert not any(variant.codec for variant in plain)
+    assert 5 < sum(bool(variant.codec) for variant in coded) < 25
+    assert [replace(variant, codec="", coded_rate=0, bit_rate=0) for variant in coded] == plain
+
+
 def test_everything_at_once_is_finite_for_any_length(rng: np.random.Generator) -> None:
     variant = replace(
-        choose(rng), speed=1.05, room_s=0.3, drive_db=12.0, low_cut_hz=100.0, high_cut_hz=4000.0
+        choose(rng, coded=1.0), speed=1.05, room_s=0.3, drive_db=12.0, low_cut_hz=100.0, high_cut_hz=4000.0
     )
     assert all(getattr(variant, field.name) != getattr(Variant(), field.name) for field in fields(Variant))
     for n in (1, 17, 5000):

@@ -86,9 +86,7 @@ def choose(rng: np.random.Generator) -> Damage:
     codec, sample_rate, bit_rate = "", 0, 0
     room = rooms.draw_room(rng) if rng.random() < 0.7 else None
     if rng.random() < 0.5:
-        codec = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
-        sample_rate = int(rng.choice(CODECS[codec].sample_rates))
-        bit_rate = int(rng.choice(CODECS[codec].bit_rates))
+        codec, sample_rate, bit_rate = draw_codec(rng)
     return Damage(
         room=room,
         equaliser_db=_microphone(rng) if rng.random() < 0.7 else (),
@@ -100,6 +98,12 @@ def choose(rng: np.random.Generator) -> Damage:
         bit_rate=bit_rate,
         seed=int(rng.integers(2**31)),
     )
+
+
+def draw_codec(rng: np.random.Generator) -> tuple[str, int, int]:
+    """A key of :data:`CODECS` as often as it is met, with a sample rate (Hz) and a bit rate (bit/s) of its own."""
+    codec = str(rng.choice(list(_SHARES), p=list(_SHARES.values())))
+    return codec, int(rng.choice(CODECS[codec].sample_rates)), int(rng.choice(CODECS[codec].bit_rates))
 
 
 def _microphone(rng: np.random.Generator) -> tuple[float, ...]:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,11 +61,14 @@ def build(
     *,
     seed: int = 0,
     overdrive: Callable[[Stem], float] = lambda stem: 0.05,
+    coded: float = 0.0,
+    workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Bank:
     """Compute and store the frames of every stem and its variants; a bank that is there already is opened.
 
-    ``overdrive`` gives the share of a stem's variants that are driven into a clipper.
+    ``overdrive`` gives the share of a stem's variants that are driven into a clipper, ``coded`` the share that
+    goes through a codec. So many ``workers`` (processes) give the same bank.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def build(
         If a stem is silent.
     """
     folder, stems = Path(folder), list(stems)
-    fingerprint = _fingerprint(stems, feature, seed, overdrive)
+    fingerprint = _fingerprint(stems, feature, seed, overdrive, coded)
     description = folder / "bank.json"
     if description.is_file() and json.loads(description.read_text())["fingerprint"] == fingerprint:
         return Bank(folder)
@@ -86,9 +91,9 @@ def build(
     ):
         table = csv.writer(items_file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for number, stem in enumerate(stems):
-            rng = np.random.default_rng([seed, number])
-            for variant, frames in enumerate(_variants(stem, feature, rng, overdrive(stem))):
+        tasks = [(stem, feature, (seed, number), overdrive(stem), coded) for number, stem in enumerate(stems)]
+        for number, (stem, frames_of) in enumerate(zip(stems, _computed(tasks, workers), strict=True)):
+            for variant, frames in enumerate(frames_of):
                 frames.tofile(frames_file)
                 table.writerow(
                     (
@@ -113,25 +118,51 @@ def build(
     return Bank(folder)
 
 
-def _variants(
-    stem: Stem, feature: features.LogMel, rng: np.random.Generator, overdrive: float
-) -> Iterator[np.ndarray]:
+#: What the frames of a stem follow from: itself, the feature, a seed, the shares of overdrive and of codecs.
+_Task = tuple[Stem, features.LogMel, tuple[int, int], float, float]
+
+
+def _computed(tasks: Sequence[_Task], workers: int) -> Iterator[list[np.ndarray]]:
+    """The frames of each stem in turn; with several workers a few stems ahead of what is asked for."""
+    if workers == 1:
+        yield from map(_variants, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        waiting: deque[Any] = deque()
+        for task in tasks:
+            waiting.append(pool.apply_async(_variants, (task,)))
+            if len(waiting) > 8 * workers:
+                yield waiting.popleft().get()
+        while waiting:
+            yield waiting.popleft().get()
+
+
+def _variants(task: _Task) -> list[np.ndarray]:
     """Frames of a stem as it is and of its variants, each (count, n_bins) float16 dB."""
+    stem, feature, seed, overdrive, coded = task
+    rng = np.random.default_rng(seed)
     samples, _ = decode.read(stem.path, sample_rate=feature.sample_rate)
     frames = feature(samples)
     if frames.max() <= feature.silence:
         raise UsageError(f"{stem.path} is silent: leave it out of the bank")
-    yield frames.astype(np.float16)
+    found = [frames.astype(np.float16)]
     for _ in range(stem.variants):
-        chosen = variants.choose(rng, overdrive=overdrive)
-        yield feature(variants.apply(samples, feature.sample_rate, chosen)).astype(np.float16)
+        chosen = variants.choose(rng, overdrive=overdrive, coded=coded)
+        altered = variants.apply(samples, feature.sample_rate, chosen)
+        found.append(feature(altered).astype(np.float16))
+    return found
 
 
 def _fingerprint(
-    stems: Sequence[Stem], feature: features.LogMel, seed: int, overdrive: Callable[[Stem], float]
+    stems: Sequence[Stem],
+    feature: features.LogMel,
+    seed: int,
+    overdrive: Callable[[Stem], float],
+    coded: float,
 ) -> str:
     """What the bank's content follows from; files count by their size."""
-    digest = hashlib.sha256(json.dumps([SCHEMA, features.to_dict(feature), seed]).encode())
+    settings = [SCHEMA, features.to_dict(feature), seed, *([coded] if coded else [])]
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for stem in stems:
         content = overdrive(stem), stem.path.stat().st_size
         digest.update(repr((replace(stem, path=Path()), content)).encode())

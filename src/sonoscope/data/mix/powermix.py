@@ -46,6 +46,9 @@ class MixSpec:
     equaliser_db : float
         Standard deviation of the random smooth gain curve of each part.
     noise_share, snr_db : float, (float, float)
+    even_noise_share : float
+        Noise that falls evenly by up to 7 dB an octave, as that of rooms, amplifiers and tapes; the other has a
+        random colour.
     band_limit_share, mask_share : float
     noise_only_share : float
         Windows of noise or silence alone.
@@ -72,6 +75,7 @@ class MixSpec:
     equaliser_db: float = 4.0
     noise_share: float = 0.7
     snr_db: tuple[float, float] = (12.0, 60.0)
+    even_noise_share: float = 0.0
     band_limit_share: float = 0.25
     mask_share: float = 0.35
     noise_only_share: float = 0.03
@@ -159,6 +163,7 @@ class PowerMix:
         self._curves = _smooth_curves(np.random.default_rng(1), 1024, bank.feature.n_bins)
         self._speckle = _speckle(np.random.default_rng(2), bank)
         self._shifts = _shifts(bank.feature, spec.shift_semitones)
+        self._octaves = np.log2(_centres_hz(bank.feature) / 1000.0).astype(np.float32)
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One window: dB frames (frames, n_bins), targets (c,) and mask of judged labels (c,), all float32."""
@@ -279,9 +284,13 @@ class PowerMix:
     def _noise(self, rng: np.random.Generator) -> np.ndarray:
         """Coloured noise of unit total power per frame, shape (frames, n_bins)."""
         start = int(rng.integers(len(self._speckle) - self.spec.frames))
-        curve = self._curves[rng.integers(len(self._curves))] * np.float32(8.0)
-        tilt = np.linspace(0.0, rng.uniform(-40.0, 10.0), curve.size, dtype=np.float32)
-        colour = np.exp((curve + tilt) * _TO_NATURAL)
+        curve = self._curves[rng.integers(len(self._curves))]
+        if self.spec.even_noise_share and rng.random() < self.spec.even_noise_share:
+            shape = np.float32(1.5) * curve + np.float32(rng.uniform(-7.0, 1.0)) * self._octaves
+        else:
+            tilt = np.linspace(0.0, rng.uniform(-40.0, 10.0), curve.size, dtype=np.float32)
+            shape = np.float32(8.0) * curve + tilt
+        colour = np.exp(shape * _TO_NATURAL)
         return self._speckle[start : start + self.spec.frames] * (colour / colour.sum())
 
     def _spoil(self, rng: np.random.Generator, power: np.ndarray) -> None:
@@ -311,6 +320,13 @@ def _smooth_curves(rng: np.random.Generator, count: int, bins: int) -> np.ndarra
     return (curves - curves.mean(axis=1, keepdims=True)).astype(np.float32)
 
 
+def _centres_hz(feature: LogMel) -> np.ndarray:
+    """Centre frequencies of the bins, shape (n_bins,), Hz."""
+    edges_mel = logmel.hz_to_mel(np.array([feature.f_min_hz, feature.f_max_hz]))
+    step_mel = (edges_mel[1] - edges_mel[0]) / (feature.n_bins + 1)
+    return logmel.mel_to_hz(edges_mel[0] + step_mel * np.arange(1, feature.n_bins + 1))
+
+
 def _shifts(feature: LogMel, semitones: float, count: int = 33) -> list[tuple[np.ndarray, np.ndarray]]:
     """Where a transposed sound's bins lie in the original: the bin below, and the share of the one above it.
 
@@ -318,7 +334,7 @@ def _shifts(feature: LogMel, semitones: float, count: int = 33) -> list[tuple[np
     """
     edges_mel = logmel.hz_to_mel(np.array([feature.f_min_hz, feature.f_max_hz]))
     step_mel = (edges_mel[1] - edges_mel[0]) / (feature.n_bins + 1)
-    centre_hz = logmel.mel_to_hz(edges_mel[0] + step_mel * np.arange(1, feature.n_bins + 1))
+    centre_hz = _centres_hz(feature)
     tables = []
     for shift in np.linspace(-semitones, semitones, count):
         mel = logmel.hz_to_mel(centre_hz / 2.0 ** (shift / 12.0))

@@ -1,4 +1,4 @@
-"""Variants of a recording that only the waveform can give: speed, rooms, overdrive, band limits.
+"""Variants of a recording that only the waveform can give: speed, rooms, overdrive, band limits, codecs.
 
 Choosing the parameters and applying them are two functions. What can be done on mel powers (gain, equaliser,
 noise, masks, mixtures) is done there, ten times cheaper: see ``powermix``.
@@ -6,12 +6,14 @@ noise, masks, mixtures) is done there, ten times cheaper: see ``powermix``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 import scipy.signal
 import soxr
+
+from sonoscope.data import damage
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Variant:
         Gain into a soft clipper, 0 for none.
     low_cut_hz, high_cut_hz : float
         Band limits of a microphone, a loudspeaker or a telephone; 0 for none.
+    codec : str
+        A key of ``damage.CODECS``, or empty.
+    coded_rate, bit_rate : int
+        The codec's, in Hz and bit/s.
     seed : int
         Of the room's noise.
     """
@@ -40,12 +46,15 @@ class Variant:
     drive_db: float = 0.0
     low_cut_hz: float = 0.0
     high_cut_hz: float = 0.0
+    codec: str = ""
+    coded_rate: int = 0
+    bit_rate: int = 0
     seed: int = 0
 
 
-def choose(rng: np.random.Generator, *, overdrive: float = 0.15) -> Variant:
-    """Draw a variant; ``overdrive`` is the share that is driven into the clipper."""
-    return Variant(
+def choose(rng: np.random.Generator, *, overdrive: float = 0.15, coded: float = 0.0) -> Variant:
+    """Draw a variant; ``overdrive`` is the share that is driven into the clipper, ``coded`` that of the encoded."""
+    drawn = Variant(
         speed=float(2.0 ** (rng.uniform(-1.5, 1.5) / 12.0)),
         room_s=float(rng.uniform(0.15, 1.4)) if rng.random() < 0.6 else 0.0,
         wet_db=float(rng.uniform(-20.0, 0.0)),
@@ -56,6 +65,10 @@ def choose(rng: np.random.Generator, *, overdrive: float = 0.15) -> Variant:
         else 0.0,
         seed=int(rng.integers(2**31)),
     )
+    if coded and rng.random() < coded:
+        codec, coded_rate, bit_rate = damage.draw_codec(rng)
+        drawn = replace(drawn, codec=codec, coded_rate=coded_rate, bit_rate=bit_rate)
+    return drawn
 
 
 def apply(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray:
@@ -75,7 +88,10 @@ def apply(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray
             out = scipy.signal.sosfilt(
                 scipy.signal.butter(4, cut_hz, kind, fs=sample_rate, output="sos"), out
             )
-    return out.astype(np.float32)
+    out = out.astype(np.float32)
+    if variant.codec:
+        out = damage.coded(out, sample_rate, variant.codec, variant.coded_rate, variant.bit_rate)
+    return out
 
 
 def _reverberate(samples: np.ndarray, sample_rate: int, variant: Variant) -> np.ndarray:
