@@ -1,9 +1,11 @@
-"""What the recipe of `instruments` draws: guitars that are in tune and told apart, mixtures that are stated whole."""
+"""What the recipe of `instruments` draws: guitars and singers that are in tune, mixtures that are stated whole."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import itertools
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,15 +20,24 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "instruments"
 RATE = 24_000
 
 
-@pytest.fixture(scope="module")
-def strings() -> ModuleType:
-    """recipes/instruments/strings.py as a module."""
-    spec = importlib.util.spec_from_file_location("instruments_strings", RECIPE / "strings.py")
+def module_of(name: str) -> ModuleType:
+    """A file of the recipe that needs none beside it, as a module."""
+    spec = importlib.util.spec_from_file_location(f"instruments_{name}", RECIPE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclasses look it up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def strings() -> ModuleType:
+    return module_of("strings")
+
+
+@pytest.fixture(scope="module")
+def singing() -> ModuleType:
+    return module_of("singing")
 
 
 @pytest.mark.parametrize("electric", [True, False])
@@ -50,6 +61,58 @@ def test_a_drawn_guitar_dies_away(strings: ModuleType) -> None:
         assert np.square(sound[-quarter:]).sum() < 0.5 * np.square(sound[:quarter]).sum()
 
 
+def test_a_singers_pitch_settles_on_the_note_within_its_vibrato(singing: ModuleType) -> None:
+    rng = np.random.default_rng(3)
+    for pitch, before_hz in ((57, 0.0), (64, 220.0), (50, 330.0)):
+        singer = singing.draw_singer(rng)
+        cents = 1200.0 * np.log2(singing.contour(singer, pitch, before_hz, 300, rng) / midi_hz(pitch))
+        assert np.abs(np.median(cents[150:])) < 60.0
+        assert np.ptp(cents[200:]) < 2.0 * singer.vibrato_cents + 60.0
+    glide = 1200.0 * np.log2(singing.contour(singer, 64, midi_hz(62), 300, rng) / midi_hz(64))
+    assert glide[0] == pytest.approx(-200.0, abs=50.0), "a note begins where the one before it was"
+
+
+def midi_hz(pitch: int) -> float:
+    return 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+
+
+def test_a_held_syllable_stretches_its_vowel_and_nothing_else(singing: ModuleType) -> None:
+    voiced = np.array([False] * 10 + [True] * 60 + [False] * 8)
+    frames = singing.held(voiced, 300)
+    assert len(frames) == 300
+    np.testing.assert_array_equal(frames[:20], np.arange(20))
+    np.testing.assert_array_equal(frames[-17:], np.arange(61, 78))
+    assert (np.diff(frames) >= 0).all()
+    assert len(singing.held(voiced, 20)) == 20 and len(singing.held(np.zeros(30, dtype=bool), 90)) == 90
+
+
+def test_a_melody_is_the_uppermost_line_without_overlaps(singing: ModuleType) -> None:
+    from sonoscope.data.rendering import music, orchestra
+
+    score = music.compose(orchestra.find("voice"), np.random.default_rng(2), 9.0, texture="chords")
+    line = singing.melody(score)
+    assert len(line) > 2
+    assert all(note.offset_s <= after.onset_s for note, after in itertools.pairwise(line))
+    for note in line:
+        together = [n.pitch for n in score.notes if abs(n.onset_s - note.onset_s) < 0.005]
+        assert note.pitch == max(together)
+
+
+def test_a_sung_score_sounds_at_its_pitches(singing: ModuleType) -> None:
+    pytest.importorskip("pyworld", reason="pip install pyworld 'setuptools<81'")
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("apt install espeak-ng")
+    from sonoscope.data.rendering.music import NoteEvent
+
+    rng = np.random.default_rng(8)
+    notes = [NoteEvent(0.2, 1.7, 57, 90), NoteEvent(2.0, 3.5, 62, 90)]
+    samples = singing.sing(singing.draw_singer(rng), notes, RATE, rng)
+    pitch, _, _ = singing.analysed(samples, RATE)
+    for note in notes:
+        heard = pitch[round((note.onset_s + 0.7) * 200) : round((note.offset_s - 0.3) * 200)]
+        assert np.median(heard[heard > 0]) == pytest.approx(midi_hz(note.pitch), rel=0.04)
+
+
 def test_the_stated_mixtures_are_of_two_instruments_of_one_fold() -> None:
     with open(RECIPE / "pairs.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -66,7 +129,7 @@ def test_the_stated_mixtures_are_of_two_instruments_of_one_fold() -> None:
 @pytest.fixture(scope="module")
 def hard() -> ModuleType:
     """recipes/instruments/hard.py as a module; what lies beside it is forgotten: other recipes call theirs alike."""
-    beside = ("extra", "strings")
+    beside = ("extra", "singing", "strings")
     kept = {name: sys.modules.pop(name) for name in beside if name in sys.modules}
     sys.path.insert(0, str(RECIPE))
     try:

@@ -56,15 +56,17 @@ CALIBRATION_WINDOWS = 4000
 class Recipe:
     """The settings and where things lie."""
 
-    def __init__(self, settings: Path, work: Path, data: Path) -> None:
+    def __init__(self, settings: Path, work: Path, data: Path, seed: int = 0) -> None:
         self.settings = yaml.safe_load(settings.read_text())
-        self.work, self.data = work, data
+        self.work, self.data, self.seed = work, data, seed
+        #: Where models lie; all seeds learn from one bank.
+        self.models = work if seed == 0 else work / f"seed-{seed}"
         self.feature = features.from_dict(self.settings["feature"])
         self.mix = MixSpec(**self.settings["mix"])
 
     def network(self) -> Network:
         """A fresh, untrained network."""
-        torch.manual_seed(self.settings["train"]["seed"])
+        torch.manual_seed(self.seed)
         return Network(self.feature.n_bins, len(IDS), **self.settings["network"])
 
     @property
@@ -145,7 +147,7 @@ def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: li
             )
             if number == 0:
                 network.set_normalisation(*statistics(mix))
-            settings = {**recipe.settings["train"], **phase["train"], "seed": number}
+            settings = {**recipe.settings["train"], **phase["train"], "seed": 100 * recipe.seed + number}
             fit(network, mix, TrainSpec(**settings), within)
         network = recipe.network()
         network.load_state_dict(torch.load(within / "averaged.pt", weights_only=True))
@@ -166,14 +168,14 @@ def train_fold(recipe: Recipe, fold: str) -> None:
         return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
     name = "unheard" if fold == "unheard" else "folds"
-    train(recipe, recipe.work / f"fold-{fold}", keep, recipe.settings["phases"][name])
+    train(recipe, recipe.models / f"fold-{fold}", keep, recipe.settings["phases"][name])
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
     """Logits of a fold's model on windows drawn from that fold's recordings, with targets and what was judged."""
     feature = recipe.feature
     window = round(recipe.settings["window_s"] * feature.sample_rate / feature.hop_samples)
-    stored = recipe.work / f"fold-{fold}" / f"unheard-{window}.npz"
+    stored = recipe.models / f"fold-{fold}" / f"unheard-{window}.npz"
     if not stored.is_file():
         mix = PowerMix(
             recipe.bank,
@@ -182,7 +184,7 @@ def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
             keep=lambda row: row["fold"] == fold and row["variant"] == "0",
         )
         frames, targets, judged = next(mix.batches(17, CALIBRATION_WINDOWS))
-        network = trained(recipe, recipe.work / f"fold-{fold}")
+        network = trained(recipe, recipe.models / f"fold-{fold}")
         with torch.no_grad():
             logits = torch.cat(
                 [network.window_logits(part) for part in torch.from_numpy(frames).split(64)]
@@ -291,7 +293,7 @@ def bench_clips(recipe: Recipe) -> list[collection.Clip]:
 
 def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
     """Window logits of each of a fold's clips, by the model that never heard the fold, through the users' pipeline."""
-    folder = recipe.work / f"fold-{fold}"
+    folder = recipe.models / f"fold-{fold}"
     stored = folder / "heard.npz"
     if not stored.is_file():
         model = open_bundle(raw_bundle(recipe, folder, trained(recipe, folder)))
@@ -309,12 +311,15 @@ def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
 
 
 def run_bench(recipe: Recipe) -> dict:
-    """Score every clip of the folds by the model that never saw its fold, calibrated on the other folds."""
+    """Score every clip of the folds by the model that never saw its fold, calibrated on the other folds.
+
+    The first seed's figures are kept clip by clip, those of all seeds beside each other.
+    """
     scores, truth, origins, folds, rows = [], [], [], [], []
     columns = [IDS.index(name) for name in ELEVEN]
     for fold in FOLDS:
         scaling, decisions = calibrate(recipe, tuple(f for f in FOLDS if f != fold))
-        folder = recipe.work / f"fold-{fold}"
+        folder = recipe.models / f"fold-{fold}"
         write_bundle(
             folder / "bundle", trained(recipe, folder), describe(recipe, f"fold-{fold}", scaling, decisions, {}, {}),
             feature=recipe.feature, card=f"# A model that never heard fold {fold}\n",
@@ -330,23 +335,30 @@ def run_bench(recipe: Recipe) -> dict:
                 origins.append(clip.origin)
                 folds.append(fold)
                 rows.append([clip.key, clip.label, clip.name, clip.origin, fold, *(f"{p:.4f}" for p in mean)])
-    RESULTS.mkdir(exist_ok=True)
-    with open(RESULTS / "bench.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", "name", "origin", "fold", *IDS])
-        writer.writerows(rows)
     result = bench.summary(bench.BenchScores(np.array(scores), np.array(truth), origins, folds, ELEVEN))
-    (RESULTS / "bench.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    tables = f"{card.bench_table(result)}\n\n{card.confusion_table(result)}"
-    card.put(DOCUMENT, "bench", tables)
-    print(tables)
+    RESULTS.mkdir(exist_ok=True)
+    stored = RESULTS / "seeds.json"
+    seeds = json.loads(stored.read_text()) if stored.is_file() else {}
+    seeds[str(recipe.seed)] = {key: result[key] for key in ("top1", "map", "map_with_negatives", "recall")}
+    stored.write_text(json.dumps(dict(sorted(seeds.items())), indent=1) + "\n")
+    card.put(DOCUMENT, "seeds", card.seeds_table(seeds))
+    print(card.seeds_table(seeds))
+    if recipe.seed == 0:
+        with open(RESULTS / "bench.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "label", "name", "origin", "fold", *IDS])
+            writer.writerows(rows)
+        (RESULTS / "bench.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        tables = f"{card.bench_table(result)}\n\n{card.confusion_table(result)}"
+        card.put(DOCUMENT, "bench", tables)
+        print(tables)
     return result
 
 
 def write_unheard(recipe: Recipe) -> Path:
     """The bundle of the model that heard no everyday, speech and field sounds, with the shipped thresholds."""
     scaling, decisions = calibrate(recipe, FOLDS)
-    folder = recipe.work / "fold-unheard"
+    folder = recipe.models / "fold-unheard"
     description = describe(recipe, "unheard", scaling, decisions, {}, {})
     card_text = f"# A model that never heard {', '.join(UNHEARD)}\n"
     write_bundle(
@@ -424,13 +436,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0, help="of fold models and of bench; 0: what is shipped")
     parser.add_argument("--workers", type=int, default=1, help="processes that compute the bank")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument(
         "-o", "--out", type=Path, default=HERE.parents[1] / "src" / "sonoscope" / "bundles" / "instruments"
     )
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.recipe, arguments.work, arguments.data)
+    recipe = Recipe(arguments.recipe, arguments.work, arguments.data, arguments.seed)
     if arguments.step == "bank":
         if arguments.stems is None:
             parser.error("bank needs --stems")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ def confusion_table(result: dict[str, Any]) -> str:
     lines = ["| sounded \\ said | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for name, row in zip(names, result["confusion"], strict=True):
         lines.append(f"| {name} | " + " | ".join(str(count) for count in row) + " |")
+    return "\n".join(lines)
+
+
+def seeds_table(result: dict[str, dict[str, Any]]) -> str:
+    """The bench by seed as Markdown: mean and standard deviation of all trainings, then each."""
+    lines = ["| figure | mean ± SD | " + " | ".join(f"seed {seed}" for seed in result) + " |"]
+    lines.append("|---" * (2 + len(result)) + "|")
+    rows = [("macro top-1", lambda row: row["top1"]), ("mAP", lambda row: row["map"])]
+    rows.append(("mAP with negatives", lambda row: row["map_with_negatives"]))
+    for name in next(iter(result.values()))["recall"]:
+        rows.append((f"recall, {name}", lambda row, name=name: row["recall"][name]))
+    for title, value in rows:
+        values = [value(row) for row in result.values()]
+        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        cells = " | ".join(f"{v:.3f}" for v in values)
+        lines.append(f"| {title} | {statistics.mean(values):.3f}{spread} | {cells} |")
     return "\n".join(lines)
 
 

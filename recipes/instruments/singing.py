@@ -2,7 +2,7 @@
 
 WORLD (Morise, Yokomori and Ozawa 2016, doi:10.1587/transinf.2015EDP7457) takes a voice apart into its pitch, its
 spectral envelope and how noisy each band is. The envelope is kept, the vowels are held as long as their notes, and the
-pitch is the score's, with glides between notes and vibrato. `pip install pyworld`.
+pitch is the score's, with glides between notes and vibrato. `pip install pyworld 'setuptools<81'`, which it imports.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyworld
 import soundfile
 import soxr
 
@@ -59,6 +59,15 @@ class Singer:
     vibrato_hz: float
     vibrato_cents: float
     glide_s: float
+
+
+def vocoder() -> Any:
+    """WORLD; a finished folder of stems does not need it."""
+    try:
+        import pyworld
+    except ImportError as error:
+        raise SystemExit(f"singing needs WORLD: pip install pyworld 'setuptools<81' ({error})") from None
+    return pyworld
 
 
 def draw_singer(rng: np.random.Generator) -> Singer:
@@ -121,7 +130,9 @@ def sing(singer: Singer, notes: list[music.NoteEvent], rate: int, rng: np.random
         source = held(own_hz > 0, frames)
         nearest = np.round(source).astype(int)
         hz = contour(singer, note.pitch, before_hz, frames, rng)
-        fade = np.clip(np.minimum(np.arange(frames) / 4, (frames - np.arange(frames)) / 10), 0.0, 1.0)[:, None]
+        fade = np.clip(np.minimum(np.arange(frames) / 4, (frames - np.arange(frames)) / 10), 0.0, 1.0)[
+            :, None
+        ]
         span = slice(start, start + frames)
         pitch[span] = np.where(own_hz[nearest] > 0, hz, 0.0)
         power[span] = envelope[nearest] * fade**2 * (note.velocity / 90.0) ** 3 + 1e-14
@@ -131,24 +142,21 @@ def sing(singer: Singer, notes: list[music.NoteEvent], rate: int, rng: np.random
     ring = 10.0 ** (singer.ring_db / 10.0 * np.exp(-(((hz - 3000.0 / singer.size**0.5) / 600.0) ** 2)))
     warped = np.clip(np.arange(bins) * singer.size, 0, bins - 1).astype(int)
     power = np.ascontiguousarray(power[:, warped] * ring)
-    breath = np.ascontiguousarray(np.clip(breath[:, warped] + singer.breath * (hz / hz[-1]) ** 0.5, 0.001, 1.0))
-    return pyworld.synthesize(pitch, power, breath, rate, FRAME_S * 1000.0)
+    breath = np.ascontiguousarray(
+        np.clip(breath[:, warped] + singer.breath * (hz / hz[-1]) ** 0.5, 0.001, 1.0)
+    )
+    return vocoder().synthesize(pitch, power, breath, rate, FRAME_S * 1000.0)
 
 
 def analysed(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """WORLD's pitch (frames,), Hz, envelope and share of noise, both (frames, bins)."""
-    rough, times = pyworld.dio(samples, rate, frame_period=FRAME_S * 1000.0)
-    pitch = pyworld.stonemask(samples, rough, times, rate)
-    return (
-        pitch,
-        pyworld.cheaptrick(samples, pitch, times, rate),
-        pyworld.d4c(samples, pitch, times, rate),
-    )
+    world = vocoder()
+    rough, times = world.dio(samples, rate, frame_period=FRAME_S * 1000.0)
+    pitch = world.stonemask(samples, rough, times, rate)
+    return pitch, world.cheaptrick(samples, pitch, times, rate), world.d4c(samples, pitch, times, rate)
 
 
-def contour(
-    singer: Singer, midi: int, before_hz: float, frames: int, rng: np.random.Generator
-) -> np.ndarray:
+def contour(singer: Singer, midi: int, before_hz: float, frames: int, rng: np.random.Generator) -> np.ndarray:
     """Pitch of a note in Hz, (frames,): a glide from the note before, then vibrato that grows, and a slow drift."""
     time_s = np.arange(frames) * FRAME_S
     cents = np.cumsum(rng.standard_normal(frames)) * 0.8 + rng.normal(0.0, 12.0)
