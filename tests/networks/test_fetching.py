@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -85,6 +88,24 @@ def one(url: str, **known) -> Checkpoint:
     return Checkpoint(
         "A net", "{{name: cnn14, weights: {}}}", "MIT", "us", (Remote(url, "net.pth", "weights", **known),)
     )
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limits of file sizes here")
+def test_a_full_cache_is_named_and_the_next_call_goes_on(server: Server, tmp_path: Path) -> None:
+    server.files["/buzz.zip"] = WEIGHTS
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))"
+    code = f"{limit}; from sonoscope.cli import main; sys.exit(main(sys.argv[1:]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "models", "fetch", f"{server.url}/buzz.zip"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 3, ran.stderr
+    assert "buzz.zip: make room there, then run the same command again" in ran.stderr
+    assert str(tmp_path / "cache") in ran.stderr
+    assert main(["models", "fetch", f"{server.url}/buzz.zip"]) == 3, "no archive, but all of it came"
+    assert server.asked[-1][1].startswith("bytes="), "from where the disk was full"
 
 
 def test_what_is_published_is_described() -> None:

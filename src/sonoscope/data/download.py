@@ -21,6 +21,7 @@ from typing import Any
 from sonoscope.data.datasets.description import Remote
 from sonoscope.data.table import put
 from sonoscope.errors import SonoscopeError, Stopped, UsageError
+from sonoscope.writing import told_of
 
 #: How often a connection that breaks without bringing anything is tried, and how long is waited first (then doubled).
 ATTEMPTS, PAUSE_S = 5, 1.0
@@ -201,7 +202,7 @@ def _get(file: Remote, path: Path, progress: Progress) -> None:
         stated = answer.headers.get("Content-Length", "")
         total = done + int(stated) if stated.isdigit() else None
         _note_tag(tag, answer.headers.get("ETag", ""))
-        with open(part(path), "ab" if done else "wb") as out:
+        with told_of(path, part(path)), open(part(path), "ab" if done else "wb") as out:
             while block := answer.read(_BLOCK):
                 out.write(block)
                 done += len(block)

@@ -122,8 +122,8 @@ def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise Stopped(
-            f"{folder.parent}: unpacking takes {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free. Make room; the "
-            "same call goes on from here."
+            f"{folder.parent}: unpacking takes {needed / 1e6:,.1f} MB and {free / 1e6:,.1f} MB are free. Make room; "
+            "the same call goes on from here."
         )
 
 
