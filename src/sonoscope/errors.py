@@ -68,11 +68,29 @@ class Stopped(SonoscopeError):
     exit_code = 3
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
-    folded = {k.lower(): k for k in known}
-    near = get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+def nearest(name: str, known: Iterable[str], *, alike: float = 0.5) -> str:
+    """``" Did you mean 'x'?"`` for the closest known name, else an empty string.
+
+    ``alike`` (0..1) is how near it must be. Half of the letters will do where all names are listed behind it; where
+    they are not, only a misspelling should be named.
+
+    >>> nearest("--treshold", ["--threshold", "--top-k"], alike=NEAR)
+    " Did you mean '--threshold'?"
+    >>> nearest("--gama", ["--time", "--list"], alike=NEAR)
+    ''
+    """
+    # Dashes and underscores are no letters: two short options would be half alike by them alone.
+    folded = {_letters(k): k for k in reversed(list(known))}
+    near = get_close_matches(_letters(str(name)), folded, n=1, cutoff=alike)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+#: How near a misspelling is (:func:`nearest`).
+NEAR = 0.7
+
+
+def _letters(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def count(number: int, one: str, many: str = "") -> str:

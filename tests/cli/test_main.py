@@ -115,6 +115,13 @@ def test_every_verb_of_the_table_has_its_line_in_the_help(sonoscope: Sonoscope):
         (["models", "lst"], "unknown command 'lst'. Did you mean 'list'?"),
         (["--versoin"], "unknown option '--versoin'. Did you mean '--version'?"),
         (["analyze", "--treshold", "1"], "unknown option '--treshold'. Did you mean '--threshold'?"),
+        (["analyze", "--gama", "1"], "unknown option '--gama'.\n"),
+        (["train", "--gama", "1"], "unknown option '--gama'. Did you mean '--gamma'?"),
+        (
+            ["train", "--learning-rte", "1"],
+            "unknown option '--learning-rte'. Did you mean 'training.learning_rate='?",
+        ),
+        (["train", "--nope", "1"], "unknown option '--nope'.\n"),
         (["analyze", "a.wav", "--hop"], "Option '--hop' requires an argument"),
         (["analyze", "a.wav", "--hop", "fast"], "'--hop': 'fast' is not a number"),
         (["analyze", "a.wav", "--top-k", "1.5"], "'--top-k': '1.5' is not a whole number"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sonoscope.errors import UnknownName, UsageError
-from sonoscope.training import aliases, lumen, options, plans
+from sonoscope.training import aliases, lumen, options, plans, space
 from sonoscope.training.config import Config, Data, Net, Training, compose
 
 PANNS = """
@@ -95,6 +95,17 @@ def test_what_is_unknown_names_the_nearest(tmp_path: Path):
     (tmp_path / "c.yaml").write_text("freeze_epoch: 3\n")
     with pytest.raises(UnknownName, match=r"unknown key 'freeze_epoch'. Did you mean 'freeze_epochs'"):
         plans.asked([str(tmp_path / "c.yaml")])
+
+
+def test_heads_may_be_named_by_either_word():
+    assert aliases.translated_words(["head=mlp"])[0] == ['network.head="mlp"']
+    assert aliases.translated_words(["head=DEEP_HEAD"])[0] == ['network.head="mlp"']
+
+
+def test_a_sweep_knows_other_words_too():
+    assert space.axis("lr=0.1,0.2", ranges=False).key == "training.learning_rate"
+    assert space.axis("head=mlp,fluffy", ranges=False).key == "network.head"
+    assert space.axis("model=AST,LSTM", ranges=False).key == "model"  # its values are turned too
 
 
 def test_every_place_that_an_alias_names_exists():

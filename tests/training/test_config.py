@@ -9,7 +9,8 @@ import yaml
 
 from sonoscope.errors import UnknownName
 from sonoscope.training import presets
-from sonoscope.training.config import BadConfig, Config, compose, from_dict, parsed, plain, read
+from sonoscope.training.config import Config, compose, from_dict, read
+from sonoscope.training.sections import BadConfig, parsed, plain
 
 
 def test_words_go_on_top_of_values_and_reach_into_lists_and_parts():
@@ -40,11 +41,18 @@ def test_a_list_grows_by_one_part_after_the_other():
     assert [phase.train for phase in made.training.phases] == ["all", "all"]
 
 
+def test_a_key_may_stand_without_its_section():
+    made = compose({}, ["learning_rate=0.5", "window_s=2.5", "normalise=level"])
+    assert (made.training.learning_rate, made.data.window_s, made.network.normalise) == (0.5, 2.5, "level")
+
+
 @pytest.mark.parametrize(
     ("word", "kind", "message"),
     [
         ("trainin.epochs=3", UnknownName, "unknown key 'trainin'. Did you mean 'training'"),
         ("training.epoch=3", UnknownName, r"unknown key 'training.epoch'. Did you mean 'epochs'"),
+        ("leaning_rate=3", UnknownName, "unknown key 'leaning_rate'. Did you mean 'training.learning_rate'"),
+        ("training.window_s=3", UnknownName, "unknown key 'training.window_s'. Did you mean 'data.window_s'"),
         ("training.epochs=many", BadConfig, "training.epochs='many' must be a whole number"),
         ("training.epochs=true", BadConfig, "training.epochs=True must be a whole number"),
         ("training.epochs=0", BadConfig, "training.epochs=0 must be at least 1"),

@@ -13,7 +13,8 @@ from sonoscope.errors import UnknownName, UsageError
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import plans, presets, rundir, runs, start
-from sonoscope.training.config import BadConfig, compose
+from sonoscope.training.config import compose
+from sonoscope.training.sections import BadConfig
 
 
 def test_words_are_sorted(tmp_path: Path):

@@ -15,8 +15,9 @@ optuna = pytest.importorskip("optuna")
 from sonoscope.errors import UsageError  # noqa: E402
 from sonoscope.training import config as configs  # noqa: E402
 from sonoscope.training import rundir, search, space  # noqa: E402
-from sonoscope.training.config import BadConfig, Config  # noqa: E402
+from sonoscope.training.config import Config  # noqa: E402
 from sonoscope.training.plans import Asked  # noqa: E402
+from sonoscope.training.sections import BadConfig, plain  # noqa: E402
 from sonoscope.training.space import Choices, Range  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -84,7 +85,7 @@ def test_it_finds_what_learns_and_keeps_it(found: search.Found) -> None:
     assert len(found.trials) == 6 and found.best is not None
     values = [trial.value for trial in found.trials if trial.value is not None]
     assert values == sorted(values)
-    best = configs.from_dict(configs.plain(found.place / search.BEST))
+    best = configs.from_dict(plain(found.place / search.BEST))
     assert best.training.learning_rate > 1e-4
     assert f"training.learning_rate={best.training.learning_rate:.6g}" in found.best.words
     assert rundir.read_config(found.place / found.best.folder).network == best.network

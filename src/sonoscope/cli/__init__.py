@@ -15,12 +15,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from sonoscope.cli.commands import root
 from sonoscope.cli.starting import importing
-from sonoscope.errors import SonoscopeError, UsageError, nearest
+from sonoscope.errors import NEAR, SonoscopeError, UsageError, nearest
 
 NOT_FINISHED = 3
 
@@ -122,14 +123,24 @@ def _explain_usage(error: Exception) -> int:
         return 2
     if hasattr(error, "possibilities"):
         option = str(getattr(error, "option_name", ""))
-        known = (
-            [name for param in context.command.get_params(context) for name in param.opts] if context else []
-        )
-        message = f"unknown option {option!r}.{nearest(option, known)}"
+        message = f"unknown option {option!r}.{_near_option(option, context)}"
     _say(" ".join(message.split()))
     if context is not None:
         print(f"Try: {context.command_path} --help", file=sys.stderr)
     return 2
+
+
+def _near_option(option: str, context: Any) -> str:
+    """The option of this command that is spelt nearly so, or what ``train`` has as ``KEY=VALUE``."""
+    if context is None:
+        return ""
+    own = [name for param in context.command.get_params(context) for name in param.opts]
+    near = nearest(option, own, alike=NEAR)
+    if near or context.command.name != "train":
+        return near
+    from sonoscope.training.options import near_setting
+
+    return near_setting(option)
 
 
 def _explain_unexpected(error: Exception) -> int:

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sonoscope.errors import UnknownName, nearest
+from sonoscope.errors import NEAR, UnknownName, nearest
 from sonoscope.training import lumen, presets
-from sonoscope.training.config import BadConfig, Config, parsed, put
+from sonoscope.training.config import Config, full_key, near_key
 from sonoscope.training.foreign import Alias, several
+from sonoscope.training.sections import BadConfig, parsed, put
 
 #: Every key, with ``_`` for ``-``, in the order in which they are understood.
 ALIASES: dict[str, Alias] = {
@@ -61,6 +62,17 @@ PHASES: list[dict[str, Any]] = [
 ]
 
 
+def place_of(key: str) -> str:
+    """The whole key of ours that ``key`` stands for, by itself or as another system's word; else what it is.
+
+    >>> place_of("learning_rate"), place_of("lr"), place_of("nothing")
+    ('training.learning_rate', 'training.learning_rate', 'nothing')
+    """
+    alias = ALIASES.get(key.replace("-", "_"))
+    ours = full_key(key)
+    return alias.keys[0] if ours == key and alias is not None and alias.renames else ours
+
+
 def translated(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Plain values whose keys of other systems became ours, and what there is to tell of them.
 
@@ -78,7 +90,8 @@ def translated(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return ours, []
     for key in theirs:
         if key not in ALIASES:
-            raise UnknownName(f"unknown key {key!r}.{nearest(key, {*known, *ALIASES})}")
+            near = nearest(key, [*known, *ALIASES], alike=NEAR) or near_key(key, known)
+            raise UnknownName(f"unknown key {key!r}.{near}")
     whole = presets.merged(Config().to_dict(), ours)
     placed, remarks = _placed(theirs)
     for place, value, key in placed:

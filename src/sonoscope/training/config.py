@@ -11,18 +11,17 @@ type or out of range. Nothing here imports torch, so that presets can be listed 
 from __future__ import annotations
 
 import copy
-import types
-import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
-from sonoscope.errors import UnknownName, UsageError, nearest
-
-S = TypeVar("S")
+from sonoscope.errors import NEAR, nearest
+from sonoscope.training import presets
+from sonoscope.training.sections import BadConfig, one_of, parsed, plain, put, section, within
 
 #: A part that a table knows by name: ``{"name": "focal", "gamma": 2.0}``. A bare name stands for itself.
 Part = dict[str, Any]
@@ -36,10 +35,6 @@ SAMPLERS = ("all", "balanced", "balanced-groups")
 CACHES = ("samples", "features")
 #: What a phase may train: the head, everything, or everything from a named layer on (``from LAYER``).
 HEAD, ALL, FROM = "head", "all", "from "
-
-
-class BadConfig(UsageError):
-    """A configuration that cannot be meant; the message names the key, the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +99,12 @@ class Data:
     cache: str = "samples"
 
     def check(self) -> None:
-        _one_of("data.task", self.task, ("multilabel", "multiclass"))
-        _one_of("data.sampler", self.sampler, SAMPLERS)
-        _one_of("data.cache", self.cache, CACHES)
-        _within("data.share", self.share, 0, 1, open_low=True)
+        one_of("data.task", self.task, ("multilabel", "multiclass"))
+        one_of("data.sampler", self.sampler, SAMPLERS)
+        one_of("data.cache", self.cache, CACHES)
+        within("data.share", self.share, 0, 1, open_low=True)
         for name in ("validation_share", "test_share"):
-            _within(f"data.{name}", getattr(self, name), 0, 0.9)
+            within(f"data.{name}", getattr(self, name), 0, 0.9)
         if self.folds and not 0 <= self.fold < self.folds:
             raise BadConfig(
                 f"data.fold={self.fold} must lie in 0..{self.folds - 1}, since data.folds={self.folds}"
@@ -117,7 +112,7 @@ class Data:
         for name in ("window_s", "hop_s"):
             value = getattr(self, name)
             if value is not None:
-                _within(f"data.{name}", value, 0, 3600, open_low=True)
+                within(f"data.{name}", value, 0, 3600, open_low=True)
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ class Phase:
     def check(self) -> None:
         if self.train not in (HEAD, ALL) and not self.train.startswith(FROM):
             raise BadConfig(f"phase: train={self.train!r} must be head, all, or 'from LAYER'")
-        _within("phase: layer_decay", self.layer_decay, 0, 1, open_low=True)
+        within("phase: layer_decay", self.layer_decay, 0, 1, open_low=True)
 
 
 @dataclass(frozen=True)
@@ -201,14 +196,14 @@ class Training:
     strategy: str = "auto"
 
     def check(self) -> None:
-        _one_of("training.optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("training.schedule", self.schedule, SCHEDULES)
-        _one_of("training.precision", self.precision, PRECISIONS)
-        _within("training.learning_rate", self.learning_rate, 0, 10, open_low=True)
-        _within("training.warm_up", self.warm_up, 0, 1)
-        _within("training.validate_share", self.validate_share, 0, 1, open_low=True)
+        one_of("training.optimizer", self.optimizer, OPTIMIZERS)
+        one_of("training.schedule", self.schedule, SCHEDULES)
+        one_of("training.precision", self.precision, PRECISIONS)
+        within("training.learning_rate", self.learning_rate, 0, 10, open_low=True)
+        within("training.warm_up", self.warm_up, 0, 1)
+        within("training.validate_share", self.validate_share, 0, 1, open_low=True)
         if self.average is not None:
-            _within("training.average", self.average, 0, 1)
+            within("training.average", self.average, 0, 1)
         for name in ("epochs", "batch_size", "validate_every", "threads", "nodes"):
             if getattr(self, name) < 1:
                 raise BadConfig(f"training.{name}={getattr(self, name)} must be at least 1")
@@ -259,8 +254,8 @@ class Config:
     training: Training = field(default_factory=Training)
 
     def check(self) -> None:
-        _one_of("kind", self.kind, KINDS)
-        _one_of("feature_on", self.feature_on, ("device", "loader"))
+        one_of("kind", self.kind, KINDS)
+        one_of("feature_on", self.feature_on, ("device", "loader"))
         if not self.features:
             raise BadConfig("features is empty: give one at least, or samples")
         if self.kind in ("classical", "dummy") and self.model is None:
@@ -280,6 +275,29 @@ class Config:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
 
 
+#: Sections whose keys may be named without them.
+SECTIONS = {"data": Data, "network": Net, "training": Training}
+
+
+def bare_keys() -> dict[str, str]:
+    """Keys that one section alone has, by themselves, and the whole key of each.
+
+    >>> bare_keys()["learning_rate"]
+    'training.learning_rate'
+    """
+    found: dict[str, list[str]] = {}
+    for name, kind in SECTIONS.items():
+        for each in fields(kind):
+            found.setdefault(each.name, []).append(f"{name}.{each.name}")
+    taken = {each.name for each in fields(Config)}
+    return {key: whole[0] for key, whole in found.items() if len(whole) == 1 and key not in taken}
+
+
+def full_key(key: str) -> str:
+    """The whole key: ``learning_rate`` is ``training.learning_rate``; what is whole or unknown stays as it is."""
+    return bare_keys().get(key, key)
+
+
 def several_devices(training: Training) -> bool:
     """Whether more than one process may be asked for: more than one device, or node."""
     return training.nodes > 1 or training.devices not in ("1", "auto")
@@ -287,7 +305,7 @@ def several_devices(training: Training) -> bool:
 
 def from_dict(values: Mapping[str, Any]) -> Config:
     """A configuration from plain values. Raises ``BadConfig`` or ``UnknownName``."""
-    return _section(Config, values, "")
+    return section(Config, values, near=near_key)
 
 
 def compose(base: Mapping[str, Any], words: Sequence[str] = ()) -> Config:
@@ -298,145 +316,29 @@ def compose(base: Mapping[str, Any], words: Sequence[str] = ()) -> Config:
     BadConfig, UnknownName
         If a word has no ``=``, or names no key, or a value cannot be meant.
     """
-    from sonoscope.training import presets
-
     values = presets.merged(Config().to_dict(), copy.deepcopy(dict(base)))
     for word in words:
         key, sign, text = word.partition("=")
         if not sign or not key:
             raise BadConfig(f"{word!r} is no key=value; write for example training.epochs=3")
-        put(values, key, parsed(text))
+        put(values, full_key(key), parsed(text))
     return from_dict(values)
-
-
-def parsed(text: str) -> Any:
-    """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
-    try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(f"{text!r} is no value: {error}") from None
-
-
-def put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``a.b.c``; numbers count in lists, and a part given by its bare name becomes one with parameters."""
-    *above, last = key.split(".")
-    place: Any = values
-    for step, name in enumerate(above):
-        place = _entered(place, name, ".".join(above[: step + 1]))
-    if isinstance(place, list):
-        place[_index(place, last, key)] = value
-    else:
-        place[last] = value
-
-
-def _entered(place: Any, name: str, where: str) -> Any:
-    """What ``name`` holds in ``place``, made able to hold keys."""
-    at: Any = _index(place, name, where) if isinstance(place, list) else name
-    inner = place[at] if isinstance(place, list) else place.get(at)
-    if inner is None or isinstance(inner, str):
-        inner = {} if inner is None else {"name": inner}
-    elif isinstance(inner, tuple):
-        inner = list(inner)
-    elif not isinstance(inner, dict | list):
-        raise BadConfig(f"{where}={inner!r} has no keys below it")
-    place[at] = inner
-    return inner
-
-
-def _index(place: list[Any], name: str, where: str) -> int:
-    """A number in a list; the one after its last makes room for one more."""
-    if not name.isdigit() or int(name) > len(place):
-        raise BadConfig(f"{where}: {name!r} must be a number in 0..{len(place)}")
-    if int(name) == len(place):
-        place.append(None)
-    return int(name)
 
 
 def read(path: str | Path) -> dict[str, Any]:
     """The plain values of a YAML file, on top of those of its ``base`` (a preset's name, or a file beside it)."""
-    from sonoscope.training import presets
-
     return presets.based(plain(path), Path(path).parent)
 
 
-def plain(path: str | Path) -> dict[str, Any]:
-    """What a YAML file says itself. Raises ``BadConfig`` if it cannot be read or holds no keys."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise BadConfig(f"{path} must hold keys and values, such as 'data: {{train: clips}}'")
-    return values
-
-
-def _section(cls: type[S], values: Any, where: str) -> S:
-    """A dataclass from a mapping, its fields converted and checked."""
-    if not isinstance(values, Mapping):
-        raise BadConfig(f"{where or 'the configuration'} must hold keys and values, got {values!r}")
-    types_of = typing.get_type_hints(cls)
-    known = {each.name: each for each in fields(cls)}  # type: ignore[arg-type]
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{where}.{key}" if where else str(key)
-        if key not in known:
-            raise UnknownName(f"unknown key {name!r}.{nearest(str(key), known)} Known: {', '.join(known)}.")
-        found[key] = _typed(types_of[key], value, name)
-    for name, each in known.items():
-        if name not in found and each.default is MISSING and each.default_factory is MISSING:
-            raise BadConfig(f"{where}.{name} is missing")
-    made = cls(**found)
-    check = getattr(made, "check", None)
-    if check is not None:
-        check()
-    return made
-
-
-def _typed(kind: Any, value: Any, name: str) -> Any:
-    """``value`` as its declared type; ints count as floats, one value as a tuple of it, a name as a part."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        return _typed(next(each for each in inner if each is not types.NoneType), value, name)
-    if origin is tuple:
-        entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
-        return tuple(_typed(inner[0], entry, f"{name}.{number}") for number, entry in enumerate(entries))
-    if is_dataclass(kind):
-        return _section(typing.cast(type, kind), value, name)
-    if origin is dict:
-        if isinstance(value, str):
-            return {"name": value}
-        if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-            raise BadConfig(f"{name}={value!r} must be a name, or keys and values with a name among them")
-        return dict(value)
-    return _scalar(kind, value, name)
-
-
-def _scalar(kind: type, value: Any, name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        raise BadConfig(f"{name}={value!r} must be {words[kind]}")
-    return value
+def near_key(key: str, known: Iterable[str]) -> str:
+    """A remark on the key that was meant: one of ``known``, or of another section where it is spelt more nearly so."""
+    elsewhere = bare_keys()
+    other = get_close_matches(key.lower(), elsewhere, n=1, cutoff=NEAR)
+    here = nearest(key, known, alike=NEAR) or ("" if other else nearest(key, known))
+    return here or (f" Did you mean {elsewhere[other[0]]!r}?" if other else "")
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise UnknownName(f"{name}={value!r} is unknown.{nearest(value, known)} Known: {', '.join(known)}.")
-
-
-def _within(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
-    if not (low < value if open_low else low <= value) or not value <= high:
-        raise BadConfig(f"{name}={value} must lie in {low}{' (excluded)' if open_low else ''}..{high}")

@@ -12,6 +12,11 @@ from sonoscope.errors import UnknownName, nearest
 Places = dict[str, Any]
 
 
+def as_it_is(value: Any) -> Any:
+    """A value that needs no turning."""
+    return value
+
+
 @dataclass(frozen=True)
 class Alias:
     """Where a key goes: ``keys`` with dots, all of which get the value; ``turned`` makes it one of ours.
@@ -23,10 +28,15 @@ class Alias:
     """
 
     keys: tuple[str, ...]
-    turned: Callable[[Any], Any] = lambda value: value
+    turned: Callable[[Any], Any] = as_it_is
     why: str = ""
     spread: Callable[[Any, Mapping[str, Any]], Places] | None = None
     takes: str = "one"
+
+    @property
+    def renames(self) -> bool:
+        """Whether it is another word for one key here, and nothing more."""
+        return len(self.keys) == 1 and self.spread is None and self.turned is as_it_is
 
     def places(self, value: Any, given: Mapping[str, Any]) -> Places:
         """Places of ours with their values; none where it means nothing."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sonoscope.training.config import BadConfig
 from sonoscope.training.foreign import Alias, Places, number, of_table, several, unused
+from sonoscope.training.sections import BadConfig
 
 BACKBONES: Mapping[str, Any] = {
     "AST": "ast", "EFFICIENT_NET_V2_S": "timm:tf_efficientnetv2_s", "EFFICIENT_NET_V2_M": "timm:tf_efficientnetv2_m",
@@ -160,7 +160,7 @@ ALIASES: dict[str, Alias] = {
     "audio_transform": Alias(("features",), lambda v: _parts(v, FEATURES, "feature")),
     "augmentations": Alias(("augment",), lambda v: _parts(v, AUGMENTATIONS, "augmentation"), takes="many"),
     "loss_function": Alias(("losses",), lambda v: _parts(v, LOSSES, "loss")),
-    "head": Alias(("network.head",), of_table(HEADS, "head")),
+    "head": Alias(("network.head",), lambda v: HEADS.get(str(v).upper(), v)),
     "use_fluffy": Alias(
         ("network.head",), spread=lambda v, _: {"network.head": "fluffy"} if v else {}, takes="none",
         why="one head is the default",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
-from sonoscope.errors import UsageError
+from sonoscope.errors import NEAR, UsageError
 from sonoscope.training.aliases import ALIASES
+from sonoscope.training.config import bare_keys
 from sonoscope.training.foreign import number
 
 #: Before a key that takes no value: not.
@@ -57,6 +59,15 @@ def as_words(arguments: Sequence[str], own: Collection[str]) -> list[str]:
             place += len(values)
             made.append(f"{key}={values[0] if len(values) == 1 else json.dumps(list(map(number, values)))}")
     return made
+
+
+def near_setting(option: str) -> str:
+    """A remark on what an unknown option may have meant: another system's option, or a key of the configuration."""
+    settings = {key: f"{whole}=" for key, whole in bare_keys().items()}
+    options = {key: f"--{key.replace('_', '-')}" for key in ALIASES}
+    known = settings | options
+    found = get_close_matches(option.lstrip("-").replace("-", "_"), known, n=1, cutoff=NEAR)
+    return f" Did you mean {known[found[0]]!r}?" if found else ""
 
 
 def _flag(key: str) -> bool:

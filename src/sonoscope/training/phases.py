@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from sonoscope.errors import UnknownName, nearest
-from sonoscope.training.config import ALL, FROM, HEAD, BadConfig, Phase, Training
+from sonoscope.training.config import ALL, FROM, HEAD, Phase, Training
+from sonoscope.training.sections import BadConfig
 
 #: One-cycle begins and ends at these shares of its peak (Smith and Topin 2018, arXiv:1708.07120; PyTorch's defaults).
 CYCLE_START, CYCLE_END = 1 / 25, 1e-4 / 25

@@ -11,7 +11,8 @@ from typing import Any
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.training import aliases, presets, space
 from sonoscope.training import config as configs
-from sonoscope.training.config import BadConfig, Config
+from sonoscope.training.config import Config
+from sonoscope.training.sections import BadConfig
 from sonoscope.training.space import Choices
 
 #: What is trained where nobody says what.

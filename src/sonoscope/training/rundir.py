@@ -32,6 +32,7 @@ from sonoscope.evaluation import bootstrap, tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import config as configs
 from sonoscope.training.config import Config
+from sonoscope.training.sections import plain
 
 CONFIG, HISTORY, METRICS, MANIFEST, SPLIT = (
     "config.yaml",
@@ -105,7 +106,7 @@ def read_config(folder: Path) -> Config:
     """The configuration of a run. Raises ``UsageError`` if the folder is none."""
     if not (folder / CONFIG).is_file():
         raise UsageError(f"{folder} is no folder of a training: it holds no {CONFIG}")
-    return configs.from_dict(configs.plain(folder / CONFIG))
+    return configs.from_dict(plain(folder / CONFIG))
 
 
 def write_answers(path: Path, answers: Answers) -> None:

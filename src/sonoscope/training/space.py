@@ -4,19 +4,19 @@
 ``training.learning_rate=1e-4..1e-2:log``  a range with both its ends; ``:log``: as likely by powers of ten
 ``training.batch_size=8..64:8``            in steps of 8; ends without a point are whole numbers
 
-A key may be its last part where only one section has it (``learning_rate``, ``head``).
+A key may be its last part where only one section has it (``learning_rate``, ``head``), or a word of another system that
+names one key here (``lr``).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from sonoscope.training.config import BadConfig, Config, Data, Net, Training
+from sonoscope.training import aliases
+from sonoscope.training.sections import BadConfig
 
-#: Sections whose keys may be named without them.
-SECTIONS = {"data": Data, "network": Net, "training": Training}
 #: How a search spreads its draws over a range.
 LOG = "log"
 
@@ -71,7 +71,7 @@ def axis(text: str, *, ranges: bool, option: str = "--sweep") -> Axis:
     key, sign, values = text.partition("=")
     if not sign or not key or not values:
         raise BadConfig(f"{option} {text!r} must be key=a,b" + (" or key=low..high" if ranges else ""))
-    key = full_key(key)
+    key = aliases.place_of(key)
     match = _RANGE.fullmatch(values)
     if match is None:
         return Choices(key, tuple(_apart(values)))
@@ -99,14 +99,6 @@ def _range(key: str, first: str, last: str, how: str | None, *, text: str) -> Ra
     if log and low <= 0:
         raise BadConfig(f"{text}: {first} must lie above 0 for :log")
     return Range(key, low, high, whole, log, step)
-
-
-def full_key(key: str) -> str:
-    """The whole key: ``learning_rate`` is ``training.learning_rate``; what is whole or unknown stays as it is."""
-    if "." in key or key in {each.name for each in fields(Config)}:
-        return key
-    found = [name for name, section in SECTIONS.items() if key in {each.name for each in fields(section)}]
-    return f"{found[0]}.{key}" if len(found) == 1 else key
 
 
 def axes(texts: Sequence[str], *, ranges: bool) -> list[Axis]:

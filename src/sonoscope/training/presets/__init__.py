@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from sonoscope.errors import lookup
+from sonoscope.training import sections
 
 #: Deeper chains of bases than this are circles.
 DEEPEST = 8
@@ -38,19 +39,17 @@ def based(values: Mapping[str, Any], folder: Path | None, depth: int = 0) -> dic
     BadConfig
         If bases go round in a circle, or one cannot be read.
     """
-    from sonoscope.training import config
-
     values = dict(values)
     base = values.pop("base", None)
     if base is None:
         return values
     if depth == DEEPEST:
-        raise config.BadConfig(
+        raise sections.BadConfig(
             f"base={base!r}: more than {DEEPEST} bases on top of each other; do they go in a circle?"
         )
     file = folder / str(base) if folder is not None else None
     if file is not None and file.suffix in (".yaml", ".yml"):
-        below = based(config.plain(file), file.parent, depth + 1)
+        below = based(sections.plain(file), file.parent, depth + 1)
     else:
         lookup(dict.fromkeys(_files()), str(base), "preset")
         below = based(_text_of(str(base)), None, depth + 1)
