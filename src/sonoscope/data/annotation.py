@@ -22,6 +22,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from sonoscope.data import cells, kinds, table
@@ -110,11 +111,18 @@ def results(path: str | Path) -> list[FileResult]:
         If the file is damaged, or of no known kind.
     """
     path = Path(path)
+    status = path.stat()
+    return list(_results(path, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=4)
+def _results(path: Path, _changed: int, _size: int) -> tuple[FileResult, ...]:
+    """A table of many recordings is asked for each of them: it is read once."""
     form = _form(path)
     if form.binary:
         with open(path, "rb") as file:
-            return form.read(file, name=str(path))
-    return form.read(io.StringIO(table.decoded(path), newline=""), name=str(path))
+            return tuple(form.read(file, name=str(path)))
+    return tuple(form.read(io.StringIO(table.decoded(path), newline=""), name=str(path)))
 
 
 def recordings(path: str | Path) -> tuple[str, ...]:

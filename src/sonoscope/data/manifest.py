@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sonoscope.data import forms, labelmap, paths, roots, table
+from sonoscope.data import eventtable, forms, labelmap, paths, roots, table
 from sonoscope.data.formparts import OTHER_DURATION
 from sonoscope.data.labelmap import Names
 from sonoscope.data.roots import ROOT_COLUMN, Reference
@@ -47,7 +47,7 @@ def read(
     labels: str | Path | Sequence[str | Label] | None = None,
     remap: Sequence[tuple[str, str]] = (),
 ) -> Manifest:
-    """Read a manifest of any form, which its header shows.
+    """Read a manifest of any form, which its header shows; a table of events too (:mod:`~sonoscope.data.eventtable`).
 
     Parameters
     ----------
@@ -70,6 +70,8 @@ def read(
     path = Path(path)
     names = Names(labelmap.find(labels, path.parent))
     found = table.read(path)
+    if eventtable.is_one(found):
+        found = eventtable.by_recording(found, path, root)
     reader = forms.recognise(found).reader(found, names)
     rows = [reader(line) for line in found.lines]
     named = forms.path_column(found)

@@ -148,17 +148,19 @@ def _everything(
 ) -> tuple[dict[str, list[T]], list[Part]]:
     """What every source says of every part that all of them could hear, and these parts."""
     found: dict[str, dict[int, T]] = {name: {} for name in sources}
+    first = ""
     for name, source in sources.items():
         for place, part in enumerate(parts):
             try:
                 found[name][place] = of(source, part)
             except UnreadableAudio as error:
+                first = first or f" The first, {part.row.path}: {error.reason}. {error.remedy}"
                 start_s, duration_s = part.row.start_s, part.row.duration_s
                 request.problem(Problem(part.row.path, start_s, duration_s, error.reason, error.remedy))
             request.tell(f"{name}: {place + 1:,} of {len(parts):,} recordings")
     places = [place for place in range(len(parts)) if all(place in each for each in found.values())]
     if not places:
-        raise UsageError(f"{request.data_name}: no recording could be heard by every model")
+        raise UsageError(f"{request.data_name}: no recording could be heard by every model.{first}")
     return {name: [each[place] for place in places] for name, each in found.items()}, [
         parts[p] for p in places
     ]

@@ -83,7 +83,7 @@ def parts(
     Raises
     ------
     UsageError
-        If rows have no times of what sounds in them, or there is no row.
+        If rows have no times of what sounds in them, there is no row, or no recording can be read.
     BadManifest, UnreadableTable
         If an annotation is damaged.
     """
@@ -98,10 +98,10 @@ def parts(
             f"{matching.listed(lacking) or 'there is no recording'}. Name its file in the column annotation, or lay it "
             "beside the recording (a.selections.txt, a.mid or a.notes.csv for a.wav)"
         )
-    failed: set[str] = set()
+    failed: dict[str, Problem] = {}
 
     def note(problem: Problem) -> None:
-        failed.add(problem.path)
+        failed.setdefault(problem.path, problem)
         if report is not None:
             report(problem)
 
@@ -111,6 +111,11 @@ def parts(
         if row.path not in failed:
             events = _events(manifest, row, pedal) if row.annotation else ()
             found.append(Part(manifest, row, duration_s, cut(events, row.start_s, duration_s)))
+    if not found:
+        path, first = next(iter(failed.items()))
+        raise UsageError(
+            f"none of {len(failed):,} recordings can be read. The first, {path}: {first.reason}. {first.remedy}"
+        )
     return found
 
 
