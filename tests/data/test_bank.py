@@ -81,7 +81,7 @@ def test_several_workers_build_the_same_bank_and_tell_what_failed(tmp_path: Path
     assert np.array_equal(alone.frames, together.frames)
     assert alone.rows == together.rows
     silent = stem(tmp_path, "nothing", np.zeros(4000))
-    with pytest.raises(UsageError, match="nothing.wav is silent"):
+    with pytest.raises(UsageError, match=r"nothing\.wav is silent"):
         build(tmp_path / "failed", [*stems, silent], FEATURE, workers=2)
     assert not (tmp_path / "failed" / "bank.json").exists()
 
