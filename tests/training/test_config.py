@@ -41,6 +41,15 @@ def test_a_list_grows_by_one_part_after_the_other():
     assert [phase.train for phase in made.training.phases] == ["all", "all"]
 
 
+def test_a_part_may_be_named_before_what_belongs_to_the_first_of_its_list():
+    made = compose({}, ["losses=focal", "losses.0.gamma=1.5", "augment=gain", "augment.1=noise"])
+    assert made.losses == ({"name": "focal", "gamma": 1.5},)
+    assert made.augment == ({"name": "gain"}, {"name": "noise"})
+    assert compose({}, ["network.backbone=crnn", "features=mfcc", "features.0.n_mfcc=20"]).features == (
+        {"name": "mfcc", "n_mfcc": 20},
+    )
+
+
 def test_a_key_may_stand_without_its_section():
     made = compose({}, ["learning_rate=0.5", "window_s=2.5", "normalise=level"])
     assert (made.training.learning_rate, made.data.window_s, made.network.normalise) == (0.5, 2.5, "level")
@@ -62,6 +71,22 @@ def test_a_key_may_stand_without_its_section():
             "training.epochs=20 must be a multiple of training.validate_every=3",
         ),
         ("training.validate_every=0", BadConfig, "training.validate_every=0 must be at least 1"),
+        ("training.patience=-1", BadConfig, "training.patience=-1 must be at least 1"),
+        ("training.epoch_batches=0", BadConfig, "training.epoch_batches=0 must be at least 1"),
+        ("training.loader_workers=-1", BadConfig, "training.loader_workers=-1 must be at least 0"),
+        ("training.gradient_clip=-1", BadConfig, "training.gradient_clip=-1.0 must be above 0"),
+        ("training.weight_decay=-1", BadConfig, r"training.weight_decay=-1.0 must lie in 0\.\.10"),
+        ("training.gamma=0", BadConfig, r"training.gamma=0.0 must lie in 0 \(excluded\)\.\.1"),
+        ("training.phases.0.epochs=0", BadConfig, "phase.epochs=0 must be at least 1"),
+        ("training.phases.0.learning_rate=0", BadConfig, "phase: learning_rate=0.0 must lie in"),
+        ("training.devices=0", BadConfig, "training.devices='0' must be a number from 1 on"),
+        ("training.devices=gpu", BadConfig, "training.devices='gpu' must be"),
+        ("training.devices=auto", None, ""),
+        ("training.devices=4", None, ""),
+        ("training.devices=0,1", None, ""),
+        ("training.devices=[0, 1]", BadConfig, "must be text"),
+        ("data.max_samples=0", BadConfig, "data.max_samples=0 must be at least 1"),
+        ("data.test_share=0.9", BadConfig, "leave nothing to learn from"),
         ("data.cache=rows", UnknownName, "data.cache='rows' is unknown. Known: samples, features"),
         ("training.phases.2.train=head", BadConfig, r"training.phases.2: '2' must be a number in 0..1"),
         ("losses.1.margin=2", BadConfig, r"losses.1"),

@@ -11,6 +11,7 @@ type or out of range. Nothing here imports torch, so that presets can be listed 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -21,7 +22,7 @@ import yaml
 
 from sonoscope.errors import NEAR, nearest
 from sonoscope.training import presets
-from sonoscope.training.sections import BadConfig, one_of, parsed, plain, put, section, within
+from sonoscope.training.sections import BadConfig, at_least, one_of, parsed, plain, put, section, within
 
 #: A part that a table knows by name: ``{"name": "focal", "gamma": 2.0}``. A bare name stands for itself.
 Part = dict[str, Any]
@@ -30,6 +31,10 @@ KINDS = ("network", "classical", "dummy", "pretrain", "notes")
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "one-cycle", "multi-step", "constant")
 PRECISIONS = ("32", "bf16", "16")
+#: Keys of ``training`` that count something that there must be.
+COUNTS = ("epochs", "epoch_batches", "batch_size", "validate_every", "patience", "threads", "nodes")
+#: A number of devices, all, or the numbers of some.
+DEVICES = r"[1-9]\d*|auto|-1|\[?\s*\d+(\s*,\s*\d*)+\s*\]?|\[\s*\d+\s*\]"
 SAMPLERS = ("all", "balanced", "balanced-groups")
 #: What is kept of the recordings: their samples, or the frames of the feature.
 CACHES = ("samples", "features")
@@ -105,6 +110,13 @@ class Data:
         within("data.share", self.share, 0, 1, open_low=True)
         for name in ("validation_share", "test_share"):
             within(f"data.{name}", getattr(self, name), 0, 0.9)
+        if self.validation_share + self.test_share >= 1:
+            raise BadConfig(
+                f"data.validation_share={self.validation_share} and data.test_share={self.test_share} leave nothing to "
+                "learn from: together they must be below 1"
+            )
+        at_least(1, self, "data", ("max_samples", "max_test_samples"))
+        at_least(0, self, "data", ("folds",))
         if self.folds and not 0 <= self.fold < self.folds:
             raise BadConfig(
                 f"data.fold={self.fold} must lie in 0..{self.folds - 1}, since data.folds={self.folds}"
@@ -156,6 +168,9 @@ class Phase:
         if self.train not in (HEAD, ALL) and not self.train.startswith(FROM):
             raise BadConfig(f"phase: train={self.train!r} must be head, all, or 'from LAYER'")
         within("phase: layer_decay", self.layer_decay, 0, 1, open_low=True)
+        at_least(1, self, "phase", ("epochs",))
+        if self.learning_rate is not None:
+            within("phase: learning_rate", self.learning_rate, 0, 10, open_low=True)
 
 
 @dataclass(frozen=True)
@@ -202,11 +217,21 @@ class Training:
         within("training.learning_rate", self.learning_rate, 0, 10, open_low=True)
         within("training.warm_up", self.warm_up, 0, 1)
         within("training.validate_share", self.validate_share, 0, 1, open_low=True)
+        within("training.weight_decay", self.weight_decay, 0, 10)
+        within("training.momentum", self.momentum, 0, 1)
+        within("training.gamma", self.gamma, 0, 1, open_low=True)
         if self.average is not None:
             within("training.average", self.average, 0, 1)
-        for name in ("epochs", "batch_size", "validate_every", "threads", "nodes"):
-            if getattr(self, name) < 1:
-                raise BadConfig(f"training.{name}={getattr(self, name)} must be at least 1")
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise BadConfig(f"training.gradient_clip={self.gradient_clip} must be above 0, or null for none")
+        at_least(1, self, "training", COUNTS)
+        at_least(0, self, "training", ("seed", "loader_workers"))
+        at_least(-1, self, "training", ("sanity_steps",))  # Lightning's word for all of them
+        if not re.fullmatch(DEVICES, self.devices):
+            raise BadConfig(
+                f"training.devices={self.devices!r} must be a number from 1 on, auto for all there are, or those of "
+                "some, as in '0,1'"
+            )
         if self.epochs % self.validate_every:
             raise BadConfig(
                 f"training.epochs={self.epochs} must be a multiple of training.validate_every={self.validate_every}, "

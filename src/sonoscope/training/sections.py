@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,6 +100,14 @@ def within(name: str, value: float, low: float, high: float, *, open_low: bool =
         raise BadConfig(f"{name}={value} must lie in {low}{' (excluded)' if open_low else ''}..{high}")
 
 
+def at_least(low: int, values: Any, where: str, names: Iterable[str]) -> None:
+    """Refuse fields of ``values`` below ``low``; those that are None stay open. Raises ``BadConfig``."""
+    for name in names:
+        value = getattr(values, name)
+        if value is not None and value < low:
+            raise BadConfig(f"{where}.{name}={value} must be at least {low}")
+
+
 def parsed(text: str) -> Any:
     """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
     try:
@@ -110,22 +119,28 @@ def parsed(text: str) -> Any:
 
 
 def put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``a.b.c``; numbers count in lists, and a part given by its bare name becomes one with parameters."""
-    *above, last = key.split(".")
+    """Set ``a.b.c``; numbers count in lists, and a part given by its bare name becomes one with parameters.
+
+    A part with a number behind it is the first of a list: ``losses=focal`` may be followed by ``losses.0.gamma=1``.
+    """
+    steps = key.split(".")
+    last = steps[-1]
     place: Any = values
-    for step, name in enumerate(above):
-        place = _entered(place, name, ".".join(above[: step + 1]))
+    for number, (name, below) in enumerate(pairwise(steps), start=1):
+        place = _entered(place, name, ".".join(steps[:number]), counted=below.isdigit())
     if isinstance(place, list):
         place[_index(place, last, key)] = value
     else:
         place[last] = value
 
 
-def _entered(place: Any, name: str, where: str) -> Any:
-    """What ``name`` holds in ``place``, made able to hold keys."""
+def _entered(place: Any, name: str, where: str, *, counted: bool) -> Any:
+    """What ``name`` holds in ``place``, made able to hold keys, or (``counted``) made a list of what it holds."""
     at: Any = _index(place, name, where) if isinstance(place, list) else name
     inner = place[at] if isinstance(place, list) else place.get(at)
-    if inner is None or isinstance(inner, str):
+    if counted and isinstance(inner, str | dict):
+        inner = [inner]
+    elif inner is None or isinstance(inner, str):
         inner = {} if inner is None else {"name": inner}
     elif isinstance(inner, tuple):
         inner = list(inner)
