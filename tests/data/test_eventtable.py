@@ -38,6 +38,12 @@ def test_each_recording_is_a_row_with_its_labels_and_events(table: Path) -> None
     assert len(annotation.of(found, found.rows[1])) == 1
 
 
+def test_the_column_with_the_file_may_be_called_a_path(table: Path) -> None:
+    table.write_text(EVENTS.replace("file,", "path,", 1))
+    found = manifest.read(table)
+    assert [len(annotation.of(found, row)) for row in found.rows] == [3, 1]
+
+
 def test_recordings_may_lie_elsewhere(table: Path, tmp_path: Path) -> None:
     apart = tmp_path / "tables" / "truth.csv"
     apart.parent.mkdir()

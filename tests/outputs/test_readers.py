@@ -318,7 +318,7 @@ def test_csv_with_few_columns_in_any_order(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,start,end\n", r"x\.txt, line 1: no column 'label'.*name that with --from"),
+        ("file,start,end\n", r"x\.txt, line 1: no column 'label'.*convert FILE --from"),
         (
             "file,start,end,label,score\na,0,1,v,80\n",
             r"line 2, column 'score': is 80. A score is a probability",

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from sonoscope.data import cells
+from sonoscope.data.formparts import PATHS, path_column
 from sonoscope.data.table import Line, Table
 
 _TIMES = frozenset(("start", "end", "label"))
@@ -20,7 +21,7 @@ _OF_MANIFESTS = frozenset(("labels", "start_s", "end_s", "annotation"))
 def is_one(found: Table) -> bool:
     """Whether the header is that of events rather than of recordings."""
     columns = frozenset(found.columns)
-    return columns >= _TIMES and "file" in columns and not columns & _OF_MANIFESTS
+    return columns >= _TIMES and bool(columns & set(PATHS)) and not columns & _OF_MANIFESTS
 
 
 def by_recording(found: Table, path: Path, root: str | Path | None) -> Table:
@@ -31,10 +32,11 @@ def by_recording(found: Table, path: Path, root: str | Path | None) -> Table:
     BadManifest
         If a label could not be one of a manifest.
     """
+    column = path_column(found)
     lines: dict[str, Line] = {}
     labels: dict[str, dict[str, None]] = {}
     for line in found.lines:
-        name = line.cells["file"]
+        name = line.cells[column]
         lines.setdefault(name, line)
         labels.setdefault(name, {})[line.cells["label"]] = None
     place = Path(os.path.relpath(path, root if root is not None else path.parent)).as_posix()
@@ -42,9 +44,9 @@ def by_recording(found: Table, path: Path, root: str | Path | None) -> Table:
         Line(
             line.table,
             line.number,
-            {"file": name, "labels": cells.joined(labels[name]), "annotation": place},
+            {column: name, "labels": cells.joined(labels[name]), "annotation": place},
             line.unit,
         )
         for name, line in lines.items()
     ]
-    return Table(found.name, ("file", "labels", "annotation"), tuple(merged))
+    return Table(found.name, (column, "labels", "annotation"), tuple(merged))

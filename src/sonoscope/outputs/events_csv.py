@@ -11,6 +11,8 @@ from sonoscope.outputs.rows import comma_line, decimal, read_comma, score_text
 from sonoscope.values import Event, FileResult, format_seconds
 
 HEADER = comma_line(COLUMNS)
+#: What others call the column ``file``.
+FILE_NAMES = ("path", "filepath", "file_path", "filename")
 
 
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:
@@ -34,8 +36,8 @@ def _cell(value: str | float | None) -> str:
 
 
 def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
-    """Columns may be missing (except file, start, end, label) and in any order."""
-    return gather(found_row(row) for row in read_comma(file, options.name, NEEDED))
+    """Columns may be missing (except file, start, end, label) and in any order; the file may be called a path."""
+    return gather(found_row(row) for row in read_comma(file, options.name, NEEDED, {"file": FILE_NAMES}))
 
 
 FORMAT = Format("csv", ".events.csv", write, read, extensions=(".csv",), takes=("raw",))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import IO
 
 from sonoscope.outputs.format import UnreadableTable
@@ -121,8 +122,12 @@ class Row:
         return UnreadableTable(f"{self.name}, line {self.line}, column {column!r}: {what}. {remedy}")
 
 
-def read_comma(file: IO[str], name: str, needed: Sequence[str]) -> Iterator[Row]:
+def read_comma(
+    file: IO[str], name: str, needed: Sequence[str], also: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Iterator[Row]:
     """The rows of a comma-separated table whose header has all of ``needed``. BOM and CRLF are accepted.
+
+    ``also`` has further names of columns; the first that is there counts.
 
     Raises
     ------
@@ -130,7 +135,7 @@ def read_comma(file: IO[str], name: str, needed: Sequence[str]) -> Iterator[Row]
         If a column is missing or a row does not fit the header.
     """
     reader = csv.reader(file, strict=True)
-    return _rows(((reader.line_num, cells) for cells in _csv_rows(reader, name)), name, needed)
+    return _rows(((reader.line_num, cells) for cells in _csv_rows(reader, name)), name, needed, also)
 
 
 def _csv_rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
@@ -152,18 +157,26 @@ def tab_cells(file: IO[str]) -> Iterator[tuple[int, list[str]]]:
         yield number, line.rstrip("\r\n").split("\t")
 
 
-def _rows(lines: Iterable[tuple[int, list[str]]], name: str, needed: Sequence[str]) -> Iterator[Row]:
+def _rows(
+    lines: Iterable[tuple[int, list[str]]],
+    name: str,
+    needed: Sequence[str],
+    also: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Iterator[Row]:
     lines = iter(lines)
     _, header = next(lines, (0, []))
     columns: dict[str, int] = {}
     for place, column in enumerate(header):
         columns.setdefault(column.removeprefix("\ufeff").strip().casefold(), place)
+    for column, others in also.items():
+        if column not in columns and (other := next((each for each in others if each in columns), "")):
+            columns[column] = columns[other]
     missing = [column for column in needed if column.casefold() not in columns]
     if missing:
         found = ", ".join(repr(column) for column in header) or "nothing"
         raise UnreadableTable(
             f"{name}, line 1: no column {missing[0]!r}; found {found}. "
-            "If the file is of another format, name that with --from."
+            "If it is of another format, name that: `sonoscope convert FILE --from FORMAT`."
         )
     return _checked(lines, name, columns, len(header))
 
