@@ -266,7 +266,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.4.0",
+        "version": "1.5.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
@@ -401,7 +401,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
     if not (folder / "averaged.pt").is_file():
         train(recipe, folder, trainable(recipe), recipe.settings["phases"]["final"])
     scaling, decisions = calibrate(recipe, FOLDS)
-    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "bands", "alarms")]
+    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "bands", "damaged", "alarms")]
     metrics = {file.stem: json.loads(file.read_text()) for file in measured if file.is_file()}
     allowed = trainable(recipe)
     used = [row for row in recipe.bank.rows if allowed(row) and row["variant"] == "0"]

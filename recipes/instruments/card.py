@@ -202,6 +202,18 @@ def _further(metrics: dict[str, Any]) -> str:
             "",
             "Command: `python recipes/instruments/wider.py bands`.",
         ]
+    if "damaged" in metrics:
+        parts += [
+            "",
+            "### Bad recordings",
+            "",
+            "At most twelve clips of each instrument from each library, spoilt one way at a time, by the same four "
+            "models; found: the clip's own label has an event:",
+            "",
+            damaged_table(metrics["damaged"]),
+            "",
+            "Command: `python recipes/instruments/damaged.py`.",
+        ]
     if "alarms" in metrics:
         parts += [
             "",
@@ -244,9 +256,9 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
-four models; then raised until at most one alarm of a label was left in 66 synthesised minutes, or 0.5
-(voice, drums: 0.75). The last phase of the shipped model hears `other` more often than theirs, so its probabilities may
-be a little lower.
+four models; then raised until at most one alarm of a label was left in 66 synthesised minutes, or 0.5 (voice: 0.75);
+that of drums is at least 0.85. The last phase of the shipped model hears `other` more often than theirs, so its
+probabilities may be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.
 
@@ -255,8 +267,8 @@ recordings the classes have other shares, and precision changes with them.
 ## What it was trained on
 
 {data["recordings"]} recordings from {len(data["origins"])} libraries and {data["renders"]} rendered stems
-({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition), {data["hours"]} hours, mixed and
-varied without end. Clips per label: {clips}.
+({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition; singing by a vocoder),
+{data["hours"]} hours, mixed and varied without end. Clips per label: {clips}.
 Libraries: {", ".join(data["origins"])}.
 
 Licences of the recordings: CC0, CC-BY 2.0 to 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus 1.0, MIT, and one that is free
