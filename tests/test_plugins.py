@@ -90,6 +90,17 @@ def test_unknown_names_and_parameters_name_the_nearest() -> None:
     plugins.check_parameters(lambda **anything: anything, {"whatever": 1}, "head")
 
 
+def test_what_the_caller_gives_is_no_parameter() -> None:
+    def make(rows, bins, *, width=1):
+        """Two that are given, one that may be."""
+
+    with pytest.raises(UnknownName, match="the parameter 'bins' of this head follows from the rest"):
+        plugins.check_parameters(make, {"bins": 1}, "head", given=2)
+    with pytest.raises(UnknownName, match=r"unknown parameter 'wdth' of this head\..* Known: width\."):
+        plugins.check_parameters(make, {"wdth": 1}, "head", ("rows", "bins"))
+    plugins.check_parameters(make, {"width": 1}, "head", given=2)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

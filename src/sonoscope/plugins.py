@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import entry_points
@@ -180,8 +180,12 @@ def make(
     return made
 
 
-def check_parameters(make: Callable[..., Any], parameters: Mapping[str, Any], kind: str) -> None:
-    """Refuse parameters that ``make`` does not take.
+def check_parameters(
+    make: Callable[..., Any], parameters: Mapping[str, Any], kind: str, given: Collection[str] | int = ()
+) -> None:
+    """Refuse parameters that ``make`` does not take, or gets from whoever calls it.
+
+    ``given`` are the latter: their names, or how many of the first ones.
 
     Raises
     ------
@@ -189,11 +193,17 @@ def check_parameters(make: Callable[..., Any], parameters: Mapping[str, Any], ki
         Naming the nearest parameter and all of them.
     """
     accepted = inspect.signature(make).parameters
+    own = set(list(accepted)[:given] if isinstance(given, int) else given)
+    taken = sorted(own & set(parameters))
+    if taken:
+        raise UnknownName(f"the parameter {taken[0]!r} of this {kind} follows from the rest: leave it out")
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
         return
-    known = [n for n, p in accepted.items() if p.kind is not inspect.Parameter.POSITIONAL_ONLY]
+    known = [
+        n for n, p in accepted.items() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and n not in own
+    ]
     for name in parameters:
         if name not in known:
             raise UnknownName(
-                f"unknown parameter {name!r} of this {kind}.{nearest(name, known)} Known: {', '.join(known)}."
+                f"unknown parameter {name!r} of this {kind}.{nearest(name, known)} Known: {', '.join(known) or 'none'}."
             )

@@ -140,6 +140,35 @@ def test_a_broken_promise_is_named(tmp_path: Path, capsys):
     )
 
 
+def test_a_network_that_takes_rows_of_any_length_is_told_what_refuses_them(tmp_path: Path, capsys):
+    unchecked = GOOD.replace("        self.check_lengths(x.shape[2], lengths)\n", "")
+    code, out, _ = checked(tmp_path, unchecked, capsys, "MyNet")
+    assert code == 1 and out.count("BROKEN") == 1
+    said = out.partition("BROKEN")[2]
+    assert said.startswith(
+        " backbone MyNet: input that is too short is refused\n       a row of 4 steps was not refused."
+    )
+    assert "forward_features begin with self.check_lengths(STEPS, lengths)" in said
+
+
+LOSS = """
+import torch
+
+def mine(logits, targets, judged):
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (each * judged).sum() / judged.sum().clamp(min=1)
+"""
+
+
+def test_a_loss_need_not_take_more_than_every_loss_is_given(tmp_path: Path, capsys):
+    code, out, _ = checked(tmp_path, LOSS, capsys)
+    assert code == 0, out
+    code, out, _ = checked(tmp_path, LOSS.replace("judged):", "judged, weights=None):"), capsys)
+    assert (
+        code == 1 and "BROKEN loss mine: weights weigh the mean" in out and "a row of weight 0 counts" in out
+    )
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     soundfile.write(tmp_path / "a.wav", np.zeros(800), 8000)

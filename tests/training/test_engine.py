@@ -220,6 +220,49 @@ def test_an_unknown_layer_names_those_there_are(tones: Tones, tmp_path: Path):
         fit(tones("training.phases=[{train: from conv9}]"), tmp_path / "run", say=lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("losses=focla",), "unknown loss 'focla'. Did you mean 'focal'"),
+        (("losses=bce", "losses.0.gama=1"), "unknown parameter 'gama' of this loss"),
+        (("losses=bce", "losses.0.logits=1"), "'logits' of this loss follows from the rest"),
+        (("losses=bce", "losses.0.weight=much"), "the loss 'bce': weight='much' must be a number"),
+        (("augment=gian",), "unknown augmentation 'gian'. Did you mean 'gain'"),
+        (("augment=gain", "augment.0.sample_rate=1"), "'sample_rate' of this augmentation follows"),
+        (("network.head.dim=3",), "'dim' of this head follows from the rest"),
+        (("network.backbone.n_bins=3",), "'n_bins' of this backbone follows from the rest"),
+        (("training.phases.0.epochs=9",), "training.phases last 9 epochs"),
+        (("training.strategy=dpp",), "training.strategy='dpp' is unknown. Did you mean 'ddp'"),
+        (("features.0.n_mels=many",), "features: a parameter is of the wrong type"),
+    ],
+)
+def test_names_are_looked_up_before_anything_is_decoded(
+    tones: Tones, tmp_path: Path, words: tuple[str, ...], message: str
+):
+    with pytest.raises(UsageError) as refused:
+        Setting(tones(*words), tmp_path, quick=True, say=lambda _: None)
+    assert message in str(refused.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("losses=focal", "losses.0.gamma=-1"), "losses: gamma=-1 must be at least 0"),
+        (("losses=focal", "losses.0.gamma=much"), "losses: a parameter is of the wrong type"),
+        (("losses.0=bce", "losses.1=arcface", "losses.1.margin=2"), "losses: margin=2 must lie in"),
+        (("losses=cross_entropy", "losses.0.smoothing=3"), "losses: smoothing=3 must lie in"),
+        (("network.head=mlp", "network.head.layers=many"), "network: a parameter is of the wrong type"),
+        (("network.backbone.width=-1",), "network: width=-1 must be above 0"),
+    ],
+)
+def test_values_that_cannot_be_are_told_before_the_first_batch(
+    tones: Tones, tmp_path: Path, words: tuple[str, ...], message: str
+):
+    with pytest.raises(UsageError) as refused:
+        fit(tones("data.folder=null", *words), tmp_path / "run", quick=True, say=lambda _: None)
+    assert message in str(refused.value) and not (tmp_path / "run" / "history.csv").exists()
+
+
 def test_phases_add_up():
     with pytest.raises(UsageError, match=r"last 3 epochs, training.epochs=2"):
         phases.Plan(compose({}, ["training.epochs=2", "training.phases=[{epochs: 3}]"]).training, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from torch.nn import functional  # noqa: E402
 from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES  # noqa: E402
 from sonoscope.training.losses.bce import balance, with_positive_weights  # noqa: E402
 from sonoscope.training.losses.family import families_of, family_logit, with_families  # noqa: E402
-from sonoscope.training.losses.objective import Objective  # noqa: E402
+from sonoscope.training.losses.objective import Objective, tried  # noqa: E402
 from sonoscope.training.losses.pairs import Margins, relations  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -509,6 +510,22 @@ def test_refusals_say_what_is_wrong(terms, error, message: str) -> None:
 def test_parameters_out_of_range_are_refused(cells, name: str, parameters: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LOSSES[name](*cells, **parameters)
+
+
+def test_a_loss_is_tried_before_a_training(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "def each(logits, targets, judged):\n    return (logits - targets) * judged\n"
+    )
+    with pytest.raises(UsageError, match=r"own\.py:each' makes \(2, 4\) values of a batch, not one number"):
+        tried(f"{tmp_path}/own.py:each", dim=DIM, n_classes=4)
+    with pytest.raises(UsageError, match="takes no weights"):
+        tried(f"{tmp_path}/own.py:each", dim=DIM, n_classes=4, weights=torch.ones(4))
+    state = torch.random.get_rng_state()
+    made = tried(["bce", {"name": "centroid", "weight": 0.1}], dim=DIM, n_classes=4)
+    assert torch.equal(torch.random.get_rng_state(), state), (
+        "what follows is drawn as if it had not been tried"
+    )
+    assert not any(value.any() for name, value in made.named_buffers() if "count" in name or "sum" in name)
 
 
 def test_a_loss_of_the_library_takes_many_labels(rows) -> None:

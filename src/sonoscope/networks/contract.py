@@ -35,6 +35,8 @@ __all__ = [
 
 #: Largest difference of one row alone and among others, and of a row with and without padding.
 TOLERANCE = 1e-4
+#: What refuses rows that are too short, as they are to be refused.
+CHECK_LENGTHS = "Let forward_features begin with self.check_lengths(STEPS, lengths)"
 #: Input steps beyond the shortest that examples have.
 EXTRA = {"features": 48, "bands": 48, "samples": 6000}
 
@@ -263,9 +265,12 @@ class BackboneChecks:
             with evaluating(backbone):
                 backbone.forward_features(x, torch.tensor([steps_of(backbone), backbone.shortest - 1]))
         except ValueError as refusal:
-            expect(f"length={backbone.shortest - 1}" in str(refusal), f"the refusal reads {refusal}")
+            expect(
+                f"length={backbone.shortest - 1}" in str(refusal),
+                f"the refusal reads {refusal}. {CHECK_LENGTHS}",
+            )
         else:
-            raise BrokenContract(f"a row of {backbone.shortest - 1} steps was not refused")
+            raise BrokenContract(f"a row of {backbone.shortest - 1} steps was not refused. {CHECK_LENGTHS}")
 
 
 def _fill_behind(x: Any, steps: int, value: float) -> Any:

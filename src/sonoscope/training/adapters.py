@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from sonoscope import plugins
 from sonoscope.errors import UnknownName, UsageError, nearest, optional
 from sonoscope.networks import bottleneck as bottlenecks
 from sonoscope.networks.backbones import Backbone
@@ -122,6 +123,7 @@ def attach(backbone: Backbone, spec: str | Mapping[str, Any]) -> Attached:
         known = ", ".join(ADAPTERS)
         raise UnknownName(f"unknown adapter {name!r}.{nearest(name, ADAPTERS)} Known: {known}.")
     layers, only = parameters.pop("layers", None), parameters.pop("only", ("*",))
+    plugins.check_parameters(ADAPTERS[name], parameters, "adapter", given=2)
     targets = linear_maps(backbone, layers, (only,) if isinstance(only, str) else only)
     own = {id(parameter) for parameter in backbone.parameters()}
     try:

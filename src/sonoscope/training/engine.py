@@ -20,7 +20,7 @@ from sonoscope.training.config import Config
 from sonoscope.training.course import Begun, keep_best, tester
 from sonoscope.training.losses.bce import with_positive_weights
 from sonoscope.training.losses.family import with_families
-from sonoscope.training.losses.objective import Objective
+from sonoscope.training.losses.objective import tried
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
@@ -86,7 +86,10 @@ def task_of(setting: Setting) -> Task:
     if config.training.channels_last:
         cast(Any, network).to(memory_format=torch.channels_last)
     losses = with_positive_weights(with_families(config.losses, setting.data.labels), setting.learned)
-    objective = Objective(losses, dim=network.backbone.dim, n_classes=len(setting.data.labels))
+    class_weights = setting.class_weights()
+    objective = tried(
+        losses, dim=network.backbone.dim, n_classes=len(setting.data.labels), weights=class_weights
+    )
     on_samples, on_rows = augment.build(config.augment, setting.rate, setting.feature)
     rows = setting.data.shards.rows
     return Task(
@@ -94,7 +97,7 @@ def task_of(setting: Setting) -> Task:
         steps_per_epoch=setting.steps_per_epoch(), labels=setting.data.labels,
         groups=tuple(row.group or row.path for row in rows),
         names=tuple(f"{row.path}@{row.start_s:g}" for row in rows),
-        augment=on_samples, augment_rows=on_rows, class_weights=setting.class_weights(),
+        augment=on_samples, augment_rows=on_rows, class_weights=class_weights,
         genres=setting.genres(), known=setting.known(),
     )  # fmt: skip
 

@@ -20,9 +20,10 @@ from lightning.fabric.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from lightning.pytorch.strategies import StrategyRegistry
 from torch.distributed import TCPStore
 
-from sonoscope.errors import UsageError
+from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.training.config import Training
 
 #: As many as there are, in the words of Lightning.
@@ -75,12 +76,18 @@ def strategy(training: Training) -> str:
     Raises
     ------
     UsageError
-        If the strategy copies a running process.
+        If there is no such strategy, or it copies a running process.
     """
     if any(word in training.strategy for word in COPYING):
         raise UsageError(
             f"training.strategy={training.strategy!r} copies a running process, which prepared data do not survive: "
             "auto, ddp, fsdp or deepspeed run the command again"
+        )
+    known = ("auto", *StrategyRegistry.available_strategies())
+    if training.strategy not in known:
+        raise UnknownName(
+            f"training.strategy={training.strategy!r} is unknown.{nearest(training.strategy, known)} Lightning has "
+            "auto, ddp, fsdp, deepspeed and more"
         )
     if training.strategy == "auto" and processes(training) > 1:
         return "ddp_find_unused_parameters_true"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from sonoscope import features, plugins
+from sonoscope import features
 from sonoscope.data.mix.notefeed import NoteFeed, notes_of
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
@@ -20,10 +20,11 @@ from sonoscope.features import Feature
 from sonoscope.networks import backbones, framenotes, heads
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.build import Network
-from sonoscope.training import augment, beside, prepare, ranks
+from sonoscope.training import augment, beside, phases, prepare, ranks
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
+from sonoscope.training.losses import objective
 from sonoscope.training.prepare import TRAIN, VALIDATION, Prepared
 
 #: Batches that mean and standard deviation are taken from.
@@ -261,6 +262,8 @@ def feature_of(config: Config) -> Feature | None:
         return features.from_dict(spec, files=True)
     except ValueError as error:
         raise UsageError(f"features: {error}") from None
+    except TypeError as error:
+        raise UsageError(f"features: a parameter is of the wrong type ({error})") from None
 
 
 def kept_feature(config: Config, feature: Feature | None) -> Feature | None:
@@ -296,21 +299,21 @@ def rate_of(config: Config, feature: Feature | None) -> int:
 
 
 def check_names(config: Config) -> None:
-    """Refuse names and parameters that no backbone or head has, before hours of sound are prepared for it.
+    """Refuse names and parameters that no part has, before hours of sound are prepared for it.
 
     Raises
     ------
     UnknownName, UsageError
-        As when the network is made.
+        As when the parts are made.
     """
-    named = (
-        ("backbone", backbones.BACKBONES, config.network.backbone),
-        ("head", heads.HEADS, config.network.head),
-    )
-    for kind, table, spec in named:
-        parameters = dict(spec)
-        make = plugins.resolve(table, str(parameters.pop("name")), kind)
-        plugins.check_parameters(make, parameters, kind)
+    backbones.named(config.network.backbone)
+    heads.named(config.network.head)
+    phases.Plan(config.training, 1)
+    ranks.strategy(config.training)
+    if config.kind == "network":
+        objective.named(config.losses)
+        for spec in config.augment:
+            augment.named(spec)
 
 
 def network_of(config: Config, feature: Feature | None, n_classes: int) -> Network:
@@ -332,6 +335,8 @@ def network_of(config: Config, feature: Feature | None, n_classes: int) -> Netwo
         )  # fmt: skip
     except ValueError as error:
         raise UsageError(f"network: {error}") from None
+    except TypeError as error:
+        raise UsageError(f"network: a parameter is of the wrong type ({error})") from None
     if network.takes_samples != (feature is None):
         wanted = "samples (features: samples)" if network.takes_samples else "a feature"
         raise UsageError(f"the backbone {config.network.backbone['name']!r} takes {wanted}")

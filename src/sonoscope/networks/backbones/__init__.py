@@ -63,13 +63,19 @@ def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) 
     UsageError
         If a class of the user's own cannot be made, or makes no ``Backbone``.
     """
-    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    name = parameters.pop("name")
-    make = plugins.resolve(BACKBONES, name, "backbone")
-    plugins.check_parameters(make, parameters, "backbone")
+    name, make, parameters = named(spec)
     if name.endswith(".py") or ".py:" in name:
         return plugins.make(make, name, "backbone", Backbone, n_bins, channels=channels, **parameters)
     return make(n_bins, channels=channels, **parameters)
+
+
+def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
+    """Name, maker and parameters of a backbone, before it is made. Raises ``UnknownName`` as :func:`build`."""
+    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+    name = parameters.pop("name")
+    make = plugins.resolve(BACKBONES, name, "backbone")
+    plugins.check_parameters(make, parameters, "backbone", ("n_bins", "channels"))
+    return name, make, parameters
 
 
 def takes_bands(spec: str | Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from torch import nn
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
-from sonoscope.networks.backbones.protocol import Backbone
+from sonoscope.networks.backbones.protocol import Backbone, check_width
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class ValidCNN(Backbone):
         keep_bins: bool = False,
     ) -> None:
         super().__init__()
+        check_width(width)
         self.n_bins, self.dim, self.keep_bins = n_bins, dim, keep_bins
         self.field = Field.of(Step(stage.kernel[0], stage.stride[0]) for stage in stages)
         layers: list[nn.Module] = []

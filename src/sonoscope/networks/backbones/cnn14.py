@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, frame_mask, zero_behind
-from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, Wants, check_width, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -108,6 +108,7 @@ class CNN14(Backbone):
         strict: bool = True,
     ) -> None:
         super().__init__()
+        check_width(width)
         if n_bins < 32:
             raise ValueError(f"n_bins={n_bins} must be at least 32: bins are halved five times")
         if sample_rate not in PUBLISHED:

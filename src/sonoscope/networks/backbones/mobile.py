@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
-from sonoscope.networks.backbones.protocol import Backbone, numbered, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, check_width, numbered, parameters_of
 
 #: Expansion, channels, and stride (time, bins) of each block.
 Block = tuple[int, int, tuple[int, int]]
@@ -98,6 +98,7 @@ class Mobile(Backbone):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        check_width(width)
         self.dim = dim
         size = _rounded(STEM[0] * width)
         self.stem = nn.Conv2d(channels, size, 3, STEM[1], padding=(int(padded), 1), bias=False)

@@ -213,6 +213,12 @@ def parameters_of(*parts: nn.Module | nn.Parameter | None) -> list[nn.Parameter]
     return found
 
 
+def check_width(width: float) -> None:
+    """Refuse a factor of channels that leaves none. Raises ``ValueError``."""
+    if not width > 0:
+        raise ValueError(f"width={width} must be above 0")
+
+
 def numbered(name: str, modules: Iterable[nn.Module], first: int = 1) -> dict[str, list[nn.Parameter]]:
     """Groups ``name1``, ``name2`` … of a list of modules."""
     return {f"{name}{first + i}": parameters_of(module) for i, module in enumerate(modules)}

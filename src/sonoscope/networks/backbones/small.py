@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
-from sonoscope.networks.backbones.protocol import Backbone, parameters_of
+from sonoscope.networks.backbones.protocol import Backbone, check_width, parameters_of
 
 #: Kernel of the elongated stage: (frames, bins).
 ELONGATED = (7, 3)
@@ -60,6 +60,7 @@ class SmallCNN(Backbone):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        check_width(width)
         if n_bins >> len(stages) == 0:
             raise ValueError(f"n_bins={n_bins} must be at least {2 ** len(stages)} for {len(stages)} stages")
         self.dim = dim

@@ -43,10 +43,16 @@ def build(spec: str | Mapping[str, Any], dim: int, n_classes: int) -> Head:
     UsageError
         If a class of the user's own cannot be made, or makes no ``Head``.
     """
-    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    name = parameters.pop("name")
-    make = plugins.resolve(HEADS, name, "head")
-    plugins.check_parameters(make, parameters, "head")
+    name, make, parameters = named(spec)
     if name.endswith(".py") or ".py:" in name:
         return plugins.make(make, name, "head", Head, dim, n_classes, **parameters)
     return make(dim, n_classes, **parameters)
+
+
+def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
+    """Name, maker and parameters of a head, before it is made. Raises ``UnknownName`` as :func:`build`."""
+    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+    name = parameters.pop("name")
+    make = plugins.resolve(HEADS, name, "head")
+    plugins.check_parameters(make, parameters, "head", ("dim", "n_classes"))
+    return name, make, parameters

@@ -87,11 +87,7 @@ def build(
     """
     of_samples, of_rows = Chain(), Chain()
     for spec in specs:
-        parameters = dict(spec)
-        name = parameters.pop("name")
-        progress = Progress(name, parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None))
-        make = plugins.resolve(AUGMENTATIONS, name, "augmentation")
-        plugins.check_parameters(make, parameters, "augmentation")
+        name, make, parameters, progress = named(spec)
         try:
             made = make(sample_rate=sample_rate, **parameters)
         except (TypeError, ValueError) as error:
@@ -109,6 +105,18 @@ def build(
                 f"augment: {name!r} is neither of samples nor of rows: see training/augment/protocol.py"
             )
     return of_samples if of_samples.parts else None, of_rows if of_rows.parts else None
+
+
+def named(
+    spec: Mapping[str, Any],
+) -> tuple[str, Callable[..., Augmentation], dict[str, Any], Progress]:
+    """Name, maker, parameters and progress of an augmentation, before it is made. Raises ``UnknownName``."""
+    parameters = dict(spec)
+    name = parameters.pop("name")
+    progress = Progress(name, parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None))
+    make = plugins.resolve(AUGMENTATIONS, name, "augmentation")
+    plugins.check_parameters(make, parameters, "augmentation", ("sample_rate",))
+    return name, make, parameters, progress
 
 
 class Chain:

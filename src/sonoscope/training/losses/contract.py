@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from sonoscope.networks.contract import expect
+from sonoscope.training.losses.objective import taken
 
 Loss = Callable[..., torch.Tensor]
 
@@ -44,10 +46,10 @@ class LossChecks:
             expect(torch.isfinite(logits.grad).all(), f"the gradient at logits of {value:g} is not finite")
 
     def the_gradient_is_that_of_differences(self) -> None:
-        """The gradient agrees with differences, also with smoothing and weights."""
+        """The gradient agrees with differences, also with smoothing and weights where the loss takes them."""
         logits, targets, judged = cells()
         weights = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
-        for more in ({}, {"smoothing": 0.1}, {"weights": weights}):
+        for more in self._taken({}, {"smoothing": 0.1}, {"weights": weights}):
             good = torch.autograd.gradcheck(
                 partial(self.loss, targets=targets, judged=judged, **more),
                 (logits.clone().requires_grad_(),),
@@ -83,9 +85,13 @@ class LossChecks:
         expect(abs(losses[-1]) < 1e-6, f"being right costs {losses[-1]}")
 
     def weights_weigh_the_mean(self) -> None:
-        """Even weights change nothing; a row of weight 0 is a row left out; frames are cells like others."""
+        """Frames are cells like others; where it takes weights, even ones change nothing, and 0 leaves a row out."""
         logits, targets, judged = cells()
         plain = self.loss(logits, targets, judged)
+        framed = self.loss(*(x.reshape(1, 5, 4) for x in (logits, targets, judged)))
+        expect(torch.allclose(framed, plain), "rows as frames of one row give another loss")
+        if not self._taken({"weights": None}):
+            return  # and a training with weights of classes refuses it
         even = self.loss(logits, targets, judged, weights=torch.full((4,), 3.0, dtype=torch.float64))
         expect(torch.allclose(plain, even), "weights that are all 3 change the loss")
         rows = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0], dtype=torch.float64)[:, None]
@@ -93,8 +99,11 @@ class LossChecks:
         weighed = self.loss(logits, targets, judged, weights=rows)
         without = self.loss(logits[kept], targets[kept], judged[kept])
         expect(torch.allclose(weighed, without), "a row of weight 0 counts")
-        framed = self.loss(*(x.reshape(1, 5, 4) for x in (logits, targets, judged)))
-        expect(torch.allclose(framed, plain), "rows as frames of one row give another loss")
+
+    def _taken(self, *further: dict[str, Any]) -> list[dict[str, Any]]:
+        """Those of some further arguments that the loss takes: it need not take any."""
+        names = taken(self.loss, "of your own", "logits", "smoothing", "weights")
+        return [each for each in further if names >= set(each)]
 
 
 class EmbeddingLossChecks:
@@ -176,9 +185,9 @@ class EmbeddingLossChecks:
 
     def a_row_of_weight_zero_is_left_out(self) -> None:
         """Weights of rows weigh; even ones change nothing."""
-        if not self.weighs:
-            return
         loss = self._loss()
+        if not self.weighs or not taken(loss.forward, "of your own", "embeddings", "weights"):
+            return
         embeddings, targets, judged = self._rows()
         plain = loss(embeddings, targets, judged)
         even = loss(embeddings, targets, judged, weights=torch.full((8, 1), 2.0, dtype=torch.float64))

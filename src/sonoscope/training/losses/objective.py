@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -58,16 +59,10 @@ class Objective(nn.Module):
         self.on_logits: dict[str, tuple[Callable[..., torch.Tensor], dict[str, Any]]] = {}
         self.shares: dict[str, float] = {}
         self._taken: dict[str, frozenset[str]] = {}
-        for spec in listed:
-            parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-            name, share = parameters.pop("name"), float(parameters.pop("weight", 1.0))
+        for name, made, share, parameters in named(listed):
             key = name.replace(".", DOT)
-            if key in self.shares:
-                raise UsageError(f"the loss {name!r} is named twice; add the weights of its terms")
-            made = plugins.resolve({**LOSSES, **EMBEDDING_LOSSES}, name, "loss")
-            plugins.check_parameters(made, parameters, "loss")
             self.shares[key] = share
-            if isinstance(made, type) and issubclass(made, nn.Module):
+            if _is_module(made):
                 if name in EMBEDDING_LOSSES:
                     term = made(dim, n_classes, **parameters)
                 else:
@@ -164,6 +159,67 @@ class Objective(nn.Module):
         """The weighed sum of :meth:`terms`."""
         parts = self.terms(logits, targets, judged, **more)
         return torch.stack([self.shares[name] * value for name, value in parts.items()]).sum()
+
+
+def tried(
+    terms: Spec | Sequence[Spec], *, dim: int, n_classes: int, weights: torch.Tensor | None = None
+) -> Objective:
+    """The sum of the terms, once it has made numbers of two rows: a wrong value is told before hours of listening.
+
+    ``weights`` are of the classes, or None, as the training will give them.
+
+    Raises
+    ------
+    UnknownName, UsageError
+        As ``Objective``; further, if a parameter is of the wrong type or out of range, or a term makes no number.
+    """
+    targets = torch.eye(2, n_classes)
+    try:
+        made = Objective(terms, dim=dim, n_classes=n_classes)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            # A copy: what a term counts or measures is not of rows that nobody heard.
+            found = deepcopy(made).terms(
+                torch.zeros_like(targets), targets, torch.ones_like(targets), embeddings=torch.randn(2, dim),
+                weights=weights,
+            )  # fmt: skip
+    except ValueError as problem:
+        raise UsageError(f"losses: {problem}") from None
+    except TypeError as problem:
+        raise UsageError(f"losses: a parameter is of the wrong type ({problem})") from None
+    for name, value in found.items():
+        if value.ndim:
+            raise UsageError(
+                f"the loss {name.replace(DOT, '.')!r} makes {tuple(value.shape)} values of a batch, not one number"
+            )
+    return made
+
+
+def named(terms: Sequence[Spec]) -> list[tuple[str, Callable[..., Any], float, dict[str, Any]]]:
+    """Name, loss (or its class), weight and parameters of each term.
+
+    Raises
+    ------
+    UnknownName, UsageError
+        If a loss or a parameter is unknown, a weight is no number, or a loss is named twice.
+    """
+    found: list[tuple[str, Callable[..., Any], float, dict[str, Any]]] = []
+    for spec in terms:
+        parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+        name, weight = parameters.pop("name"), parameters.pop("weight", 1.0)
+        if name in {other for other, *_ in found}:
+            raise UsageError(f"the loss {name!r} is named twice; add the weights of its terms")
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise UsageError(f"the loss {name!r}: weight={weight!r} must be a number")
+        made = plugins.resolve({**LOSSES, **EMBEDDING_LOSSES}, name, "loss")
+        given = ("dim", "n_classes") if _is_module(made) else ("logits", "targets", "judged", "weights")
+        plugins.check_parameters(made, parameters, "loss", given)
+        found.append((name, made, float(weight), parameters))
+    return found
+
+
+def _is_module(made: Callable[..., Any]) -> bool:
+    """Whether it is a class of losses on embeddings."""
+    return isinstance(made, type) and issubclass(made, nn.Module)
 
 
 def taken(loss: Callable[..., Any], name: str, first: str, *further: str) -> frozenset[str]:

@@ -40,7 +40,13 @@ def build(spec: str | Mapping[str, Any], network: Network, frames: int) -> Prete
     UsageError
         If it does not go with the network.
     """
+    make, parameters = named(spec)
+    return make(network, frames, **parameters)
+
+
+def named(spec: str | Mapping[str, Any]) -> tuple[Callable[..., Pretext], dict[str, Any]]:
+    """Maker and parameters of a pretext, before it is made. Raises ``UnknownName`` as :func:`build`."""
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
     make = plugins.resolve(PRETEXTS, parameters.pop("name"), "pretext")
-    plugins.check_parameters(make, parameters, "pretext")
-    return make(network, frames, **parameters)
+    plugins.check_parameters(make, parameters, "pretext", given=2)
+    return make, parameters

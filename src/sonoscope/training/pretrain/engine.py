@@ -71,6 +71,7 @@ def _check(config: Config) -> None:
         raise UsageError(
             f"pre-training needs a pretext, such as pretext=masked. Known: {', '.join(pretrain.PRETEXTS)}."
         )
+    pretrain.named(config.pretext)
     if config.data.window_s is None:
         raise UsageError("pre-training is shown windows: set data.window_s, such as data.window_s=3")
     if config.network.adapters:
