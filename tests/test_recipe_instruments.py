@@ -161,3 +161,41 @@ def test_what_a_model_is_tried_on_follows_from_its_number(hard: ModuleType) -> N
         again, same = hard.drawn(number, RATE)
         assert kind == again and np.array_equal(samples, same)
         assert samples.shape == (12 * RATE,) and np.isfinite(samples).all() and np.abs(samples).max() > 0
+
+
+@pytest.fixture(scope="module")
+def rebuild() -> ModuleType:
+    return module_of("rebuild")
+
+
+def test_every_step_waits_for_steps_that_there_are_and_never_for_itself(rebuild: ModuleType) -> None:
+    steps = rebuild.steps("data", "stems", "work", 2, seeds=3)
+    done: set[str] = set()
+    left = list(steps)
+    while left:
+        ready = [step for step in left if done.issuperset(step.after)]
+        assert ready, f"in a circle, or for what is not there: {[step.name for step in left]}"
+        done |= {step.name for step in ready}
+        left = [step for step in left if step.name not in done]
+    assert len(done) == len(steps)
+    for step in steps:
+        script = next((word for word in step.command if word.endswith(".py")), None)
+        assert script is None or Path(script).is_file()
+
+
+def test_a_rebuilding_goes_on_where_it_stopped_and_leaves_out_what_waits_for_a_failure(
+    rebuild: ModuleType, tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+
+    def step(name: str, code: str, *after: str) -> object:
+        write = f"open({str(said)!r}, 'a').write({name!r}); {code}"
+        return rebuild.Step(name, (sys.executable, "-c", write), after)
+
+    steps = [step("c", "", "b"), step("a", ""), step("b", "raise SystemExit(1)", "a"), step("d", "", "a")]
+    assert rebuild.run_all(steps, tmp_path, 2) == 1
+    assert sorted(said.read_text()) == ["a", "b", "d"]
+    steps[2] = step("b", "", "a")
+    assert rebuild.run_all(steps, tmp_path, 1) == 0
+    assert said.read_text()[3:] == "bc"
+    assert (tmp_path / "log" / "c.txt").is_file()

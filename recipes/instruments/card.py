@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import statistics
 from pathlib import Path
@@ -64,14 +65,18 @@ def seeds_table(result: dict[str, dict[str, Any]]) -> str:
 
 def put(page: Path, name: str, tables: str) -> None:
     """Put tables where a page has the place ``<!-- name -->``."""
-    text = page.read_text(encoding="utf-8")
-    marked = re.sub(
-        rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-        lambda m: f"{m[1]}\n{tables}\n\n{m[2]}",
-        text,
-        flags=re.DOTALL,
-    )
-    page.write_text(marked, encoding="utf-8")
+    # Several steps of a rebuilding may end at once: one at a time reads and writes.
+    with open(page, "r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        marked = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda m: f"{m[1]}\n{tables}\n\n{m[2]}",
+            file.read(),
+            flags=re.DOTALL,
+        )
+        file.seek(0)
+        file.write(marked)
+        file.truncate()
 
 
 def pairs_table(result: dict[str, Any]) -> str:
