@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -12,9 +15,9 @@ from sonoscope.data import certificate, shards, sources, splits
 from sonoscope.data.certificate import Certificate
 from sonoscope.data.manifest import merge
 from sonoscope.data.rows import Manifest, Row
-from sonoscope.data.shards import Shards
+from sonoscope.data.shards import Content, Shards
 from sonoscope.data.survey import Problem
-from sonoscope.errors import UsageError
+from sonoscope.errors import Locked, UsageError
 from sonoscope.features import Feature
 from sonoscope.training.config import Data
 
@@ -55,6 +58,7 @@ def prepare(
     build: bool = True,
     feature: Feature | None = None,
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> Prepared:
     """Load, split, and decode into ``folder`` what it does not hold yet.
 
@@ -62,7 +66,7 @@ def prepare(
     ----------
     data : Data
     folder : Path
-        Of what is prepared; may be shared by trainings that run one after the other.
+        Of what is prepared; may be shared by trainings one after the other, and at once by those of the same rows.
     sample_rate : int
         Hz.
     quick : bool
@@ -73,19 +77,23 @@ def prepare(
         Decode what is missing; False: another process has done so.
     feature : Feature, optional
         Keep its frames, in place of samples.
+    say : callable
+        Told when another training prepares the folder, which is waited for.
 
     Raises
     ------
     UsageError
-        If there is nothing to learn from, or a part is empty.
+        If there is nothing to learn from, a part is empty, or another training prepares other rows there meanwhile.
     """
     whole = divided(data)
     whole = limited(whole, data, quick=quick)
     problems: tuple[Problem, ...] = ()
     if build:
         content = shards.audio(sample_rate) if feature is None else shards.frames(feature)
-        problems = tuple(shards.build(whole, folder, content, progress=progress).problems)
+        problems = _built(whole, folder, content, progress, say)
     held = shards.open(folder)
+    if build:
+        _check_rows(held, whole, len(problems))
     labels = () if not labelled else whole.label_map or whole.labels()
     counts = {part: sum(row.split == part for row in held.rows) for part in (TRAIN, VALIDATION)}
     for part, count in counts.items():
@@ -99,6 +107,40 @@ def prepare(
     return Prepared(held, tuple(labels), found, problems)
 
 
+def _built(
+    whole: Manifest,
+    folder: Path,
+    content: Content,
+    progress: Callable[[int, int], None] | None,
+    say: Callable[[str], None],
+) -> tuple[Problem, ...]:
+    """What could not be decoded; a training that began at the same time with the same folder is waited for."""
+    for number in itertools.count():
+        try:
+            return tuple(shards.build(whole, folder, content, progress=progress).problems)
+        except Locked:
+            if not number:
+                say(f"{folder} is being prepared by another training: waiting for it")
+            time.sleep(WAIT_S)
+    raise AssertionError
+
+
+def _check_rows(held: Shards, whole: Manifest, bad: int) -> None:
+    """See that the folder is of these rows still: another training may have prepared others in it meanwhile."""
+    # Paths are told from another folder here and there.
+    there, wanted = (
+        Counter((PurePath(row.path).name, row.start_s, row.split, row.group, row.labels) for row in each.rows)
+        for each in (held, whole)
+    )
+    if there.total() != wanted.total() - bad or there - wanted:
+        raise UsageError(
+            f"{held.folder} was prepared for other rows meanwhile, by another training: at the same time only "
+            "trainings of the same rows and parts may share it. Name another data.folder, or train one after the other"
+        )
+
+
+#: Seconds between looks at a folder that another training prepares.
+WAIT_S = 2.0
 #: Rows of each part in a quick run.
 QUICK_ROWS = 5
 

@@ -51,7 +51,14 @@ class Setting:
         labelled = config.kind not in ("pretrain", "notes")
         kept = kept_feature(config, self.feature)
         self.data: Prepared = prepare.prepare(
-            config.data, place, rate, quick=quick, labelled=labelled, build=self.rank == 0, feature=kept
+            config.data,
+            place,
+            rate,
+            quick=quick,
+            labelled=labelled,
+            build=self.rank == 0,
+            feature=kept,
+            say=say,
         )
         self.rate = rate
         seconds = config.data.window_s

@@ -281,11 +281,16 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def _taken(file: IO[bytes]) -> bool:
-    """Whether the lock on an open file was free; without such locks (Windows) it counts as free."""
+    """Whether the lock on an open file was free; without such locks (Windows, some network disks) it counts as free."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    try:
         # Whoever held it may have removed the name in between: then the lock is on a file that nobody else sees.
         return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
     except OSError:

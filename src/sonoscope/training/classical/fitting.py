@@ -160,7 +160,7 @@ def listened(
 ) -> Heard:
     """Prepare the data, and compute the vectors of all windows."""
     place = Path(config.data.folder) if config.data.folder else folder / "data"
-    data = prepare.prepare(config.data, place, listening.sample_rate, quick=quick)
+    data = prepare.prepare(config.data, place, listening.sample_rate, quick=quick, say=say)
     manifest.copy_into(data.shards.manifest, folder, name=rundir.MANIFEST)
     certificate.write(data.certificate, folder / rundir.SPLIT)
     if data.problems:
