@@ -19,6 +19,11 @@ class SonoscopeError(Exception):
 
     exit_code = 3
 
+    @property
+    def lines(self) -> list[str]:
+        """The message as it is shown: one line, whatever names of files hold, but where a kind of error has a list."""
+        return [str(self)]
+
 
 class UsageError(SonoscopeError):
     """The call itself is wrong: an unknown option, a value out of range, a conflict with an earlier run."""

@@ -17,7 +17,7 @@ import soundfile
 
 from sonoscope import __version__, cli
 from sonoscope.cli.commands import THREE_USERS, VERBS, _with_values
-from sonoscope.errors import UnreadableAudio
+from sonoscope.errors import SonoscopeError, UnreadableAudio
 
 from .conftest import Sonoscope
 
@@ -162,10 +162,24 @@ def test_existing_input_is_never_taken_for_a_misspelt_value(tmp_path, monkeypatc
     assert list(_with_values(["--scores", "parqet"], {"--scores": ["csv", "parquet"]}))[1] == "csv"
 
 
+class Listed(SonoscopeError):
+    """One that has a list below its message."""
+
+    @property
+    def lines(self) -> list[str]:
+        return str(self).splitlines()
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (UnreadableAudio("a.wav", "is empty", "Record again"), 1, "a.wav: is empty. Record again"),
+        (UnreadableAudio("a\nb.wav", "is empty", "Record again"), 1, r"a\nb.wav: is empty. Record again"),
+        (
+            Listed("it does not fit\n  2 missing: \x1ba, b"),
+            3,
+            "sonoscope: it does not fit\n  2 missing: \\x1ba, b\n",
+        ),
         (KeyboardInterrupt(), 3, "interrupted"),
         (
             OSError(28, "No space left on device", "out/x"),

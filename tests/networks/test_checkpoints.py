@@ -97,6 +97,18 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content, message: str)
         load_weights(linear(), path)
 
 
+def test_what_does_not_fit_is_listed_below_the_message(tmp_path: Path) -> None:
+    torch.save({"network.backbone.x": torch.zeros(2)}, tmp_path / "own.ckpt")
+    with pytest.raises(BadCheckpoint) as refused:
+        load_weights(nn.Linear(2, 1), tmp_path / "own.ckpt")
+    assert refused.value.lines == [
+        "the checkpoint does not fit Linear. It is of a training of this program: network.init_from takes those.",
+        f"{tmp_path / 'own.ckpt'}: 0 tensors loaded",
+        "  2 missing in the file: weight, bias",
+        "  1 unknown to the network: network.backbone.x",
+    ]
+
+
 def test_a_refused_file_changes_nothing() -> None:
     module, state = linear(0), linear(1).state_dict()
     state["1.weight"] = torch.zeros(5, 5)

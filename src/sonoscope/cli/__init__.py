@@ -63,7 +63,7 @@ def _run(words: list[str]) -> int:
     except SonoscopeError as error:
         if error.exit_code == NOT_FINISHED:
             _log_traceback()
-        _say(str(error))
+        _say(*error.lines)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
@@ -107,11 +107,11 @@ def _refuse_windows_paths(words: list[str]) -> None:
             )
 
 
-def _say(message: str) -> None:
+def _say(message: str, *below: str) -> None:
     from sonoscope.cli.display import complain
 
     with suppress(OSError):
-        complain(message)
+        complain(message, *below)
 
 
 def _explain_usage(error: Exception) -> int:

@@ -221,6 +221,6 @@ def printable(text: str) -> str:
     )
 
 
-def complain(message: str) -> None:
-    """A message on stderr."""
-    print(f"sonoscope: {printable(message)}", file=sys.stderr)
+def complain(message: str, *below: str) -> None:
+    """A message on stderr, and lines below it."""
+    print("\n".join([f"sonoscope: {printable(message)}", *map(printable, below)]), file=sys.stderr)

@@ -27,12 +27,18 @@ from sonoscope.errors import UsageError
 SHELLS = ("state_dict", "model", "model_state_dict", "net", "weights")
 #: What wrappers (DataParallel, compile) put before every name.
 PREFIXES = ("module.", "_orig_mod.")
+#: What is said of a checkpoint of a training here, given as a publisher's.
+OWN = " It is of a training of this program: network.init_from takes those."
 #: Names that a report spells out of each kind.
 SHOWN = 12
 
 
 class BadCheckpoint(UsageError):
-    """A checkpoint that cannot be read, or does not fit the network."""
+    """A checkpoint that cannot be read, or does not fit the network; then a line below says of each kind what."""
+
+    @property
+    def lines(self) -> list[str]:
+        return str(self).splitlines()
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,7 @@ def load_weights(
         left_out=tuple(k for k in given if is_left_out(k)),
     )
     if strict and not report.complete:
-        raise BadCheckpoint(f"the checkpoint does not fit {type(module).__name__}.\n{report.text()}")
+        hint = OWN if any(name.startswith("network.backbone.") for name in report.unexpected) else ""
+        raise BadCheckpoint(f"the checkpoint does not fit {type(module).__name__}.{hint}\n{report.text()}")
     module.load_state_dict({k: given[k] for k in fits}, strict=False)
     return report

@@ -18,7 +18,7 @@ from sonoscope.data import manifest
 from sonoscope.errors import UsageError
 from sonoscope.networks import checkpoints
 from sonoscope.networks.build import Network
-from sonoscope.networks.checkpoints import LoadReport
+from sonoscope.networks.checkpoints import BadCheckpoint, LoadReport
 from sonoscope.training import rundir
 from sonoscope.training.setting import Say
 
@@ -57,7 +57,7 @@ def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()
     weights = _weights(path, network)
     report = checkpoints.load_weights(network, weights, strict=False, leave_out=("head.*",) if anew else ())
     if not any(name.startswith("backbone.") for name in report.loaded):
-        raise UsageError(
+        raise BadCheckpoint(
             f"{wish}: not one of its weights fits the backbone of this network.\n{report.text()}"
         )
     say(report.text().replace("weights:", f"{path}:", 1))
