@@ -24,6 +24,7 @@ def answers(rng: np.random.Generator, n: int = 80, c: int = 5, known: float = 1.
 def test_figures_are_those_of_scikit_learn(rng):
     a = answers(rng)
     found = tagging.measured(a)
+    assert set(found) == set(tagging.MEASURED)
     said = a.scores >= 0.5
     assert found["map"] == pytest.approx(
         sklearn_metrics.average_precision_score(a.truth, a.scores, average="macro")

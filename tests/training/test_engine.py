@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 import sonoscope  # noqa: E402
-from sonoscope.errors import UsageError  # noqa: E402
-from sonoscope.training import phases, rundir  # noqa: E402
+from sonoscope.errors import Stopped, UsageError  # noqa: E402
+from sonoscope.training import phases, rundir, watch  # noqa: E402
 from sonoscope.training.config import Config, compose  # noqa: E402
 from sonoscope.training.engine import fit  # noqa: E402
 from sonoscope.training.setting import Setting  # noqa: E402
@@ -231,6 +231,7 @@ def test_an_unknown_layer_names_those_there_are(tones: Tones, tmp_path: Path):
         (("augment=gain", "augment.0.sample_rate=1"), "'sample_rate' of this augmentation follows"),
         (("network.head.dim=3",), "'dim' of this head follows from the rest"),
         (("network.backbone.n_bins=3",), "'n_bins' of this backbone follows from the rest"),
+        (("training.monitor=val_mapp",), "training.monitor='val_mapp' is unknown. Did you mean 'val_map'"),
         (("training.phases.0.epochs=9",), "training.phases last 9 epochs"),
         (("training.strategy=dpp",), "training.strategy='dpp' is unknown. Did you mean 'ddp'"),
         (("features.0.n_mels=many",), "features: a parameter is of the wrong type"),
@@ -261,6 +262,23 @@ def test_values_that_cannot_be_are_told_before_the_first_batch(
     with pytest.raises(UsageError) as refused:
         fit(tones("data.folder=null", *words), tmp_path / "run", quick=True, say=lambda _: None)
     assert message in str(refused.value) and not (tmp_path / "run" / "history.csv").exists()
+
+
+def test_a_batch_that_does_not_fit_says_what_needs_less(
+    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 32768000000 bytes."
+        )
+
+    monkeypatch.setattr("lightning.Trainer.fit", full)
+    with pytest.raises(Stopped, match=r"does not fit into the memory: a smaller training\.batch_size"):
+        fit(tones(), tmp_path / "run", quick=True, say=lambda _: None)
+    with pytest.raises(Stopped), watch.told_of_memory():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="something else"), watch.told_of_memory():
+        raise RuntimeError("something else")
 
 
 def test_phases_add_up():

@@ -110,6 +110,16 @@ def test_a_table_has_a_line_for_what_differs_and_a_mean_over_seeds(tmp_path: Pat
         runs.table(found, style="html")
 
 
+def test_what_differs_is_called_by_its_part(tmp_path: Path):
+    for name, words in (
+        ("linear", ["network.head=linear", "losses=bce"]),
+        ("mlp", ["network.head=mlp", "losses.0=focal", "losses.0.gamma=1.5", "losses.1=arcface"]),
+    ):
+        made_run(tmp_path / name, "cnn-mel", 0, 0.4, words=words)
+    names = [line.name for line in runs.lines(runs.find([tmp_path]))]
+    assert names == ["head=linear losses=bce", "head=mlp losses=focal(gamma=1.5)+arcface"]
+
+
 def test_seeds_that_begin_with_the_pre_training_of_the_same_seed_are_one_line(tmp_path: Path):
     for seed in range(3):
         words = [f"network.init_from=before/seed-{seed}"]

@@ -16,6 +16,12 @@ from sonoscope.evaluation.calibration import best_threshold
 from sonoscope.evaluation.decisions import Decisions
 from sonoscope.evaluation.metrics import average_precision
 
+#: Names of the figures of :func:`measured`.
+MEASURED = (
+    "map", "micro_f1", "macro_f1", "micro_precision", "macro_precision", "micro_recall", "macro_recall", "hamming",
+    "top1", "macro_top1", "classes", "clips",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:

@@ -20,7 +20,7 @@ from sonoscope.training.gradients import Gradients
 from sonoscope.training.loader import EpochLoader
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
-from sonoscope.training.watch import Judge, Keep, Watch, interruptible
+from sonoscope.training.watch import Judge, Keep, Watch, interruptible, told_of_memory
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -114,7 +114,7 @@ class Begun:
             batches.epoch = int(torch.load(self._last, weights_only=True)["epoch"]) + 1
         self.say(opening)
         path = str(self._last) if self._going_on else None
-        with interruptible(trainer, self.say) as interrupted:
+        with interruptible(trainer, self.say) as interrupted, told_of_memory():
             trainer.fit(task, batches, self.setting.validation_loader(), ckpt_path=path, weights_only=True)
         self._epochs, self._interrupted = trainer.current_epoch, bool(interrupted)
         if torch.distributed.is_initialized():

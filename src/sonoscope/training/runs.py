@@ -104,9 +104,24 @@ def lines(runs: Sequence[Run]) -> list[Line]:
 
 def _name(flat: dict[str, Any], differing: Sequence[str], run: Run) -> str:
     name = str(flat["name"] or run.folder.name)
-    rest = [f"{key.rpartition('.')[2]}={flat.get(key)}" for key in differing if key not in ("name", "about")]
+    rest = [f"{_short(key)}={_said(flat.get(key))}" for key in differing if key not in ("name", "about")]
     presets_differ = "name" in differing
     return name if presets_differ or not rest else " ".join(rest)
+
+
+def _short(key: str) -> str:
+    """A key without its sections: a part is called by what it is of (``network.head.name`` is ``head``)."""
+    return key.removesuffix(".name").rpartition(".")[2]
+
+
+def _said(value: Any) -> Any:
+    """A value as a name holds it: of parts their names and what else they say."""
+    if isinstance(value, list):
+        return "+".join(str(_said(each)) for each in value)
+    if isinstance(value, Mapping) and "name" in value:
+        more = ",".join(f"{key}={each}" for key, each in value.items() if key != "name")
+        return f"{value['name']}({more})" if more else value["name"]
+    return value
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from sonoscope import features
 from sonoscope.data.mix.notefeed import NoteFeed, notes_of
 from sonoscope.data.shards.feed import Feed
 from sonoscope.errors import UsageError
+from sonoscope.evaluation import tagging
 from sonoscope.features import Feature
 from sonoscope.networks import backbones, framenotes, heads
 from sonoscope.networks.backbones.masking import frame_mask
@@ -26,9 +27,12 @@ from sonoscope.training.frontend import Frontend
 from sonoscope.training.loader import All, Drawn, Whole, loader
 from sonoscope.training.losses import objective
 from sonoscope.training.prepare import TRAIN, VALIDATION, Prepared
+from sonoscope.training.sections import one_of
 
 #: Batches that mean and standard deviation are taken from.
 STATISTICS_BATCHES = 32
+#: What the best epoch may be chosen by, where labels are learned.
+FIGURES = ("loss", "val_loss", *(f"val_{name}" for name in tagging.MEASURED))
 #: A bin that hardly changes is not blown up.
 LEAST_STD = 1e-2
 
@@ -321,6 +325,7 @@ def check_names(config: Config) -> None:
         objective.named(config.losses)
         for spec in config.augment:
             augment.named(spec)
+        one_of("training.monitor", config.training.monitor, FIGURES)
 
 
 def network_of(config: Config, feature: Feature | None, n_classes: int) -> Network:

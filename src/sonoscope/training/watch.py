@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from sonoscope.errors import Stopped, UsageError
@@ -152,6 +153,26 @@ class Keep(Callback):
                 raise
             if trainer.is_global_zero:
                 made.replace(self.folder / name)
+
+
+@contextmanager
+def told_of_memory() -> Iterator[None]:
+    """Say what to do where a batch does not fit into the memory of the device.
+
+    Raises
+    ------
+    Stopped
+        Of an allocation that failed: torch has an error for GPUs, and words for the rest.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise Stopped(
+            "a batch does not fit into the memory: a smaller training.batch_size, a shorter data.window_s or a smaller "
+            "network needs less, and on a GPU training.precision=bf16"
+        ) from None
 
 
 @contextmanager
