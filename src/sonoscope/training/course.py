@@ -87,7 +87,7 @@ class Begun:
         training = self.config.training
         monitor = monitor or training.monitor
         scheduler = ranks.scheduled()
-        return lightning.Trainer(
+        made = lightning.Trainer(
             max_epochs=training.epochs,
             accelerator="auto",
             devices=int(training.devices) if training.devices.isdigit() else training.devices,
@@ -106,6 +106,9 @@ class Begun:
             check_val_every_n_epoch=training.validate_every,
             use_distributed_sampler=False,
         )
+        if made.precision != PRECISION[training.precision]:
+            self.say(f"training.precision={training.precision} is for GPUs; here it is {made.precision}")
+        return made
 
     def fit(self, trainer: lightning.Trainer, task: lightning.LightningModule, opening: str) -> None:
         """Fit, or go on from the last epoch."""

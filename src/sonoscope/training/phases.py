@@ -195,9 +195,8 @@ def _by_decay(parameters: list[nn.Parameter], decay: float) -> Iterable[tuple[fl
 
 
 def _made(groups: list[dict[str, Any]], training: Training) -> torch.optim.Optimizer:
-    # One pass over all weights instead of a dozen. With a gradient scaler, which half precision needs, Lightning does
-    # not clip what is fused.
-    fused = training.precision != "16"
+    # One pass over all weights instead of a dozen. In half precision Lightning does not clip what is fused.
+    fused = training.precision == "32" or training.gradient_clip is None
     if training.optimizer == "adamw":
         return torch.optim.AdamW(groups, fused=fused)
     if training.optimizer == "adam":
