@@ -118,10 +118,31 @@ def test_rising_milestones_are_asked_for_where_they_count():
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("3", 3), ("true", True), ("[1, 2]", [1, 2]), ("name", "name"), ("null", None)],
+    [
+        ("1e-3", 1e-3),
+        ("2.5E+2", 250.0),
+        ("3", 3),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ("[1e-4, -.5e1]", [1e-4, -5.0]),
+        ("name", "name"),
+        ("null", None),
+        ("1e-3x", "1e-3x"),
+        ("one", "one"),
+    ],  # fmt: skip
 )
 def test_words_mean_what_yaml_says(text: str, value: object):
     assert parsed(text) == value and type(parsed(text)) is type(value)
+
+
+def test_small_numbers_in_a_file_are_numbers(tmp_path: Path):
+    """YAML 1.1 takes 2e-4 for a word, and nobody who writes a configuration does."""
+    (tmp_path / "c.yaml").write_text(
+        "training: {weight_decay: 2e-4, learning_rate: 1E-3}\nlosses: [{name: focal, gamma: 15e-1}]\n"
+    )
+    made = from_dict(read(tmp_path / "c.yaml"))
+    assert (made.training.weight_decay, made.training.learning_rate) == (2e-4, 1e-3)
+    assert made.losses == ({"name": "focal", "gamma": 1.5},)
 
 
 def test_a_file_builds_on_another(tmp_path: Path):

@@ -6,6 +6,7 @@ dataclass may have a ``check`` that refuses values which cannot be meant.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -108,12 +109,19 @@ def at_least(low: int, values: Any, where: str, names: Iterable[str]) -> None:
             raise BadConfig(f"{where}.{name}={value} must be at least {low}")
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, for which 1e-4 is a number too, as YAML 1.2 says."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def parsed(text: str) -> Any:
     """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
     try:
-        return float(text) if "e" in text.lower() else yaml.safe_load(text)
-    except ValueError:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader that knows one more number)
     except yaml.YAMLError as error:
         raise BadConfig(f"{text!r} is no value: {error}") from None
 
@@ -162,7 +170,7 @@ def _index(place: list[Any], name: str, where: str) -> int:
 def plain(path: str | Path) -> dict[str, Any]:
     """What a YAML file says itself. Raises ``BadConfig`` if it cannot be read or holds no keys."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
     if not isinstance(values, dict):
