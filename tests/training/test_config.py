@@ -129,7 +129,7 @@ def test_rising_milestones_are_asked_for_where_they_count():
         ("null", None),
         ("1e-3x", "1e-3x"),
         ("one", "one"),
-    ],  # fmt: skip
+    ],
 )
 def test_words_mean_what_yaml_says(text: str, value: object):
     assert parsed(text) == value and type(parsed(text)) is type(value)

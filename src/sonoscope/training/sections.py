@@ -121,7 +121,7 @@ _Loader.add_implicit_resolver(
 def parsed(text: str) -> Any:
     """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader that knows one more number)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise BadConfig(f"{text!r} is no value: {error}") from None
 
@@ -170,7 +170,7 @@ def _index(place: list[Any], name: str, where: str) -> int:
 def plain(path: str | Path) -> dict[str, Any]:
     """What a YAML file says itself. Raises ``BadConfig`` if it cannot be read or holds no keys."""
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506
+        values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
     if not isinstance(values, dict):
