@@ -145,9 +145,9 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
         setting.say("no bundle: a network of whole clips has no window; set data.window_s to analyse with it")
         return
     if not network.backbone.exportable:
-        setting.say(
-            f"no bundle: the backbone {network.config['backbone']['name']!r} cannot be written as a graph"
-        )
+        name = network.config["backbone"]["name"]
+        instead = "; kind=classical on its embedding has one (preset logistic-embedding)" if "bundle:" in name else ""
+        setting.say(f"no bundle: the backbone {name!r} cannot be written as a graph{instead}")
         return
     hop = setting.config.data.hop_s
     learned = [i for i, row in enumerate(setting.data.shards.rows) if row.split == TRAIN]
