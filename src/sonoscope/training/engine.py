@@ -146,7 +146,11 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
         return
     if not network.backbone.exportable:
         name = network.config["backbone"]["name"]
-        instead = "; kind=classical on its embedding has one (preset logistic-embedding)" if "bundle:" in name else ""
+        instead = (
+            "; kind=classical on its embedding has one (preset logistic-embedding)"
+            if "bundle:" in name
+            else ""
+        )
         setting.say(f"no bundle: the backbone {name!r} cannot be written as a graph{instead}")
         return
     hop = setting.config.data.hop_s

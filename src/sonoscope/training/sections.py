@@ -109,11 +109,11 @@ def at_least(low: int, values: Any, where: str, names: Iterable[str]) -> None:
             raise BadConfig(f"{where}.{name}={value} must be at least {low}")
 
 
-class _Loader(yaml.SafeLoader):
+class _NumberSafeLoader(yaml.SafeLoader):
     """PyYAML's safe loader, for which 1e-4 is a number too, as YAML 1.2 says."""
 
 
-_Loader.add_implicit_resolver(
+_NumberSafeLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
@@ -121,7 +121,7 @@ _Loader.add_implicit_resolver(
 def parsed(text: str) -> Any:
     """The value that a word of the command line means, by the rules of YAML; ``1e-3`` is a number too."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_NumberSafeLoader)
     except yaml.YAMLError as error:
         raise BadConfig(f"{text!r} is no value: {error}") from None
 
@@ -170,7 +170,7 @@ def _index(place: list[Any], name: str, where: str) -> int:
 def plain(path: str | Path) -> dict[str, Any]:
     """What a YAML file says itself. Raises ``BadConfig`` if it cannot be read or holds no keys."""
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_Loader)
+        values = yaml.load(Path(path).read_text(encoding="utf-8-sig"), Loader=_NumberSafeLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadConfig(f"{path} cannot be read as YAML: {error}") from None
     if not isinstance(values, dict):
