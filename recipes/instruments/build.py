@@ -133,7 +133,10 @@ def make_bank(recipe: Recipe, stems: Path, workers: int) -> None:
 
 
 def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: list[dict]) -> None:
-    """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated."""
+    """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated.
+
+    What is left in ``folder`` is the mean of what the last ``blend`` phases ended with.
+    """
     network = recipe.network()
     for number, phase in enumerate(phases):
         within = folder / f"phase-{number + 1}"
@@ -151,7 +154,13 @@ def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: li
             fit(network, mix, TrainSpec(**settings), within)
         network = recipe.network()
         network.load_state_dict(torch.load(within / "averaged.pt", weights_only=True))
-    torch.save(network.state_dict(), folder / "averaged.pt")
+    last = range(len(phases), max(len(phases) - recipe.settings["blend"], 0), -1)
+    ends = [torch.load(folder / f"phase-{number}" / "averaged.pt", weights_only=True) for number in last]
+    blended = {
+        key: torch.stack([end[key] for end in ends]).mean(dim=0) if value.is_floating_point() else value
+        for key, value in ends[0].items()
+    }
+    torch.save(blended, folder / "averaged.pt")
 
 
 def trainable(recipe: Recipe) -> Callable[[dict], bool]:
@@ -266,7 +275,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.5.0",
+        "version": "1.4.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),

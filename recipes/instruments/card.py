@@ -239,7 +239,9 @@ def instruments_card(description: dict[str, Any]) -> str:
     """The whole card from the keys of ``bundle.json``."""
     result, data = description["metrics"]["bench"], description["training_data"]
     clips = ", ".join(f"{label} {count}" for label, count in data["clips"].items())
-    window_s = description["window"] / description["provenance"]["recipe"]["feature"]["sample_rate"]
+    recipe = description["provenance"]["recipe"]
+    window_s = description["window"] / recipe["feature"]["sample_rate"]
+    sung = "; singing by a vocoder" if recipe["extra"].get("singers") else ""
     return f"""# instruments {description["version"]}
 
 Which instruments sound, and when: the eleven instruments of IRMAS, drums, bass, and `other` for everything else.
@@ -272,7 +274,7 @@ recordings the classes have other shares, and precision changes with them.
 ## What it was trained on
 
 {data["recordings"]} recordings from {len(data["origins"])} libraries and {data["renders"]} rendered stems
-({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition; singing by a vocoder),
+({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition{sung}),
 {data["hours"]} hours, mixed and varied without end. Clips per label: {clips}.
 Libraries: {", ".join(data["origins"])}.
 
