@@ -324,6 +324,40 @@ def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(tones: 
         torch.testing.assert_close(setting.network.window_logits(alone)[0], together[k], atol=1e-4, rtol=1e-4)
 
 
+def test_whole_clips_are_learned_from_and_windows_analysed(tones: Tones, tmp_path: Path):
+    """A label of a clip need not sound all along: training sees all of it, validation, test and the bundle windows."""
+    config = tones(
+        "data.shown=clips", "training.epochs=6", "training.epoch_batches=12", "augment=[{name: gain}]"
+    )
+    setting = Setting(config, tmp_path / "seen", quick=False, say=lambda _: None)
+    shown = [batch.lengths for batch in setting.train_loader()]
+    clips = setting.data.shards.lengths[[row.split == "train" for row in setting.data.shards.rows]]
+    assert sorted(torch.cat(shown).tolist()) == sorted(clips.tolist())
+    assert {batch.samples.shape[1] for batch in setting.loader_of("val")} == {
+        setting.window + setting.frontend.before + setting.frontend.after
+    }
+    fit(config, tmp_path / "run", say=lambda _: None)
+    assert rundir.read_metrics(tmp_path / "run")["fitted"]["map"] > 0.9
+    model = sonoscope.load(str(tmp_path / "run" / "bundle"))
+    assert model.bundle.window_samples == setting.window
+    fit(config, tmp_path / "again", say=lambda _: None)
+    one, again = (rundir.read_answers(tmp_path / name / "test.npz").scores for name in ("run", "again"))
+    assert np.array_equal(one, again)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("feature_on=loader",), "feature_on=loader computes windows"),
+        (("data.cache=features",), "whole clips are read as samples"),
+        (("kind=classical", "model=svm"), "data.shown=clips is for networks"),
+    ],
+)
+def test_whole_clips_cannot_be_everything(tones: Tones, tmp_path: Path, words: tuple[str, ...], message: str):
+    with pytest.raises(UsageError, match=message):
+        Setting(tones("data.shown=clips", *words), tmp_path / "run", quick=False, say=lambda _: None)
+
+
 def test_augmentations_know_the_epoch(tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """From no share at first to all of it: a progressive schedule is heard by the chain."""
     from sonoscope.training.augment import gain

@@ -64,6 +64,9 @@ class Data:
         Of ``folds`` (0: none) by groups, number ``fold`` is the test part.
     window_s : float, optional
         Seconds that a network is shown; None: whole rows, padded, with a mask.
+    shown : {"windows", "clips"}
+        What a network learns from: windows, each with its clip's labels, or whole clips, padded, with a mask, so that a
+        label need not sound all along; ``window_s`` then says in what validation, test and the model cut them.
     hop_s : float, optional
         Between windows of one row in validation and test; default: the window.
     sampler : {"all", "balanced", "balanced-groups"}
@@ -94,6 +97,7 @@ class Data:
     folds: int = 0
     fold: int = 0
     window_s: float | None = 3.0
+    shown: str = "windows"
     hop_s: float | None = None
     sampler: str = "all"
     max_samples: int | None = None
@@ -107,6 +111,7 @@ class Data:
         one_of("data.task", self.task, ("multilabel", "multiclass"))
         one_of("data.sampler", self.sampler, SAMPLERS)
         one_of("data.cache", self.cache, CACHES)
+        one_of("data.shown", self.shown, ("windows", "clips"))
         within("data.share", self.share, 0, 1, open_low=True)
         for name in ("validation_share", "test_share"):
             within(f"data.{name}", getattr(self, name), 0, 0.9)
@@ -291,6 +296,8 @@ class Config:
             raise BadConfig(
                 f"data.cache=features is for networks and pre-trainings, not for kind={self.kind}"
             )
+        if self.data.shown == "clips" and self.kind != "network":
+            raise BadConfig(f"data.shown=clips is for networks, not for kind={self.kind}: leave it out")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for YAML and JSON; :func:`from_dict` reads them back."""

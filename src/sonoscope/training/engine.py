@@ -93,7 +93,7 @@ def task_of(setting: Setting) -> Task:
     on_samples, on_rows = augment.build(config.augment, setting.rate, setting.feature)
     rows = setting.data.shards.rows
     return Task(
-        network, setting.frontend, objective, config,
+        network, setting.frontend, setting.learning_frontend, objective, config,
         steps_per_epoch=setting.steps_per_epoch(), labels=setting.data.labels,
         groups=tuple(row.group or row.path for row in rows),
         names=tuple(f"{row.path}@{row.start_s:g}" for row in rows),
@@ -142,7 +142,9 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
     window = setting.window
     network = adapters.merged(task.best)
     if window is None:
-        setting.say("no bundle: a network of whole clips has no window; set data.window_s to analyse with it")
+        setting.say(
+            "no bundle: no window; to learn from whole clips and analyse windows, set data.shown=clips"
+        )
         return
     if not network.backbone.exportable:
         name = network.config["backbone"]["name"]

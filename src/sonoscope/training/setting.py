@@ -67,6 +67,7 @@ class Setting:
         self.rate = rate
         seconds = config.data.window_s
         self.window = None if seconds is None else round(seconds * rate)
+        self.learns_clips = self.window is None or config.data.shown == "clips"
         torch.manual_seed(config.training.seed)
         # Without labels there is still a head, of one class, which nothing reads.
         n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.data.labels), 1)
@@ -75,9 +76,15 @@ class Setting:
         if config.kind != "notes":  # whose feed says it of the frames that are judged
             self._check_window()
         on_device = config.feature_on == "device" or self.network.takes_samples
+        if self.learns_clips and not on_device:
+            raise UsageError(
+                "feature_on=loader computes windows: to learn from whole clips leave feature_on=device"
+            )
         self.loader_feature = None if on_device or kept else self.feature
         shown = self.feature if on_device and not kept and not self.network.takes_samples else None
         self.frontend = Frontend(shown, self.window, self.frames if shown is not None else None)
+        #: Of what is learned from.
+        self.learning_frontend = Frontend(shown) if self.learns_clips else self.frontend
 
     def _frames(self) -> int | None:
         """Rows of a window: those centred in it, and for a network that is shown whole windows the one on its end."""
@@ -149,10 +156,11 @@ class Setting:
     def steps_per_epoch(self) -> int:
         """Batches in an epoch, of each process."""
         limit, size = self.config.training.epoch_batches, self.config.training.batch_size
-        if self.window is None:
+        if self.learns_clips:
             count = Whole(self.data.shards, self.data.labels, TRAIN, size, world=self.world).steps
             return count if limit is None else min(limit, count)
         rows = np.array([row.split == TRAIN for row in self.data.shards.rows])
+        assert self.window is not None
         windows = int(np.maximum(self.data.shards.lengths[rows] // self.window, 1).sum())
         return limit or max(windows // (size * self.world), 1)
 
@@ -162,7 +170,7 @@ class Setting:
 
     def _drawn(self, rank: int, world: int, steps: int) -> DataLoader:
         training = self.config.training
-        if self.window is None:
+        if self.learns_clips:
             clips = Whole(
                 self.data.shards, self.data.labels, TRAIN, training.batch_size, seed=training.seed,
                 longest=self.longest(), rank=rank, world=world,
@@ -222,7 +230,7 @@ class Setting:
                 break
             rows, lengths = batch.samples, None
             if rows.ndim == 2:
-                rows, lengths = self.frontend(rows, None if self.window else batch.lengths)
+                rows, lengths = self.learning_frontend(rows, batch.lengths if self.learns_clips else None)
             flat = rows.flatten(0, 1) if lengths is None else rows[frame_mask(lengths, rows.shape[1])]
             flat = flat.double()
             total, squares = total + flat.sum(dim=0), squares + flat.square().sum(dim=0)
@@ -293,8 +301,8 @@ def kept_feature(config: Config, feature: Feature | None) -> Feature | None:
         why = "this network takes samples"
     elif not feature.streamable:
         why = f"a row of {feature.name!r} depends on where its window begins"
-    elif config.data.window_s is None:
-        why = "whole clips are read as samples (data.window_s is null)"
+    elif config.data.window_s is None or config.data.shown == "clips":
+        why = "whole clips are read as samples"
     elif of_samples is not None:
         why = f"augmentations change samples ({', '.join(each.name for _, _, each in of_samples.parts)})"
     if why:

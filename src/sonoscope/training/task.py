@@ -28,6 +28,8 @@ class Task(lightning.LightningModule):
     Parameters
     ----------
     network, frontend, objective
+    learning_frontend : Frontend
+        Of the batches to learn from, which may be whole clips where others are windows.
     config : Config
     steps_per_epoch : int
     labels : tuple of str
@@ -46,6 +48,7 @@ class Task(lightning.LightningModule):
         self,
         network: Network,
         frontend: Frontend,
+        learning_frontend: Frontend,
         objective: Objective,
         config: Config,
         *,
@@ -61,7 +64,8 @@ class Task(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.known = known or {}
-        self.network, self.frontend, self.objective = network, frontend, objective
+        self.network, self.objective = network, objective
+        self.frontend, self.learning_frontend = frontend, learning_frontend
         self.config, self.labels = config, labels
         self.plan = phases.Plan(config.training, steps_per_epoch)
         self.augment, self.augment_rows = augment, augment_rows
@@ -92,9 +96,10 @@ class Task(lightning.LightningModule):
         if batch.samples.ndim == 3:  # the feed has computed features already
             rows, lengths = batch.samples, None
         else:
-            whole = batch.samples.shape[1] - self.frontend.before - self.frontend.after
+            frontend = self.learning_frontend if learning else self.frontend
+            whole = batch.samples.shape[1] - frontend.before - frontend.after
             equal = bool((batch.lengths == whole).all())
-            rows, lengths = self.frontend(batch.samples, None if equal else batch.lengths)
+            rows, lengths = frontend(batch.samples, None if equal else batch.lengths)
         if learning and self.augment_rows is not None:
             rows = self.augment_rows(rows, self._chance(2))
         return Rows(rows, lengths, batch.targets, batch.judged, batch.clips)
