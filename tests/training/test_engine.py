@@ -345,6 +345,20 @@ def test_whole_clips_are_learned_from_and_windows_analysed(tones: Tones, tmp_pat
     assert np.array_equal(one, again)
 
 
+@pytest.mark.parametrize("window_s", ["5.0", "null"])
+def test_a_clip_shorter_than_a_window_ends_in_silence(tones: Tones, tmp_path: Path, window_s: str):
+    config = tones("data.shown=clips", f"data.window_s={window_s}", "features.0.hop_samples=500")
+    setting = Setting(config, tmp_path / "run", quick=False, say=lambda _: None)
+    least = setting.shortest()
+    assert least == (5 * setting.rate if window_s == "5.0" else setting.network.backbone.shortest * 500)
+    real = setting.data.shards.lengths
+    assert real.min() < least
+    for batch in setting.train_loader():
+        for samples, length, clip in zip(batch.samples, batch.lengths, batch.clips, strict=True):
+            assert length == max(int(real[clip]), least)
+            assert samples[: int(real[clip])].any() and not samples[int(real[clip]) :].any()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

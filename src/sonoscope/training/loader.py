@@ -76,6 +76,8 @@ class Whole(IterableDataset):
     batch_size : int
     seed : int, optional
         Order of the batches; None: as they come.
+    shortest : int
+        A shorter clip counts as one of so many samples, with silence at its end, as a window of it would.
     longest : int, optional
         Samples after which a clip is cut off; in training a random part of that length is taken.
     share : float
@@ -90,12 +92,14 @@ class Whole(IterableDataset):
         batch_size: int,
         *,
         seed: int | None = None,
+        shortest: int = 1,
         longest: int | None = None,
         rank: int = 0,
         world: int = 1,
         share: float = 1.0,
     ) -> None:
-        self.shards, self.seed, self.longest, self.share = shards, seed, longest, share
+        self.shards, self.seed, self.share = shards, seed, share
+        self.shortest, self.longest = shortest, longest
         self.rank, self.world, self.epoch = rank, world, 0
         rows = np.array([i for i, row in enumerate(shards.rows) if row.split == split], dtype=np.int64)
         by_length = rows[np.argsort(shards.lengths[rows], kind="stable")]
@@ -121,11 +125,12 @@ class Whole(IterableDataset):
             yield self._padded(self.batches[place], np.random.default_rng([_ORDER, self.epoch, int(place)]))
 
     def _padded(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        lengths = self.shards.lengths[rows]
+        real = self.shards.lengths[rows]
         if self.longest is not None:
-            lengths = np.minimum(lengths, self.longest)
+            real = np.minimum(real, self.longest)
+        lengths = np.maximum(real, self.shortest)
         samples = np.zeros((len(rows), int(lengths.max())), dtype=np.float32)
-        for out, row, length in zip(samples, rows.tolist(), lengths.tolist(), strict=True):
+        for out, row, length in zip(samples, rows.tolist(), real.tolist(), strict=True):
             room = int(self.shards.lengths[row]) - length
             start = int(rng.integers(room + 1)) if self.seed is not None else 0
             self.shards.read_into(out[:length], row, start)

@@ -173,7 +173,7 @@ class Setting:
         if self.learns_clips:
             clips = Whole(
                 self.data.shards, self.data.labels, TRAIN, training.batch_size, seed=training.seed,
-                longest=self.longest(), rank=rank, world=world,
+                shortest=self.shortest(), longest=self.longest(), rank=rank, world=world,
             )  # fmt: skip
             return loader(clips, training.loader_workers)
         drawn = Drawn(self.feed(TRAIN, seed=training.seed), steps, rank, world)
@@ -195,6 +195,7 @@ class Setting:
                 self.data.labels,
                 part,
                 self.config.training.batch_size,
+                shortest=self.shortest(),
                 longest=self.longest(),
                 rank=rank,
                 world=world,
@@ -203,6 +204,15 @@ class Setting:
             return loader(clips)
         hop = None if data.hop_s is None else round(data.hop_s * self.rate)
         return loader(All(self.feed(part), hop, rank, world, share))
+
+    def shortest(self) -> int:
+        """Samples that a whole clip must have: a window, or what the backbone needs."""
+        if self.window is not None:
+            return self.window
+        least = self.network.backbone.shortest
+        return (
+            least if self.feature is None or self.network.takes_samples else least * self.feature.hop_samples
+        )
 
     def longest(self) -> int | None:
         """Samples that the backbone takes at most of a whole clip."""
