@@ -3,6 +3,7 @@
 The plain loop: float32 in the default layout, ``zero_grad``, forward, loss, backward, clipping, AdamW, ``loss.item()``.
 Beside it the same with what makes a step cheaper on a CPU, one thing after the other, and what ``sonoscope train`` does
 in the end: Lightning, its callbacks and the logged loss included. All of them take turns between the trainer's batches.
+Then what a batch costs before it gets there: reading its samples, and computing its features.
 """
 
 from __future__ import annotations
@@ -42,7 +43,43 @@ def run(settings: Settings) -> list[Figure]:
             value, details = ratio(seconds["plain"], taken)
             goal = ">= 1.25" if name == "the trainer" else ""
             figures.append(Figure(f"plain step / {name}", value, "x", goal, details))
+    for name, taken in feeding(settings.quick, steps).items():
+        value, details = ratio(taken, seconds["the trainer"])
+        figures.append(Figure(f"{name} / the trainer's step", value, "x", "", details))
     return figures
+
+
+def feeding(quick: bool, batches: int) -> dict[str, list[float]]:
+    """CPU seconds of reading a batch of windows from a prepared folder, and of its log-mel."""
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+    import soundfile
+
+    from sonoscope.training.config import compose
+    from sonoscope.training.setting import Setting
+
+    seconds: dict[str, list[float]] = {"reading windows": [], "log-mel of them": []}
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(6 if quick else 60):
+            place = Path(folder) / "clips" / f"{'ab'[number % 2]}" / f"{number}.wav"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(place, 0.1 * rng.standard_normal(22_050 * 8), 22_050)
+        words = [f"training.batch_size={ROWS}", f"training.epoch_batches={batches}", "data.by=path"]
+        config = compose(
+            {"data": {"train": [str(place.parents[1])]}, "network": {"backbone": BACKBONE}}, words
+        )
+        setting = Setting(config, Path(folder) / "run", quick=False, say=lambda _: None)
+        loaded, before = iter(setting.train_loader()), time.process_time()
+        for batch in loaded:
+            read = time.process_time()
+            setting.frontend(batch.samples)
+            seconds["reading windows"].append(read - before)
+            before = time.process_time()
+            seconds["log-mel of them"].append(before - read)
+    return seconds
 
 
 def network() -> Any:

@@ -93,12 +93,12 @@ def task_of(setting: Setting) -> Task:
     on_samples, on_rows = augment.build(config.augment, setting.rate, setting.feature)
     rows = setting.data.shards.rows
     return Task(
-        network, setting.frontend, setting.learning_frontend, objective, config,
+        network, setting.frontend, objective, config,
         steps_per_epoch=setting.steps_per_epoch(), labels=setting.data.labels,
         groups=tuple(row.group or row.path for row in rows),
         names=tuple(f"{row.path}@{row.start_s:g}" for row in rows),
         augment=on_samples, augment_rows=on_rows, class_weights=class_weights,
-        genres=setting.genres(), known=setting.known(),
+        genres=setting.genres(), known=setting.known(), learning_frontend=setting.learning_frontend,
     )  # fmt: skip
 
 

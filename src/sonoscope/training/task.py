@@ -28,8 +28,6 @@ class Task(lightning.LightningModule):
     Parameters
     ----------
     network, frontend, objective
-    learning_frontend : Frontend
-        Of the batches to learn from, which may be whole clips where others are windows.
     config : Config
     steps_per_epoch : int
     labels : tuple of str
@@ -42,13 +40,14 @@ class Task(lightning.LightningModule):
         Of all clips by number, negative where unknown: for losses whose margin grows with the genre.
     known : dict, optional
         Of all clips by number, what the head is told beside the sound.
+    learning_frontend : Frontend, optional
+        Of the batches to learn from, where they are whole clips and others windows.
     """
 
     def __init__(
         self,
         network: Network,
         frontend: Frontend,
-        learning_frontend: Frontend,
         objective: Objective,
         config: Config,
         *,
@@ -61,11 +60,12 @@ class Task(lightning.LightningModule):
         class_weights: torch.Tensor | None = None,
         genres: torch.Tensor | None = None,
         known: Known | None = None,
+        learning_frontend: Frontend | None = None,
     ) -> None:
         super().__init__()
         self.known = known or {}
         self.network, self.objective = network, objective
-        self.frontend, self.learning_frontend = frontend, learning_frontend
+        self.frontend, self.learning_frontend = frontend, learning_frontend or frontend
         self.config, self.labels = config, labels
         self.plan = phases.Plan(config.training, steps_per_epoch)
         self.augment, self.augment_rows = augment, augment_rows
