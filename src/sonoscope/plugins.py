@@ -180,6 +180,20 @@ def make(
     return made
 
 
+def named(
+    table: Mapping[str, Any], spec: str | Mapping[str, Any], kind: str, given: Collection[str] | int = ()
+) -> tuple[str, Any, dict[str, Any]]:
+    """Name, maker and parameters of a part that a configuration names, before it is made.
+
+    Raises as :func:`resolve` and :func:`check_parameters`, whose arguments these are.
+    """
+    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
+    name = parameters.pop("name")
+    make = resolve(table, name, kind)
+    check_parameters(make, parameters, kind, given)
+    return name, make, parameters
+
+
 def check_parameters(
     make: Callable[..., Any], parameters: Mapping[str, Any], kind: str, given: Collection[str] | int = ()
 ) -> None:

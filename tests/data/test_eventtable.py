@@ -59,6 +59,32 @@ def test_a_table_that_changed_is_read_again(table: Path) -> None:
     assert len(annotation.read(table, recording="a.wav")) == 4
 
 
+def test_a_table_of_many_recordings_is_read_once(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else judging ten thousand recordings by one table would read it ten thousand times."""
+    read: list[Path] = []
+    decoded = annotation.table.decoded
+    monkeypatch.setattr(annotation.table, "decoded", lambda path: read.append(path) or decoded(path))
+    lines = [f"{number}.wav,0,1,bird," for number in range(500)]
+    table.write_text("\n".join([EVENTS.partition("\n")[0], *lines, ""]))
+    found = [annotation.read(table, recording=f"{number}.wav") for number in range(500)]
+    assert [len(events) for events in found] == [1] * 500
+    assert len(read) <= 2, "its first line, and all of it"
+
+
+def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    for ask in (annotation.read, annotation.results, annotation.recordings):
+        with pytest.raises(UsageError, match="there is no such file"):
+            ask(tmp_path / "truth.jams")
+
+
+def test_recordings_that_no_model_can_hear_are_told_with_the_reason(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.csv").write_text("path,start_s,duration_s,annotation\ngone.wav,0,4,truth.csv\n")
+    assert main(["evaluate", "field", str(tmp_path / "manifest.csv"), "--protocol", "events"]) == 2
+    assert "The first, gone.wav: " in capsys.readouterr().err
+
+
 def test_a_label_that_a_manifest_cannot_hold_is_refused(table: Path) -> None:
     table.write_text(EVENTS.replace("wind", "wind;rain"))
     with pytest.raises(UsageError, match="'wind;rain' cannot be a label"):

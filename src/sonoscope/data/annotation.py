@@ -21,7 +21,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -82,8 +83,7 @@ def read(
         If the file is missing, damaged, or of no known kind; file, line, value and remedy are named.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadManifest(f"{path}: there is no such file. Correct the column 'annotation', or fetch it.")
+    _check_there(path)
     suffix = path.suffix.lower()
     if suffix in (".mid", ".midi"):
         return tuple(sorted(_midi(path, label, pedal)))
@@ -99,7 +99,7 @@ def read(
             return tuple(sorted(_basic_pitch(path, label or "note")))
         if header.issuperset(_IDENT):
             return tuple(sorted(_idents(path, recording)))
-    return _chosen(results(path), recording)
+    return _chosen(_held(path), recording)
 
 
 def results(path: str | Path) -> list[FileResult]:
@@ -110,19 +110,49 @@ def results(path: str | Path) -> list[FileResult]:
     BadManifest, UnreadableTable
         If the file is damaged, or of no known kind.
     """
-    path = Path(path)
+    return list(_held(Path(path)).results)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table of many recordings, found by their path or their name."""
+
+    results: tuple[FileResult, ...]
+    by_path: dict[str, list[FileResult]]
+    by_name: dict[str, list[FileResult]]
+
+
+def _held(path: Path) -> _Table:
+    """The table of a file; one that is asked for each of its recordings is read once."""
+    _check_there(path)
+    return _read(path, *_version(path))
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise BadManifest(f"{path}: there is no such file. Correct the column 'annotation', or fetch it.")
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    """Where a file lies, when it was changed, and its size: once one of them differs, what is held is of another."""
     status = path.stat()
-    return list(_results(path, status.st_mtime_ns, status.st_size))
+    return path.absolute(), status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=4)
-def _results(path: Path, _changed: int, _size: int) -> tuple[FileResult, ...]:
-    """A table of many recordings is asked for each of them: it is read once."""
+def _read(path: Path, *_version: object) -> _Table:
     form = _form(path)
     if form.binary:
         with open(path, "rb") as file:
-            return tuple(form.read(file, name=str(path)))
-    return tuple(form.read(io.StringIO(table.decoded(path), newline=""), name=str(path)))
+            found = form.read(file, name=str(path))
+    else:
+        found = form.read(io.StringIO(table.decoded(path), newline=""), name=str(path))
+    by_path: dict[str, list[FileResult]] = {}
+    by_name: dict[str, list[FileResult]] = {}
+    for result in found:
+        by_path.setdefault(result.file, []).append(result)
+        by_name.setdefault(PurePosixPath(result.file).name, []).append(result)
+    return _Table(tuple(found), by_path, by_name)
 
 
 def recordings(path: str | Path) -> tuple[str, ...]:
@@ -131,6 +161,7 @@ def recordings(path: str | Path) -> tuple[str, ...]:
     Raises as :func:`read`.
     """
     path = Path(path)
+    _check_there(path)
     if path.suffix.lower() in (".mid", ".midi"):
         return (path.stem,)
     if path.suffix.lower() in (".txt", ".csv", ".tsv"):
@@ -144,8 +175,13 @@ def recordings(path: str | Path) -> tuple[str, ...]:
 
 def _header(path: Path) -> list[str]:
     """The cells of the first line, by tab where there is one, else by comma."""
+    return list(_first_cells(path, *_version(path)))
+
+
+@lru_cache(maxsize=8)
+def _first_cells(path: Path, *_version: object) -> tuple[str, ...]:
     first = table.decoded(path).partition("\n")[0].strip("\r")
-    return [cell.strip().strip('"') for cell in first.split("\t" if "\t" in first else ",")]
+    return tuple(cell.strip().strip('"') for cell in first.split("\t" if "\t" in first else ","))
 
 
 def _form(path: Path) -> Format:
@@ -188,16 +224,12 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _chosen(results: list[FileResult], recording: str) -> tuple[Event, ...]:
+def _chosen(held: _Table, recording: str) -> tuple[Event, ...]:
     """The events of one recording: the only one, or the one of that path, or else of that name."""
-    if len(results) <= 1 or not recording:
-        return tuple(sorted(event for result in results for event in result.events))
-    name = PurePosixPath(recording).name
-    for same in (lambda file: file == recording, lambda file: PurePosixPath(file).name == name):
-        found = [result for result in results if same(result.file)]
-        if found:
-            return tuple(sorted(event for result in found for event in result.events))
-    return ()
+    found: Sequence[FileResult] = held.results
+    if len(found) > 1 and recording:
+        found = held.by_path.get(recording) or held.by_name.get(PurePosixPath(recording).name, [])
+    return tuple(sorted(event for result in found for event in result.events))
 
 
 # ---- notes -------------------------------------------------------------------------------------------------

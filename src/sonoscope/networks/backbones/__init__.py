@@ -71,11 +71,7 @@ def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) 
 
 def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
     """Name, maker and parameters of a backbone, before it is made. Raises ``UnknownName`` as :func:`build`."""
-    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    name = parameters.pop("name")
-    make = plugins.resolve(BACKBONES, name, "backbone")
-    plugins.check_parameters(make, parameters, "backbone", ("n_bins", "channels"))
-    return name, make, parameters
+    return plugins.named(BACKBONES, spec, "backbone", ("n_bins", "channels"))
 
 
 def takes_bands(spec: str | Mapping[str, Any]) -> bool:

@@ -51,8 +51,4 @@ def build(spec: str | Mapping[str, Any], dim: int, n_classes: int) -> Head:
 
 def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
     """Name, maker and parameters of a head, before it is made. Raises ``UnknownName`` as :func:`build`."""
-    parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    name = parameters.pop("name")
-    make = plugins.resolve(HEADS, name, "head")
-    plugins.check_parameters(make, parameters, "head", ("dim", "n_classes"))
-    return name, make, parameters
+    return plugins.named(HEADS, spec, "head", ("dim", "n_classes"))
