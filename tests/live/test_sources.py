@@ -165,6 +165,10 @@ def test_what_was_lost_is_silence_in_the_recording(file: Recording, tmp_path: Pa
     assert soundfile.info(tmp_path / "kept.wav").frames == 0
     with pytest.raises(UsageError, match="cannot be written"):
         Recorder(tmp_path / "no" / "kept.wav", source)
+    source.subtype = "no such"
+    with pytest.raises(UsageError, match="cannot be written"):
+        Recorder(tmp_path / "other.wav", source)
+    assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def has_portaudio() -> bool:

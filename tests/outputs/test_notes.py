@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import time
 from dataclasses import replace
 
 import mido
@@ -168,6 +169,23 @@ def test_changes_of_tempo_and_type_0_are_followed(read):
         ("note", 0.5, 2.0, 60.0, 90),
         ("note", 2.0, 4.0, 62.0, 90),
     ]
+
+
+def test_a_performance_whose_tempo_changes_at_every_note_is_read_in_good_time(read):
+    track, many = mido.MidiTrack(), 20_000
+    for place in range(many):
+        track += [
+            mido.MetaMessage("set_tempo", tempo=400_000 + place % 200_000),
+            mido.Message("note_on", note=60, velocity=90),
+            mido.Message("note_off", note=60, time=48),
+        ]
+    midi, file = mido.MidiFile(type=0, ticks_per_beat=480, tracks=[track]), io.BytesIO()
+    midi.save(file=file)
+    began = time.process_time()
+    notes = read("midi", file.getvalue())[0].events
+    assert time.process_time() - began < 20.0  # looking through all changes for each note took minutes
+    assert len(notes) == many
+    assert notes[-1].end_s == pytest.approx(sum(0.04 + i % 200_000 * 1e-7 for i in range(many)), abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,20 @@ class Recorder:
         try:
             # Without a buffer: what the disk refuses is known at once, and is not in the way of the header.
             self._disk = Disk(open(self._part, "w+b", buffering=0))  # noqa: SIM115 (closed in close)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
             self._file = soundfile.SoundFile(
                 self._disk, "w", source.sample_rate, source.channels, source.subtype, format="WAV"
             )
-        except (soundfile.LibsndfileError, OSError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise UsageError(f"--record {path} cannot be written: {why}. Name another place.") from None
+        except (soundfile.LibsndfileError, OSError, ValueError) as error:
+            self._disk.close()
+            self._part.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: Exception) -> UsageError:
+        why = getattr(error, "strerror", None) or error
+        return UsageError(f"--record {self._path} cannot be written: {why}. Name another place.")
 
     def write(self, block: Block) -> None:
         """Add a block, or nothing any more if the disk refused one."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -258,8 +259,10 @@ def _clock(midi: mido.MidiFile) -> Any:
         at, seconds, before = changes[-1]
         changes.append((tick, seconds + (tick - at) * before * scale, beat_us))
 
+    ticks = [at for at, *_ in changes]
+
     def of(tick: int) -> float:
-        at, seconds, beat_us = next(change for change in reversed(changes) if change[0] <= tick)
+        at, seconds, beat_us = changes[bisect_right(ticks, tick) - 1]
         return round(seconds + (tick - at) * beat_us * scale, 6)
 
     return of
