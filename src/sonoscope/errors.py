@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
@@ -58,7 +58,7 @@ class BadBundle(SonoscopeError):
 
 
 class RunRefused(UsageError):
-    """The output folder holds another run, or somebody else is writing into it."""
+    """The output folder holds another run, or what was asked for before."""
 
 
 class Locked(SonoscopeError):
@@ -107,7 +107,7 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def lookup(table: dict[str, T], name: str, kind: str) -> T:
+def lookup(table: Mapping[str, T], name: str, kind: str) -> T:
     """Return ``table[name]``, or say what the choices are, nearest first.
 
     Raises
@@ -120,6 +120,11 @@ def lookup(table: dict[str, T], name: str, kind: str) -> T:
     except KeyError:
         known = ", ".join(sorted(table))
         raise UnknownName(f"unknown {kind} {name!r}.{nearest(name, table)} Known: {known}.") from None
+
+
+def one_of(names: Iterable[str], name: str, kind: str) -> str:
+    """``name``, if it is among ``names``; else the error of :func:`lookup`."""
+    return lookup(dict.fromkeys(names, name), name, kind)
 
 
 def optional(module: str, extra: str, purpose: str) -> ModuleType:

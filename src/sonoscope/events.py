@@ -57,7 +57,7 @@ class Decision:
             if not 0 <= value <= 1:
                 raise UsageError(f"threshold {label}={value} must lie in 0..1")
         for label, low in self.low_thresholds.items():
-            high = lookup(dict(self.thresholds), label, "label in low_thresholds")
+            high = lookup(self.thresholds, label, "label in low_thresholds")
             if not 0 <= low <= high:
                 raise UsageError(f"low threshold {label}={low} must lie in 0..{high}, the label's threshold")
         for name, seconds in (("min_duration_s", self.min_duration_s), ("max_gap_s", self.max_gap_s)):

@@ -259,7 +259,7 @@ def test_wishes_survive_json():
     assert runs.RunSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert NoteWishes().to_json() == {} and NoteWishes.from_json({}) == NoteWishes()
     for given, error, message in (
-        ({"onsett": 1}, UnknownName, "unknown setting notes.onsett. Did you mean 'onset'"),
+        ({"onsett": 1}, UnknownName, "unknown setting of notes 'onsett'. Did you mean 'onset'"),
         ({"onset": "x"}, UsageError, "setting notes.onset='x' must be of type float"),
         ({"mono": 1}, UsageError, "setting notes.mono=1 must be of type bool"),
         ({"low": True}, UsageError, "setting notes.low=True must be of type int"),

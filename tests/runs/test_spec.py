@@ -35,7 +35,7 @@ def test_every_field_is_in_the_json_and_those_left_out_are_defaults():
         ({"hop_s": float("nan")}, "hop=nan must be"),
         ({"min_duration_s": -1.0}, "min-duration=-1 must be 0 or more"),
         ({"max_gap_s": float("inf")}, "max-gap=inf must be"),
-        ({"tail": "cut"}, "unknown tail 'cut'.*keep, drop"),
+        ({"tail": "cut"}, "unknown tail 'cut'.*drop, keep"),
         ({"scores": "cvs"}, "unknown scores 'cvs'. Did you mean 'csv'?"),
         ({"on": "tpu"}, "tpu"),
         ({"workers": 0}, "workers=0 must be at least 1"),

@@ -127,7 +127,7 @@ def by_instrument(
     UnknownName
         For a granularity that does not exist.
     """
-    group = lookup(dict(GRANULARITIES), granularity, "granularity of instruments")
+    group = lookup(GRANULARITIES, granularity, "granularity of instruments")
     sides = []
     for notes in (reference, estimate):
         labels = np.full(len(notes), "note") if notes.label is None else notes.label

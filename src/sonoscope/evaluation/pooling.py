@@ -63,7 +63,7 @@ def pooled(windows: Windows, how: str = "mean") -> np.ndarray:
     UnknownName
         If there is no such aggregation.
     """
-    function = lookup(dict(AGGREGATIONS), ALIASES.get(how, how), "aggregation")
+    function = lookup(AGGREGATIONS, ALIASES.get(how, how), "aggregation")
     if not len(windows.values):
         return np.full(windows.values.shape[1], np.nan)
     return function(windows)

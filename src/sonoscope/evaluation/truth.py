@@ -31,7 +31,7 @@ from sonoscope.data.datasets import annotated
 from sonoscope.data.datasets import folder as folders
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.data.table import decoded
-from sonoscope.errors import UsageError, lookup
+from sonoscope.errors import UsageError, lookup, one_of
 
 #: Columns of a manifest by which a report shows its figures, where they hold more than one value.
 PARTS = ("split", "source", "site", "recorder")
@@ -96,7 +96,7 @@ def of(manifest: Manifest, labels: Iterable[str] | None = None) -> Truth:
             f"nothing to judge: {len(manifest.rows)} clips and {len(columns)} labels. Name labelled recordings"
         )
     for label in columns:
-        lookup(dict.fromkeys(manifest.labels()), label, "label of the data")
+        one_of(manifest.labels(), label, "label of the data")
     sounds, known = manifest.targets(columns)
     rows = manifest.rows
     filled = {name: tuple(getattr(row, name) for row in rows) for name in PARTS}
@@ -150,7 +150,7 @@ def load(data: str, *, rule: str = AUTO, split: str = "") -> tuple[Manifest, str
 
 def _by_rule(folder: Path, rule: str) -> tuple[Manifest, str]:
     if rule != AUTO:
-        return _manifest(folder, lookup(dict(RULES), rule, "rule for labels")(folder)), f"rule {rule}"
+        return _manifest(folder, lookup(RULES, rule, "rule for labels")(folder)), f"rule {rule}"
     reasons = []
     for name in ("events", "text", "brackets", "folder"):
         try:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sonoscope.errors import UsageError, lookup
+from sonoscope.errors import UsageError, one_of
 from sonoscope.explain.protocol import Case, Found, Method, placed, spread
 
 KINDS = ("auto", "pooling", "layers")
@@ -43,7 +43,7 @@ class Attention(Method):
     layer: int = 0
 
     def __post_init__(self) -> None:
-        lookup(dict.fromkeys(KINDS), self.of, "kind of attention")
+        one_of(KINDS, self.of, "kind of attention")
 
     def __call__(self, case: Case) -> Found:
         import torch

@@ -18,7 +18,7 @@ import numpy as np
 from sonoscope import pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio.decode import Decoder
-from sonoscope.errors import UsageError, lookup, optional
+from sonoscope.errors import UsageError, one_of, optional
 from sonoscope.explain import views
 from sonoscope.explain.protocol import Case, Found, Method
 from sonoscope.explain.result import Explanation
@@ -111,7 +111,7 @@ class Explainer:
             If it cannot be decoded.
         """
         if label is not None:
-            lookup(dict.fromkeys(self.bundle.label_ids), label, "label")
+            one_of(self.bundle.label_ids, label, "label")
         sounding = at_rate(sounding, self.bundle.sample_rate)
         # Scores say how long the recording is too.
         scores = self._scores(sounding)

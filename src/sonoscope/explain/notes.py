@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sonoscope import transcription
-from sonoscope.errors import UsageError, lookup
+from sonoscope.errors import UsageError, one_of
 from sonoscope.explain import views
 from sonoscope.explain.explainer import Sounding, Time, at_rate, checked, network_of, piece_of, removed
 from sonoscope.explain.protocol import Case, Method
@@ -74,7 +74,7 @@ class NoteExplainer:
         baseline: str = views.BASELINES[0],
         runtime: Runtime | None = None,
     ) -> None:
-        lookup(dict.fromkeys(views.BASELINES), baseline, "baseline")
+        one_of(views.BASELINES, baseline, "baseline")
         feature = bundle.feature
         hz = getattr(feature, "frequencies_hz", None)
         if feature is None or hz is None or feature.n_bins % len(hz):
@@ -133,7 +133,7 @@ class NoteExplainer:
         if label is None:
             return None, ONSET
         pitch, _, table = label.partition(".")
-        lookup(dict.fromkeys((ONSET, SUSTAIN)), table or ONSET, "answer about a pitch")
+        one_of((ONSET, SUSTAIN), table or ONSET, "answer about a pitch")
         column = midi_of(pitch) - self.bundle.lowest
         if not 0 <= column < len(self.bundle.labels):
             ids = self.bundle.label_ids

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sonoscope.errors import UsageError, lookup
+from sonoscope.errors import UsageError, one_of
 from sonoscope.explain import transform
 from sonoscope.features import Feature
 from sonoscope.features.logmel import hz_to_mel, mel_to_hz
@@ -80,7 +80,7 @@ def view_of(bundle: Bundle, baseline: str = BASELINES[0]) -> Rows | Sound:
     UsageError
         If the model has no such baseline.
     """
-    lookup(dict.fromkeys(BASELINES), baseline, "baseline")
+    one_of(BASELINES, baseline, "baseline")
     feature = bundle.feature
     hz = None if feature is None else frequencies_of(feature)
     if feature is not None and hz is not None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sonoscope.errors import BadBundle, SonoscopeError, UsageError, lookup
+from sonoscope.errors import BadBundle, SonoscopeError, UsageError, one_of
 from sonoscope.models.bundle import NOTES, Bundle
 
 CPU, CUDA = "cpu", "cuda"
@@ -82,7 +82,7 @@ class Probe:
 
 def checked(on: str) -> str:
     """``on``, known to be ``cpu`` or ``cuda``. Raises ``UnknownName``."""
-    return lookup({name: name for name in DEVICES}, on, "device")
+    return one_of(DEVICES, on, "device")
 
 
 def visible() -> tuple[str, ...]:

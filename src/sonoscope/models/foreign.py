@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope import features
-from sonoscope.errors import BadBundle, UsageError, lookup, nearest
+from sonoscope.errors import BadBundle, UsageError, nearest, one_of
 from sonoscope.models.bundle import SCHEMA, Bundle, open_bundle, sha256_of
 from sonoscope.models.devices import Session, cpu_session
 from sonoscope.models.layouts import CHANNEL, LOGIT, PROBABILITY, SCALES, Layout
@@ -283,7 +283,7 @@ def _outputs(
             "--labels as scores, in their order"
         )
     entry = {"name": name, "axes": _answer_axes(bundle, name, tables[name], "label")}
-    scale = lookup({s: s for s in SCALES}, wish.scale, "scale") if wish.scale else ""
+    scale = one_of(SCALES, wish.scale, "scale") if wish.scale else ""
     if not scale:
         values = np.concatenate([table.ravel() for table in tables[name]])
         scale = PROBABILITY if values.min() >= 0.0 and values.max() <= 1.0 else LOGIT

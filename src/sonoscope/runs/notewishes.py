@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import UsageError, one_of
 from sonoscope.labels import pitch_name
 from sonoscope.notes.decision import NoteDecision, decided
 from sonoscope.notes.rules import NoteRules
@@ -86,10 +86,8 @@ class NoteWishes:
             ("piano-roll", self.piano_roll, PICTURES),
             ("tracks", self.tracks, (BY_INSTRUMENT,)),
         ):
-            if value is not None and value not in known:
-                raise UnknownName(
-                    f"unknown {option} {value!r}.{nearest(value, known)} Known: {', '.join(known)}."
-                )
+            if value is not None:
+                one_of(known, value, option)
         return self
 
     def decision(self, own: NoteRules) -> NoteDecision:
@@ -122,10 +120,7 @@ class NoteWishes:
             raise UsageError(f"setting notes={values!r} must be an object")
         kinds = {f.name: str(f.type) for f in fields(cls)}
         for key, value in values.items():
-            if key not in kinds:
-                raise UnknownName(
-                    f"unknown setting notes.{key}.{nearest(key, kinds)} Known: {', '.join(kinds)}."
-                )
+            one_of(kinds, key, "setting of notes")
             kind = kinds[key].removesuffix(" | None")
             wanted = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,)}[kind]
             is_none = value is None and kind != kinds[key]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.audio import secrets, stores
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import UsageError, one_of
 from sonoscope.models import thresholds
 from sonoscope.models.devices import DEVICES
 from sonoscope.runs.notewishes import NoteWishes
@@ -140,10 +140,10 @@ class RunSpec:
         _check_positive("hop", self.hop_s, zero=False)
         _check_positive("min-duration", self.min_duration_s, zero=True)
         _check_positive("max-gap", self.max_gap_s, zero=True)
-        _check_choice("tail", self.tail, TAILS)
-        _check_choice("device", self.on, DEVICES)
+        one_of(TAILS, self.tail, "tail")
+        one_of(DEVICES, self.on, "device")
         if self.scores is not None:
-            _check_choice("scores", self.scores, SCORE_KINDS)
+            one_of(SCORE_KINDS, self.scores, "scores")
         if self.channel is not None and self.channel < 1:
             raise UsageError(
                 f"channel={self.channel} must be 1 or more: channels are counted from 1 (--channel)"
@@ -184,8 +184,7 @@ class RunSpec:
         """
         known = {f.name: f for f in fields(cls)}
         for key in values:
-            if key not in known:
-                raise UnknownName(f"unknown setting {key!r}.{nearest(key, known)} Known: {', '.join(known)}.")
+            one_of(known, key, "setting")
         for key in ("inputs", "out"):
             if key not in values:
                 raise UsageError(f"the settings have no {key!r}")
@@ -269,11 +268,6 @@ def _check_positive(option: str, value: float | None, *, zero: bool) -> None:
         return
     least = "0 or more" if zero else "more than 0"
     raise UsageError(f"{option}={value:g} must be {least}, in seconds (--{option})")
-
-
-def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UnknownName(f"unknown {option} {value!r}.{nearest(value, known)} Known: {', '.join(known)}.")
 
 
 def _typed(key: str, value: Any, declared: str) -> Any:

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from sonoscope import plugins
-from sonoscope.errors import UnknownName, UsageError, nearest, optional
+from sonoscope.errors import UnknownName, UsageError, nearest, one_of, optional
 from sonoscope.networks import bottleneck as bottlenecks
 from sonoscope.networks.backbones import Backbone
 from sonoscope.networks.build import Network
@@ -119,9 +119,7 @@ def attach(backbone: Backbone, spec: str | Mapping[str, Any]) -> Attached:
     """
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = parameters.pop("name")
-    if name not in ADAPTERS:
-        known = ", ".join(ADAPTERS)
-        raise UnknownName(f"unknown adapter {name!r}.{nearest(name, ADAPTERS)} Known: {known}.")
+    one_of(ADAPTERS, name, "adapter")
     layers, only = parameters.pop("layers", None), parameters.pop("only", ("*",))
     plugins.check_parameters(ADAPTERS[name], parameters, "adapter", given=2)
     targets = linear_maps(backbone, layers, (only,) if isinstance(only, str) else only)

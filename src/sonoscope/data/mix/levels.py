@@ -74,7 +74,7 @@ class Levels:
     values: tuple[float, ...] = (-6.0, 6.0)
 
     def __post_init__(self) -> None:
-        _, wanted = lookup(dict(DISTRIBUTIONS), self.kind, "distribution of levels")
+        _, wanted = lookup(DISTRIBUTIONS, self.kind, "distribution of levels")
         shown = ", ".join(f"{value:g}" for value in self.values)
         if not self.values or (wanted is not None and len(self.values) != wanted):
             raise UsageError(

@@ -35,7 +35,7 @@ from sonoscope.data.mix.levels import parse as parse_levels
 from sonoscope.data.mix.pool import ANY, Pool, Sound, Unusable, groups_of
 from sonoscope.data.mix.schedules import Schedule
 from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
-from sonoscope.errors import UsageError, lookup, nearest
+from sonoscope.errors import UsageError, nearest, one_of
 
 #: What the levels of further sounds are relative to.
 AGAINST = ("first", "recorded")
@@ -101,7 +101,7 @@ class Recipe:
             raise UsageError(f"duration_s={self.duration_s} must lie in 0.1..3600 seconds")
         if not 0.0 <= self.concat_share <= 1.0:
             raise UsageError(f"concat_share={self.concat_share} must lie in 0..1")
-        lookup(dict.fromkeys(AGAINST), self.against, "reference of levels")
+        one_of(AGAINST, self.against, "reference of levels")
 
     @property
     def fewest(self) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope.errors import UsageError, lookup, nearest
+from sonoscope.errors import UsageError, lookup, nearest, one_of
 
 #: How probabilities behave between two points.
 BETWEEN = ("linear", "steps")
@@ -77,7 +77,7 @@ class Schedule:
     between: str = "linear"
 
     def __post_init__(self) -> None:
-        lookup(dict.fromkeys(BETWEEN), self.between, "way between points")
+        one_of(BETWEEN, self.between, "way between points")
         if not self.points:
             raise UsageError("a schedule has at least one point: progress and probabilities")
         places = [place for place, _ in self.points]
@@ -170,7 +170,7 @@ def load(wish: str | Path) -> Schedule:
     """
     path = Path(wish)
     if path.suffix.lower() not in (".json", ".yaml", ".yml"):
-        return lookup(dict(SCHEDULES), str(wish), "schedule")
+        return lookup(SCHEDULES, str(wish), "schedule")
     import yaml
 
     if not path.is_file():

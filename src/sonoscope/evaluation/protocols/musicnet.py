@@ -86,7 +86,7 @@ class MusicnetOptions:
     pitch_classes: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in lookup(dict(PUBLISHED), self.as_in, "publication").items():
+        for name, value in lookup(PUBLISHED, self.as_in, "publication").items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value if name == "start" else int(value))
         self.grid.moments(0.0)

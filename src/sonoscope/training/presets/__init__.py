@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from sonoscope.errors import lookup
+from sonoscope.errors import one_of
 from sonoscope.training import sections
 
 #: Deeper chains of bases than this are circles.
@@ -27,7 +27,7 @@ def names() -> dict[str, str]:
 
 def load(name: str) -> dict[str, Any]:
     """The plain values of a preset, those of its bases included. Raises ``UnknownName``, naming the nearest."""
-    lookup(dict.fromkeys(_files()), name, "preset")
+    one_of(_files(), name, "preset")
     return based({"name": name, **_text_of(name)}, None)
 
 
@@ -51,7 +51,7 @@ def based(values: Mapping[str, Any], folder: Path | None, depth: int = 0) -> dic
     if file is not None and file.suffix in (".yaml", ".yml"):
         below = based(sections.plain(file), file.parent, depth + 1)
     else:
-        lookup(dict.fromkeys(_files()), str(base), "preset")
+        one_of(_files(), str(base), "preset")
         below = based(_text_of(str(base)), None, depth + 1)
     return merged(below, values)
 
