@@ -36,7 +36,8 @@ INSTRUMENTS: tuple[Label, ...] = (
 #: The eleven classes of IRMAS (Bosch et al. 2012), in its usual order.
 IRMAS: tuple[Label, ...] = INSTRUMENTS[:11]
 
-_TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+#: The twelve pitch classes from C on.
+TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _PITCH = re.compile(r"([A-Ga-g])(#{1,2}|b{1,2}|♯|♭|)(-?\d+)")
 _ACCIDENTALS = {"#": 1, "♯": 1, "b": -1, "♭": -1}
 
@@ -47,7 +48,7 @@ def pitch_name(midi: int) -> str:
     >>> pitch_name(21), pitch_name(60), pitch_name(70)
     ('A0', 'C4', 'A#4')
     """
-    return f"{_TONES[midi % 12]}{midi // 12 - 1}"
+    return f"{TONES[midi % 12]}{midi // 12 - 1}"
 
 
 def midi_of(name: str) -> int:
@@ -66,7 +67,7 @@ def midi_of(name: str) -> int:
     if found:
         tone, accidentals, octave = found.groups()
         number = (
-            _TONES.index(tone.upper()) + sum(_ACCIDENTALS[a] for a in accidentals) + 12 * (int(octave) + 1)
+            TONES.index(tone.upper()) + sum(_ACCIDENTALS[a] for a in accidentals) + 12 * (int(octave) + 1)
         )
     elif text.isdecimal():
         number = int(text)

@@ -46,22 +46,28 @@ def band(f_min_hz: float, f_max_hz: float, sample_rate: int) -> None:
 def output(feature: Any) -> None:
     """Raise ``ValueError`` if ``feature.output`` or ``feature.floor`` is out of range."""
     one_of(feature, "output", OUTPUTS)
+    floor(feature)
+
+
+def floor(feature: Any) -> None:
+    """Raise ``ValueError`` if ``feature.floor``, the smallest power, is out of range."""
     if not SMALLEST_FLOOR <= feature.floor < 1.0:
         raise ValueError(
             f"floor={feature.floor} must lie in {SMALLEST_FLOOR:g}..1 (float32 has no smaller power)"
         )
 
 
-def pitches(feature: Any) -> None:
-    """Raise ``ValueError`` if a logarithmic axis is empty, or reaches above Nyquist."""
-    at_least(feature, 1, "n_bins", "bins_per_octave")
+def pitches(feature: Any, count: str = "n_bins") -> None:
+    """Raise ``ValueError`` if a logarithmic axis of ``count`` bins is empty, or reaches above Nyquist."""
+    at_least(feature, 1, count, "bins_per_octave")
     if not 0 < feature.f_min_hz < float("inf"):
         raise ValueError(
             f"f_min_hz={feature.f_min_hz} must be greater than 0: an octave below 0 Hz has no end"
         )
-    top_hz = feature.f_min_hz * 2.0 ** ((feature.n_bins - 1) / feature.bins_per_octave)
+    n_bins = getattr(feature, count)
+    top_hz = feature.f_min_hz * 2.0 ** ((n_bins - 1) / feature.bins_per_octave)
     if top_hz > feature.sample_rate / 2:
         raise ValueError(
-            f"n_bins={feature.n_bins} from f_min_hz={feature.f_min_hz} reach to {top_hz:.1f} Hz, above "
+            f"{count}={n_bins} from f_min_hz={feature.f_min_hz} reach to {top_hz:.1f} Hz, above "
             f"{feature.sample_rate / 2:g}, half the sample rate: take fewer bins or a lower f_min_hz"
         )

@@ -17,11 +17,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from sonoscope.features.banks import groups
+from sonoscope.features import checks
+from sonoscope.features.banks import groups, support_of
 from sonoscope.features.fft import PowerFrames
-from sonoscope.features.frames import Array, frame, namespace, pad_zeros, power_spectrum
-from sonoscope.features.scales import SMALLEST_FLOOR
-from sonoscope.features.stream import BATCH_FRAMES, FrameStream, in_batches
+from sonoscope.features.frames import Array, constant, frame, power_spectrum
+from sonoscope.features.protocol import Framewise
+from sonoscope.features.scales import scaled, silence
+from sonoscope.features.tapers import taper
 
 
 def hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
@@ -64,16 +66,16 @@ class _Constants(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _constants(feature: LogMel) -> _Constants:
-    # Periodic Hann: the one whose shifted copies add up to a constant.
-    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(feature.n_fft) / feature.n_fft)
     bank = mel_filterbank(
         feature.sample_rate, feature.n_fft, feature.n_mels, feature.f_min_hz, feature.f_max_hz
     )
-    used = bank > 0.0
-    support = np.stack([used.argmax(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1)], axis=1)
+    support = support_of(bank.T)
     bins = slice(int(support[:, 0].min()), int(support[:, 1].max()))
     return _Constants(
-        hann.astype(np.float32), bins, np.ascontiguousarray(bank[:, bins].T), support - bins.start
+        taper("hann", feature.n_fft).astype(np.float32),
+        bins,
+        np.ascontiguousarray(bank[:, bins].T),
+        support - bins.start,
     )
 
 
@@ -111,7 +113,7 @@ class LogMelKernel:
 
 
 @dataclass(frozen=True)
-class LogMel:
+class LogMel(Framewise):
     """Log-mel parameters; calling it gives the frames of a whole signal.
 
     Parameters
@@ -133,8 +135,6 @@ class LogMel:
     """
 
     name: ClassVar[str] = "logmel"
-    streamable: ClassVar[bool] = True
-    numpy_only: ClassVar[bool] = False
 
     sample_rate: int = 24_000
     n_fft: int = 2048
@@ -145,23 +145,10 @@ class LogMel:
     floor: float = 1e-10
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "hop_samples", "n_mels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.hop_samples > self.n_fft:
-            raise ValueError(
-                f"hop_samples={self.hop_samples} must not exceed n_fft={self.n_fft}: "
-                "samples between frames would be lost"
-            )
-        if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate / 2:
-            raise ValueError(
-                f"f_min_hz={self.f_min_hz} and f_max_hz={self.f_max_hz} must satisfy "
-                f"0 <= f_min_hz < f_max_hz <= {self.sample_rate / 2}"
-            )
-        if not SMALLEST_FLOOR <= self.floor < 1.0:
-            raise ValueError(
-                f"floor={self.floor} must lie in {SMALLEST_FLOOR:g}..1 (float32 has no smaller power)"
-            )
+        checks.at_least(self, 1, "sample_rate", "n_fft", "hop_samples", "n_mels")
+        checks.hop(self.hop_samples, self.n_fft, "n_fft")
+        checks.band(self.f_min_hz, self.f_max_hz, self.sample_rate)
+        checks.floor(self)
         bank = mel_filterbank(self.sample_rate, self.n_fft, self.n_mels, self.f_min_hz, self.f_max_hz)
         empty = np.flatnonzero(~bank.any(axis=1))
         if empty.size:
@@ -186,11 +173,6 @@ class LogMel:
         return self.n_mels
 
     @property
-    def parts(self) -> tuple[int, ...]:
-        """Widths of what lies side by side in a frame: one picture."""
-        return (self.n_mels,)
-
-    @property
     def frequencies_hz(self) -> np.ndarray:
         """Centre of each filter, (n_mels,)."""
         edges = np.linspace(hz_to_mel(self.f_min_hz), hz_to_mel(self.f_max_hz), self.n_mels + 2)
@@ -199,31 +181,15 @@ class LogMel:
     @property
     def silence(self) -> float:
         """What every value is in digital silence, in dB."""
-        return float(10.0 * np.log10(np.float32(self.floor)))
+        return silence("db", self.floor)
 
-    def shape(self, n: int) -> tuple[int, int]:
-        """Shape of the frames of ``n`` samples: centres at 0, hop, … up to and including ``n``."""
-        return 1 + n // self.hop_samples, self.n_mels
-
-    def __call__(self, samples: Array) -> Array:
-        """Frames of whole signals, zeros outside: (..., n) samples to (..., 1 + n // hop, n_mels) dB."""
-        return self.valid(pad_zeros(samples, self.left_context, self.right_context))
-
-    def valid(self, samples: Array) -> Array:
-        """Frames that need no padding: (..., n) to (..., 1 + (n - n_fft) // hop, n_mels) dB."""
-        if isinstance(samples, np.ndarray):
-            return in_batches(self, samples)
-        xp = namespace(samples)
+    def compute(self, samples: Array) -> Array:
+        """Frames of tensors that need no padding: (..., n) to (..., 1 + (n - n_fft) // hop, n_mels) dB."""
         constants = _constants(self)
-        like = {"dtype": samples.dtype, "device": samples.device}
-        frames = frame(samples, self.n_fft, self.hop_samples) * xp.asarray(constants.window, **like)
-        mel = xp.matmul(power_spectrum(frames)[..., constants.bins], xp.asarray(constants.bank, **like))
-        return 10.0 * xp.log10(xp.clip(mel, self.floor, None))
+        frames = frame(samples, self.n_fft, self.hop_samples) * constant(constants.window, samples)
+        mel = power_spectrum(frames)[..., constants.bins] @ constant(constants.bank, samples)
+        return scaled(mel, "db", self.floor)
 
     def kernel(self, n_frames: int) -> LogMelKernel:
         """What computes ``n_frames`` frames at a time without fresh memory."""
         return LogMelKernel(self, n_frames)
-
-    def stream(self, batch_frames: int = BATCH_FRAMES) -> FrameStream:
-        """Push blocks of samples, get frames: those of everything at once (see ``FrameStream``)."""
-        return FrameStream(self, batch_frames)

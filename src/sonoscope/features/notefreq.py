@@ -88,7 +88,7 @@ class NoteFreq(Spectral):
     floor: float = 1e-10
 
     def __post_init__(self) -> None:
-        checks.at_least(self, 1, "sample_rate", "hop_samples", "n_pitches", "bins_per_octave")
+        checks.at_least(self, 1, "sample_rate", "hop_samples")
         checks.at_least(self, 2, "short_samples")
         half = self.short_samples // 2
         if self.short_samples % 2 or half > min(self.before_samples, self.after_samples):
@@ -97,8 +97,8 @@ class NoteFreq(Spectral):
                 f"before_samples={self.before_samples} and after_samples={self.after_samples}"
             )
         checks.hop(self.hop_samples, self.short_samples, "short_samples")
-        checks.within(self, "floor", 1.2e-38, 1.0)
-        checks.pitches(_Axis(self.n_pitches, self.bins_per_octave, self.f_min_hz, self.sample_rate))
+        checks.floor(self)
+        checks.pitches(self, "n_pitches")
 
     @property
     def frequencies_hz(self) -> np.ndarray:
@@ -131,13 +131,3 @@ class NoteFreq(Spectral):
         return scaled(
             concatenated([bank(power) for bank, power in zip(banks, powers, strict=True)]), "db", self.floor
         )
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """A pitch axis as ``checks.pitches`` looks at it."""
-
-    n_bins: int
-    bins_per_octave: int
-    f_min_hz: float
-    sample_rate: int

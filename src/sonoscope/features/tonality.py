@@ -19,8 +19,8 @@ import numpy as np
 
 from sonoscope.errors import lookup
 from sonoscope.features.timbre import bins_hz, magnitudes
+from sonoscope.labels import TONES
 
-TONES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MODES = ("major", "minor")
 
 #: Strength of the twelve degrees from the tonic on, in major and in minor.
@@ -170,7 +170,7 @@ def key_of(classes: np.ndarray, *, profiles: str = "temperley") -> Key | None:
     UnknownName
         If there are no such profiles.
     """
-    table = lookup(dict(PROFILES), profiles, "key profiles")
+    table = lookup(PROFILES, profiles, "key profiles")
     if not np.ptp(classes) > 0:
         return None
     turned = np.stack([np.roll(table, tonic, axis=1) for tonic in range(12)]).reshape(24, 12)
