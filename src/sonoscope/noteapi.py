@@ -35,6 +35,7 @@ from sonoscope.notes import sonify, tracks
 from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
 from sonoscope.notes.scores import NoteScores
 from sonoscope.outputs import pianoroll, picture
+from sonoscope.outputs.format import TEMPO
 from sonoscope.values import Event, FileResult, Label, Recording
 from sonoscope.writing import beside
 
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 #: Scores are kept in memory up to so many bytes (three quarters of an hour of piano), then in a file that nobody sees.
 IN_MEMORY = 4 << 20
-NOTE_BITS = 8
-TEMPO = 120.0
 
 
 class NoteModel:
@@ -227,7 +226,7 @@ class NoteModel:
     ) -> NoteResult:
         # As whole as the result that holds it: it goes when nobody has that any more.
         kept = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
-        with note_scores.Keeper(kept, bits=NOTE_BITS) as keeper:
+        with note_scores.Keeper(kept, bits=note_scores.KEPT_BITS) as keeper:
             found = hear(keeper.add)
         empty = NoteResult(
             recording.name, recording.path, self.bundle, (), decision, found.duration_s, found.info.sample_rate,

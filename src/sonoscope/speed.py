@@ -10,7 +10,6 @@ the model waits for by its own make (``live``), computing apart.
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -281,16 +280,20 @@ def _busy() -> tuple[int, float, float]:
     while (seconds := time.perf_counter() - began) < BUSY_S or not times:
         _once()
         times += 1
-    return times, seconds if times else BUSY_S, _peak_mib()
+    return times, seconds, _peak_mib()
 
 
 def _peak_mib() -> float:
-    """The most memory that this process held."""
+    """The most memory that this process held; 0 where that is not known (Windows)."""
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return 0.0
+    import resource
+
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -14,7 +14,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
 from sonoscope import pipeline
 from sonoscope.audio.decode import AudioInfo, Decoder
@@ -116,9 +115,7 @@ def note_samples(
     mono = np.asarray(samples, dtype=np.float32)
     if mono.ndim != 1:
         raise ValueError(f"samples must have shape (n,), got {mono.shape}")
-    converted = (
-        mono if sample_rate == bundle.sample_rate else soxr.resample(mono, sample_rate, bundle.sample_rate)
-    )
+    converted = pipeline.at_rate(mono, sample_rate, bundle.sample_rate)
     cents = note_blocks([converted], bundle, runtime, keep, cents=cents, source_rate=sample_rate)
     info = AudioInfo(sample_rate, 1, "array", "memory", mono.size / sample_rate)
     note = "; ".join(_remarks(bundle, sample_rate, cents))

@@ -13,7 +13,7 @@ from sonoscope.events import Decision
 from sonoscope.live.moments import Delay, Moment
 from sonoscope.live.notes import DELAY_S, NoteStream
 from sonoscope.live.tags import TagStream
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.rules import NoteRules
 
@@ -57,7 +57,7 @@ class Listener:
         UsageError
             If ``hop_s`` or ``delay_s`` cannot be.
         """
-        if self.bundle.task == "notes":
+        if self.bundle.task == NOTES:
             return NoteStream(
                 self.bundle, self.runtime, sample_rate, self.rules or self.bundle.rules,
                 delay_s=self.delay_s, cents=self.cents, start_s=start_s,

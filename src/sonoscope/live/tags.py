@@ -18,7 +18,7 @@ from sonoscope.events import Decision
 from sonoscope.live.events import Cell, Change, Tracker
 from sonoscope.live.moments import Delay, Moment, Part
 from sonoscope.live.resample import resampler
-from sonoscope.models.bundle import Bundle
+from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import prompt_scorer, samples_of_window
 from sonoscope.values import SCORE_DECIMALS
@@ -111,7 +111,7 @@ class TagStream:
         hop_s: float | None = None,
         start_s: float = 0.0,
     ) -> None:
-        if bundle.task == "notes":
+        if bundle.task == NOTES:
             raise UsageError(f"{bundle.name} is a model of notes, not of labels over time")
         self._bundle, self._start_s, self._source_rate = bundle, start_s, sample_rate
         self.windows = WindowStream(bundle, runtime, sample_rate, hop_s=hop_s)

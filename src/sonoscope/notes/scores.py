@@ -31,6 +31,8 @@ LOWEST, N_PITCHES = 21, 88
 #: Probabilities meet thresholds in whole steps of this: those of a 16-bit file.
 STEPS = 10**SCORE_DECIMALS
 
+#: Bits in which runs and results keep scores: 5 MB for an hour of piano.
+KEPT_BITS = 8
 #: Steps from 0 to 1 in a file, by bits.
 STEPS_OF_BITS = {8: 250, 16: STEPS}
 

@@ -1,8 +1,7 @@
 """Audacity label tracks, ``.labels.txt``: ``start<TAB>end<TAB>text``, 6 decimals, no header.
 
 The text is the label and its score with 2 decimals, ``violin 0.87``. With ``frequencies`` a second line
-``\\<TAB>low<TAB>high`` follows each event that has a range, as Audacity writes it for spectral selections,
-where
+``\\<TAB>low<TAB>high`` follows each event that has a range, as Audacity writes it for spectral selections, where
 -1 means undefined. A track belongs to one recording.
 """
 

@@ -15,6 +15,9 @@ from typing import IO, Any
 from sonoscope.errors import SonoscopeError, UsageError
 from sonoscope.values import Event, FileResult, Label
 
+#: Beats a minute that MIDI files state where nobody asks, and where no tempo can be heard.
+TEMPO = 120.0
+
 
 class UnreadableTable(SonoscopeError):
     """An annotation file that is not what it should be; the message names file, line, column and remedy."""
@@ -33,7 +36,7 @@ class WriteOptions:
     raw: bool = False
     frequencies: bool = False
     detections: bool = False
-    tempo: float = 120.0
+    tempo: float = TEMPO
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Format:
         raw: bool = False,
         frequencies: bool = False,
         detections: bool = False,
-        tempo: float = 120.0,
+        tempo: float = TEMPO,
     ) -> None:
         """Write one recording."""
         self.write_many([result], file, WriteOptions(raw, frequencies, detections, tempo))

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from sonoscope.audio import stores
 from sonoscope.errors import SonoscopeError, Stopped, UsageError
+from sonoscope.models import cache
 from sonoscope.runs import lock
 from sonoscope.runs.folder import STATE
 from sonoscope.runs.journal import Journal
@@ -60,7 +61,9 @@ class Mirror:
         self.url = url.rstrip("/")
         self._part = f"{shard[0]}of{shard[1]}" if shard else ""
         digest = hashlib.sha256(self.url.encode()).hexdigest()[:16]
-        self.folder = cache() / f"{self.url.rpartition('/')[2]}-{digest}{self._part and '-'}{self._part}"
+        self.folder = (
+            cache.folder("stores") / f"{self.url.rpartition('/')[2]}-{digest}{self._part and '-'}{self._part}"
+        )
         self._sent: dict[str, tuple[int, int]] = {}
         self._stop = threading.Event()
 
@@ -239,17 +242,6 @@ def told(summary: RunSummary, mirror: Mirror) -> RunSummary:
         message=mirror.words(summary.message),
         remarks=tuple(map(mirror.words, summary.remarks)),
     )
-
-
-def cache() -> Path:
-    """Where folders for stores are: below ``$SONOSCOPE_CACHE``, or the user's cache."""
-    given = os.environ.get("SONOSCOPE_CACHE")
-    base = (
-        Path(given)
-        if given
-        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sonoscope"
-    )
-    return base / "stores"
 
 
 def _is_journal(name: str) -> bool:

@@ -48,7 +48,7 @@ def collect(out: str | Path) -> RunSummary:
         raise RunRefused(f"{place.out} holds no run of sonoscope: collect takes the folder of one")
     reports = _reports(place)
     setup = prepare(_spec(place, reports, settings))
-    task = Task(setup.spec, setup.bundles, setup.decisions, setup.decision, place.out, place.tmp, place.log)
+    task = Task.of(setup, place)
     parts = max((part[1] for part in reports), default=1)
     finished = [
         number

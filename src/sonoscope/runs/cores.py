@@ -8,7 +8,7 @@ process on a shared node therefore never takes all of it merely because it can s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 #: What batch systems call the number of processors granted to this task, the most specific first.
@@ -50,7 +50,7 @@ def quotas(root: Path) -> Iterator[float]:
                 yield from _walk(root / mount, path, _quota_v1)
 
 
-def _walk(mount: Path, path: str, quota) -> Iterator[float]:
+def _walk(mount: Path, path: str, quota: Callable[[Path], float | None]) -> Iterator[float]:
     """``quota`` of the group ``path`` below ``mount`` and of all groups above it, the mount itself included.
 
     Inside a container the path is often that of the host and does not exist; what does exist above it counts.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sonoscope.audio import stores
 from sonoscope.audio.find import Unlisted
@@ -89,8 +88,7 @@ def plan(spec: RunSpec) -> Plan:
 
 def _counts(setup: Setup, place: Folder) -> tuple[Counter[str], int]:
     """How many inputs stand where, and the bytes that would be read."""
-    out = Path(setup.spec.out)
-    task = Task(setup.spec, setup.bundles, setup.decisions, setup.decision, out, place.tmp, place.log)
+    task = Task.of(setup, place)
     counts: Counter[str] = Counter()
     size_bytes = 0
     with contextlib.closing(Journal(place.state, None)) as journal:

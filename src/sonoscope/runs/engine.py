@@ -194,7 +194,7 @@ def _done(
     """What came of the jobs, and whether all parts of the run are finished."""
     spec = setup.spec
     with place.claimed(setup.settings, overwrite=spec.overwrite), _logged(place.log), _interruptible(stop):
-        task = Task(spec, setup.bundles, setup.decisions, setup.decision, source, place.tmp, place.log)
+        task = Task.of(setup, place, source)
         running = None
         try:
             with contextlib.closing(Journal(place.state, place.part)) as journal:

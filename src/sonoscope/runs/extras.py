@@ -14,6 +14,7 @@ from sonoscope.audio.writing import guarded
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes import sonify, tracks
 from sonoscope.outputs import pianoroll
+from sonoscope.outputs.format import TEMPO
 from sonoscope.runs import folder
 from sonoscope.runs.hearing import Heard, WindowsHeard
 from sonoscope.runs.notewishes import AUTO, NoteWishes
@@ -23,8 +24,6 @@ from sonoscope.values import FileResult, Recording
 
 #: What the files end with that are no format of events.
 SOUND, PICTURE = PLAYED, ".notes.{}"
-#: Beats a minute where nobody asks, and where no tempo can be heard.
-TEMPO = 120.0
 
 
 def by_instrument(results: Sequence[FileResult], heard: Sequence[Heard]) -> list[FileResult]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sonoscope import events as event_rules
 from sonoscope import scores as score_tables
+from sonoscope.audio.naming import writable
 from sonoscope.errors import SonoscopeError
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.notes import scores as note_scores
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from sonoscope.pipeline import Analysis
     from sonoscope.transcription import NoteAnalysis
 
-#: Bits in which note scores are kept: 5 MB for an hour of piano.
-NOTE_BITS = 8
 
 AnyDecision = event_rules.Decision | NoteDecision
 
@@ -161,12 +160,12 @@ def hear(
     from sonoscope import transcription
 
     path = written.scrap()
-    with open(path, "wb") as file, note_scores.Keeper(file, bits=NOTE_BITS) as keeper:
+    with open(path, "wb") as file, note_scores.Keeper(file, bits=note_scores.KEPT_BITS) as keeper:
         found = transcription.note_recording(
             recording, bundle, runtime, keeper.add, cents=spec.notes.tuning, **options
         )
         keeper.about |= {
-            "name": recording.name.encode("utf-8", "backslashreplace").decode(),
+            "name": writable(recording.name),
             "model": bundle.name,
             "version": bundle.version,
             "pitches": len(bundle.labels),

@@ -39,6 +39,7 @@ from sonoscope.values import FileResult, Recording
 
 if TYPE_CHECKING:
     from sonoscope.models.runtime import Runtime
+    from sonoscope.runs.setup import Setup
 
 try:
     import resource
@@ -76,6 +77,19 @@ class Task:
     tmp: Path
     log: Path
     gpu: Gpu | None = None
+
+    @classmethod
+    def of(cls, setup: Setup, place: folder.Folder, source: Path | None = None) -> Task:
+        """The task of a request; kept scores are in the folder of the run itself where no ``source`` is named."""
+        return cls(
+            setup.spec,
+            setup.bundles,
+            setup.decisions,
+            setup.decision,
+            source or place.out,
+            place.tmp,
+            place.log,
+        )
 
     def model(self, bundle: Bundle) -> str:
         """What tells the files of several models apart; nothing where there is one."""

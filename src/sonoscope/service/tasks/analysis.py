@@ -15,8 +15,8 @@ from sonoscope import api, outputs
 from sonoscope.api import Result
 from sonoscope.audio.find import Unlisted
 from sonoscope.errors import UnreadableAudio, UsageError
-from sonoscope.noteapi import TEMPO, NoteModel, NoteResult
-from sonoscope.outputs.format import WriteOptions
+from sonoscope.noteapi import NoteModel, NoteResult
+from sonoscope.outputs.format import TEMPO, WriteOptions
 from sonoscope.outputs.jsonl import event_object
 from sonoscope.runs.notewishes import AUTO
 from sonoscope.runs.origin import Origins
