@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from sonoscope.cli import cluster
-from sonoscope.cli.commands import number, whole
+from sonoscope.cli import cluster, options
 from sonoscope.cli.starting import importing
-from sonoscope.errors import UsageError, lookup
+from sonoscope.cli.words import listed
+from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from sonoscope.runs.spec import RunSpec
-
-AGGREGATES = ("mean", "max", "s1", "s2")
 
 #: What only means something where a folder is written, or any file: option to RunSpec field.
 NEEDS_FOLDER = {
@@ -38,225 +34,32 @@ NEEDS_FOLDER = {
 NEEDS_OUT = {"--format": "formats", "--raw": "raw", "--overwrite": "overwrite", **NEEDS_FOLDER}
 
 
-def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, parser=parser, show_default=False)
-
-
-Inputs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="INPUT",
-        show_default=False,
-        help="Files, folders (searched through), globs, zip and tar archives; sound or video; also as URLs (s3://...).",
-    ),
-]
-Models = Annotated[
-    str | None,
-    _option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: instruments)."),
-]
-Out = Annotated[
-    str | None,
-    _option(
-        "-o",
-        "--out",
-        metavar="OUT",
-        help="A folder for the results ({time} in its name becomes the time), or its URL; for one input also a file "
-        "(song.csv), or - for stdout. Without it: a table on the screen.",
-    ),
-]
-Formats = Annotated[
-    str | None,
-    _option(
-        "--format",
-        metavar="NAME,...",
-        help="csv (default), parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, "
-        "buzzr, jams, midi, notes.",
-    ),
-]
-Threshold = Annotated[
-    str | None,
-    _option(
-        "--threshold",
-        metavar="WISH",
-        help="0.5, or violin=0.4,cello=0.6, or precision=0.95, or fpr=0.005, or a file, or model (default: the "
-        "model's own, one for each label).",
-    ),
-]
-Hop = Annotated[
-    float | None,
-    _option(
-        "--hop",
-        metavar="SECONDS",
-        parser=number,
-        help="Time between windows, at most the window (default: the model's).",
-    ),
-]
-MinDuration = Annotated[
-    float | None, _option("--min-duration", metavar="SECONDS", parser=number, help="Drop shorter events.")
-]
-MaxGap = Annotated[
-    float | None,
-    _option(
-        "--max-gap",
-        metavar="SECONDS",
-        parser=number,
-        help="Join events of a label that are no further apart.",
-    ),
-]
-Tail = Annotated[
-    str | None,
-    _option(
-        "--tail",
-        metavar="keep|drop",
-        help="The window in which a recording ends: cut and flag it (keep, default) or leave it out.",
-    ),
-]
-Channel = Annotated[
-    int | None,
-    _option(
-        "--channel", metavar="N", parser=whole, help="Hear only channel N, from 1 (default: the mean of all)."
-    ),
-]
-WindowScores = Annotated[
-    str | None,
-    _option(
-        "--scores", metavar="[csv|parquet|tsv]", help="Also write the scores of every window; alone: csv."
-    ),
-]
-Raw = Annotated[
-    bool,
-    _option(
-        "--raw",
-        help="Logits: a column more in tables of events; in tables of --scores instead of probabilities.",
-    ),
-]
-NoScores = Annotated[
-    bool,
-    _option(
-        "--no-scores",
-        help="Do not keep compact scores in the folder; thresholds cannot be changed later then.",
-    ),
-]
-FromScores = Annotated[
-    str | None,
-    _option(
-        "--from-scores",
-        metavar="FOLDER",
-        help="Decide again from the scores kept in a folder of results; the recordings are not needed.",
-    ),
-]
-Aggregate = Annotated[
-    str | None,
-    _option(
-        "--aggregate",
-        metavar="mean|max|s1|s2",
-        help="How the bars on the screen sum up a recording (default: mean).",
-    ),
-]
-TopK = Annotated[
-    int | None, _option("--top-k", metavar="K", parser=whole, help="Bars for the K highest labels only.")
-]
-Workers = Annotated[
-    int | None,
-    _option(
-        "--workers", metavar="N", parser=whole, help="Processes (default: this job's share of the machine)."
-    ),
-]
-On = Annotated[
-    str | None,
-    _option(
-        "--on", metavar="cpu|cuda", help="Where the model runs (default: cpu); a GPU proves itself first."
-    ),
-]
-Shard = Annotated[
-    str | None,
-    _option(
-        "--shard",
-        metavar="I/N|auto",
-        help="Only part I of N of the inputs; parts share a folder; auto: the task of this job array.",
-    ),
-]
-StartTime = Annotated[
-    str | None,
-    _option(
-        "--start-time",
-        metavar="TIME|PATTERN",
-        help="When a recording began (2025-06-01T06:00:00+02:00), or how names say it (%Y-%m-%d_%H-%M-%S). Default: "
-        "what recorders write into files and names.",
-    ),
-]
-RecordedIn = Annotated[
-    str | None,
-    _option(
-        "--recorded-in",
-        metavar="ZONE",
-        help="The recorders' clock, where neither file nor name says: UTC, Europe/Berlin, +02:00.",
-    ),
-]
-SiteFrom = Annotated[
-    str | None,
-    _option(
-        "--site-from",
-        metavar="LEVEL|REGEX",
-        help="The site: a folder of the recording's name (1: the first, -1: the last), or a regular expression with "
-        "a group.",
-    ),
-]
-MaxMemory = Annotated[
-    str | None,
-    _option("--max-memory", metavar="SIZE", help="What all processes may hold together, such as 2G."),
-]
-Watch = Annotated[
-    bool, _option("--watch", help="Go on with recordings that are added, until Ctrl-C; only complete ones.")
-]
-Then = Annotated[
-    str | None,
-    _option("--then", metavar="COMMAND", help="Run this when all is written; {out} becomes the folder."),
-]
-Overwrite = Annotated[bool, _option("--overwrite", help="Replace what an earlier run wrote.")]
-Strict = Annotated[bool, _option("--strict", help="Stop at the first input that fails.")]
-Config = Annotated[
-    str | None,
-    _option(
-        "--config", metavar="RUN.JSON", help="The options of an earlier run; those given here go before them."
-    ),
-]
-DryRun = Annotated[bool, _option("--dry-run", help="Say what would be done, and do nothing.")]
-Verbose = Annotated[
-    bool, _option("-v", "--verbose", help="A line for each input, and the details of errors.")
-]
-Quiet = Annotated[bool, _option("-q", "--quiet", help="No progress and no hints.")]
-Log = Annotated[
-    str | None, _option("--log", metavar="FILE", help="Append messages and details of errors to FILE.")
-]
-
-
 def analyze(
-    inputs: Inputs = None,
-    model: Models = None,
-    out: Out = None,
-    format: Formats = None,
-    threshold: Threshold = None,
-    hop: Hop = None,
-    min_duration: MinDuration = None,
-    max_gap: MaxGap = None,
-    tail: Tail = None,
-    channel: Channel = None,
-    start_time: StartTime = None,
-    recorded_in: RecordedIn = None,
-    site_from: SiteFrom = None,
-    scores: WindowScores = None,
-    raw: Raw = False,
-    no_scores: NoScores = False,
-    from_scores: FromScores = None,
-    aggregate: Aggregate = None,
-    top_k: TopK = None,
-    workers: Workers = None,
-    max_memory: MaxMemory = None,
-    on: On = None,
-    watch: Watch = False,
-    then: Then = None,
-    shard: Shard = None,
+    inputs: options.Inputs = None,
+    model: options.Models = None,
+    out: options.Out = None,
+    format: options.Formats = None,
+    threshold: options.Threshold = None,
+    hop: options.Hop = None,
+    min_duration: options.MinDuration = None,
+    max_gap: options.MaxGap = None,
+    tail: options.Tail = None,
+    channel: options.Channel = None,
+    start_time: options.StartTime = None,
+    recorded_in: options.RecordedIn = None,
+    site_from: options.SiteFrom = None,
+    scores: options.WindowScores = None,
+    raw: options.Raw = False,
+    no_scores: options.NoScores = False,
+    from_scores: options.FromScores = None,
+    aggregate: options.Aggregate = None,
+    top_k: options.TopK = None,
+    workers: options.Workers = None,
+    max_memory: options.MaxMemory = None,
+    on: options.On = None,
+    watch: options.Watch = False,
+    then: options.Then = None,
+    shard: options.Shard = None,
     dask: cluster.Dask = None,
     stage: cluster.Stage = None,
     stage_limit: cluster.StageLimit = None,
@@ -266,13 +69,13 @@ def analyze(
     time: cluster.Time = None,
     partition: cluster.Partition = None,
     account: cluster.Account = None,
-    overwrite: Overwrite = False,
-    strict: Strict = False,
-    config: Config = None,
-    dry_run: DryRun = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    overwrite: options.Overwrite = False,
+    strict: options.Strict = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    log: options.Log = None,
 ) -> int:
     """Say what sounds in recordings, and when.
 
@@ -282,11 +85,9 @@ def analyze(
     """
     from sonoscope.cli import display
 
-    if verbose and quiet:
-        raise UsageError("-v and -q contradict each other: give one")
-    display.start_logging(verbose, quiet, log)
+    verbosity = display.start_logging(verbose, quiet, log)
     given = given_of(
-        inputs=tuple(inputs or ()) or None, out=out, models=listed(model), formats=listed(format),
+        inputs=tuple(inputs or ()) or None, out=out, models=several(model), formats=several(format),
         threshold=threshold, hop_s=hop, min_duration_s=min_duration, max_gap_s=max_gap, tail=tail,
         scores=scores, raw=raw or None, keep_scores=False if no_scores else None, channel=channel,
         workers=workers, on=on, shard=shard_of(shard, config), overwrite=overwrite or None, strict=strict or None,
@@ -296,7 +97,6 @@ def analyze(
     array = cluster.Array(sbatch, hours_per_task, cpus_per_task, time, partition, account)
     array.check()
     show = _checked_show(aggregate, top_k, to_files=bool(out or config or from_scores))
-    verbosity = 0 if quiet else 2 if verbose else 1
     if from_scores is not None:
         return decide_again(from_scores, given, config, dry_run, verbosity)
     spec = the_spec(given, config)
@@ -399,9 +199,9 @@ def given_of(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def listed(text: str | None) -> tuple[str, ...] | None:
-    """``"a, b"`` as ``("a", "b")``."""
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+def several(text: str | None) -> tuple[str, ...] | None:
+    """``"a, b"`` as ``("a", "b")``; None as it is."""
+    return None if text is None else tuple(listed(text))
 
 
 def size_of(text: str | None) -> int | None:
@@ -421,18 +221,20 @@ def shard_of(text: str | None, config: str | None = None) -> tuple[int, int] | N
     from sonoscope.runs import parts
     from sonoscope.runs.spec import RunSpec
 
-    listed = RunSpec.from_run_json(config).listed if config is not None else None
-    return arrays.auto(None if listed is None else parts.count(listed))
+    inputs = RunSpec.from_run_json(config).listed if config is not None else None
+    return arrays.auto(None if inputs is None else parts.count(inputs))
 
 
 def _checked_show(aggregate: str | None, top_k: int | None, *, to_files: bool) -> dict[str, Any]:
     """How the screen sums up a recording; refused where nothing is shown."""
+    from sonoscope.scores import AGGREGATES
+
     if to_files and (aggregate is not None or top_k is not None):
         option = "--aggregate" if aggregate is not None else "--top-k"
         raise UsageError(f"{option} changes what is shown on the screen only: leave out -o")
     if top_k is not None and top_k < 1:
         raise UsageError(f"--top-k {top_k} must be 1 or more")
     return {
-        "aggregate": lookup({name: name for name in AGGREGATES}, aggregate or "mean", "aggregate"),
+        "aggregate": one_of(AGGREGATES, aggregate or "mean", "aggregate"),
         "top_k": top_k,
     }

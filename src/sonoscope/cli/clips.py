@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError
 from sonoscope.errors import count as counted
 
@@ -102,7 +103,7 @@ def clips_command(
         season = Season(source, model)
         made = making.add(season, out, answers, count=count, recordings=recordings, report=_told())
     else:
-        names = [name.strip() for name in labels.split(",") if name.strip()] if labels else None
+        names = listed(labels) if labels else None
         made = making.make(
             Season(source, model),
             out,

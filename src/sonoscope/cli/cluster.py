@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from sonoscope.cli.commands import number, whole
+from sonoscope.cli.words import number, option, whole
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from sonoscope.runs.spec import RunSpec
 
 
-def _option(*names: str, help: str, metavar: str, parser: Any = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, parser=parser, show_default=False)
-
-
 Dask = Annotated[
     str | None,
-    _option(
-        "--dask", metavar="CLUSTER", help="Workers are dask's: an address, local, slurm, or a YAML file."
-    ),
+    option("--dask", metavar="CLUSTER", help="Workers are dask's: an address, local, slurm, or a YAML file."),
 ]
 Stage = Annotated[
     str | None,
-    _option(
+    option(
         "--stage", metavar="FOLDER", help="Copy recordings there, on a disk of this machine, to read them."
     ),
 ]
 StageLimit = Annotated[
     str | None,
-    _option(
+    option(
         "--stage-limit",
         metavar="SIZE",
         help="What --stage may hold, such as 20G (default: half of the free).",
@@ -41,26 +33,26 @@ StageLimit = Annotated[
 ]
 Sbatch = Annotated[
     Path | None,
-    _option(
+    option(
         "--sbatch", metavar="JOB.sh", help="Write a SLURM job array that does it, list the inputs, and stop."
     ),
 ]
 Hours = Annotated[
     float | None,
-    _option(
+    option(
         "--hours-per-task", metavar="H", parser=number, help="With --sbatch: recorded hours a task (100)."
     ),
 ]
 Cores = Annotated[
     int | None,
-    _option("--cpus-per-task", metavar="N", parser=whole, help="With --sbatch: workers a task (1)."),
+    option("--cpus-per-task", metavar="N", parser=whole, help="With --sbatch: workers a task (1)."),
 ]
 Time = Annotated[
     str | None,
-    _option("--time", metavar="H:MM:SS", help="With --sbatch: limit of a task (default: from its hours)."),
+    option("--time", metavar="H:MM:SS", help="With --sbatch: limit of a task (default: from its hours)."),
 ]
-Partition = Annotated[str | None, _option("--partition", metavar="NAME", help="With --sbatch: SLURM's.")]
-Account = Annotated[str | None, _option("--account", metavar="NAME", help="With --sbatch: SLURM's.")]
+Partition = Annotated[str | None, option("--partition", metavar="NAME", help="With --sbatch: SLURM's.")]
+Account = Annotated[str | None, option("--account", metavar="NAME", help="With --sbatch: SLURM's.")]
 
 
 @dataclass(frozen=True)
@@ -87,9 +79,9 @@ class Array:
             cpus_per_task=1 if self.cpus_per_task is None else self.cpus_per_task,
             partition=self.partition or "",
             account=self.account or "",
+            # Here too, so that a time which SLURM would refuse is refused before the inputs are listed.
+            time=self.time or Wish.time,
         )
-        if self.time:
-            replace(wish, time=self.time)
         hours = job.HOURS_PER_TASK if self.hours_per_task is None else self.hours_per_task
         made = job.write(spec, self.script, wish, hours_per_task=hours, time=self.time or "")
         if made.parts.count > job.MOST:

@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sonoscope.cli.starting import plain
-from sonoscope.errors import lookup
+from sonoscope.errors import one_of
 
 
 class Verb(NamedTuple):
@@ -124,22 +124,6 @@ def _with_values(args: list[str], optional: dict[str, list[str]]) -> Iterator[st
         yield optional[word][0]
 
 
-def number(text: str) -> float:
-    """A number among the words given, or an error that repeats the word."""
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number") from None
-
-
-def whole(text: str) -> int:
-    """A whole number among the words given, or an error that repeats the word."""
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number") from None
-
-
 class Group(TyperGroup):
     """A group of commands that names the nearest one where a name is unknown."""
 
@@ -148,7 +132,7 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args[0].startswith("-"):
-            lookup(dict.fromkeys(self.list_commands(ctx)), args[0], "command")
+            one_of(self.list_commands(ctx), args[0], "command")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-_FORMATS = "csv, parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, buzzr, jams"
+from sonoscope.cli.words import option
 
-
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
+_FORMATS = (
+    "csv, parquet, jsonl, raven, audacity, birdnet, kaleidoscope, dcase, buzzdetect, buzzr, jams, midi, notes"
+)
 
 
 Source = Annotated[str, typer.Argument(metavar="INPUT", show_default=False, help="A file of events.")]
 Target = Annotated[
     str,
-    _option(
+    option(
         "-o",
         "--out",
         metavar="OUT",
@@ -26,7 +26,7 @@ Target = Annotated[
 ]
 From = Annotated[
     str | None,
-    _option(
+    option(
         "--from",
         metavar="FORMAT",
         help=f"{_FORMATS}, or sonicvisualiser (default: what the file's name says).",
@@ -34,11 +34,11 @@ From = Annotated[
 ]
 To = Annotated[
     str | None,
-    _option("--to", metavar="FORMAT", help=f"{_FORMATS} (default: what the file's name says)."),
+    option("--to", metavar="FORMAT", help=f"{_FORMATS} (default: what the file's name says)."),
 ]
 LabelColumn = Annotated[
     str | None,
-    _option(
+    option(
         "--label-column",
         metavar="NAME",
         help="The column with the labels, in tables of Raven, BirdNET and Kaleidoscope.",
@@ -46,24 +46,24 @@ LabelColumn = Annotated[
 ]
 Threshold = Annotated[
     float | None,
-    _option(
+    option(
         "--threshold",
         metavar="NUMBER",
         help="The activation above which a row of a buzzdetect table counts.",
     ),
 ]
 Frequencies = Annotated[
-    bool, _option("--audacity-frequencies", help="Write frequency ranges into Audacity labels.")
+    bool, option("--audacity-frequencies", help="Write frequency ranges into Audacity labels.")
 ]
 Files = Annotated[
     str | None,
-    _option(
+    option(
         "--files",
         metavar="FILES.CSV",
         help="The files.csv of the run, for lengths and recordings without events (Raven needs them).",
     ),
 ]
-Overwrite = Annotated[bool, _option("--overwrite", help="Replace files that exist.")]
+Overwrite = Annotated[bool, option("--overwrite", help="Replace files that exist.")]
 
 
 def convert_command(

@@ -178,12 +178,15 @@ def _bars(clip: Mapping[str, float], sounding: set[str], screen: Screen, top_k: 
     return lines
 
 
-def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
+def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> int:
     """Send the package's warnings to stderr (``quiet``: errors only), and everything to a file.
 
     With ``verbose`` stderr gets tracebacks too. What a run tells by the way is for the file: the screen has its
-    progress. Handlers are marked, and the command removes them at its end.
+    progress. Handlers are marked, and the command removes them at its end. Returns how much is told of progress: 0
+    (``quiet``) to 2 (``verbose``). Raises ``UsageError`` if both are asked for, or the file cannot be written.
     """
+    if verbose and quiet:
+        raise UsageError("-v and -q contradict each other: give one")
     from sonoscope.audio.secrets import Discreet
 
     log = logging.getLogger("sonoscope")
@@ -204,6 +207,7 @@ def start_logging(verbose: bool, quiet: bool, log_file: str | None) -> None:
     for handler in handlers:
         handler.of_the_command = True  # type: ignore[attr-defined]
         log.addHandler(handler)
+    return 0 if quiet else 2 if verbose else 1
 
 
 def hint(inputs: Sequence[str], verb: str = "analyze", one: str = "song.csv") -> str:

@@ -181,6 +181,7 @@ def evaluate(
     from sonoscope.evaluation import paper as papers
     from sonoscope.evaluation import protocols, reports
     from sonoscope.evaluation import truth as truths
+    from sonoscope.training import start
 
     if list_protocols:
         _list(protocols.PROTOCOLS)
@@ -210,7 +211,7 @@ def evaluate(
             "labels": labels.split(",") if labels else None,
             "threshold": threshold if fixed is None else None,
             "seeds": seeds,
-            "export": _export,
+            "export": start.exported,
             "embeddings": embeddings,
         },
         problem=problems.append,
@@ -323,9 +324,3 @@ def _expanded(models: list[str], *, seeds: bool) -> list[str]:
             [word] if (place / "config.yaml").is_file() or not inside else [str(entry) for entry in inside]
         )
     return found
-
-
-def _export(run: Path, which: str) -> Path:
-    from sonoscope.training import lastweights
-
-    return lastweights.bundle_of(run, which)

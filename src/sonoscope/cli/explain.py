@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.commands import number
+from sonoscope.cli.parameters import pair
 from sonoscope.cli.telling import say
-from sonoscope.errors import UsageError, lookup
+from sonoscope.cli.words import listed, number
+from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from sonoscope.explain import Explanation
@@ -111,6 +112,7 @@ def explain(
     from sonoscope.audio import find
     from sonoscope.cli.embed import each
     from sonoscope.explain import METHODS, NoteExplainer, Sounding, explainer_of, made
+    from sonoscope.models.bundle import NOTES
 
     if list_methods:
         for name, kind in METHODS.items():
@@ -120,12 +122,13 @@ def explain(
         raise UsageError("name a recording, or a folder of them")
     found, when = find.find(inputs), _time(time)
     target = _Target(out, formats, audio, overwrite)
+    parameters = dict(map(pair, settings or ()))
     bundle = _bundle(model)
-    if label is not None and bundle.task != "notes":
-        lookup(dict.fromkeys(bundle.label_ids), label, "label")
+    if label is not None and bundle.task != NOTES:
+        one_of(bundle.label_ids, label, "label")
     explainers = [
-        explainer_of(bundle, made(bundle, name, _settings(settings)), baseline=baseline)
-        for name in dict.fromkeys(part.strip() for part in method.split(",") if part.strip())
+        explainer_of(bundle, made(bundle, name, parameters), baseline=baseline)
+        for name in dict.fromkeys(listed(method))
     ]
     for explainer in explainers:
         if isinstance(explainer, NoteExplainer):
@@ -181,9 +184,9 @@ class _Target:
 
     def __init__(self, out: str | None, formats: str, audio: bool, overwrite: bool) -> None:
         self._out, self._overwrite = out, overwrite
-        wished = [part.strip() for part in formats.split(",") if part.strip()]
+        wished = listed(formats)
         for part in wished:
-            lookup(dict.fromkeys(FORMATS), part, "format")
+            one_of(FORMATS, part, "format")
         self._endings = [f".{part}" for part in wished] + ([".wav"] if audio else [])
         self._one = (
             out is not None and bool(Path(out).suffix) and not out.endswith("/") and not Path(out).is_dir()
@@ -202,7 +205,7 @@ class _Target:
         endings = self._endings
         if self._one:
             path = Path(self._out)
-            lookup(dict.fromkeys(ENDINGS), path.suffix.lower(), "ending")
+            one_of(ENDINGS, path.suffix.lower(), "ending")
             if methods > 1:
                 raise UsageError(f"{self._out} is one file, and there are {methods} methods: name a folder")
             if not path.parent.is_dir():
@@ -243,12 +246,9 @@ def _bundle(word: str) -> Bundle:
     if place.suffix == ".ckpt" and place.is_file():
         word = f"{place.parent}@last" if place.name == "last.ckpt" else str(place.parent)
 
-    def export(run: Path, which: str) -> Path:
-        from sonoscope.training import start
+    from sonoscope.training import start
 
-        return start.room("sonoscope.training.lastweights", "the last weights").bundle_of(run, which)
-
-    source = predictions.opened(word, export=export)
+    source = predictions.opened(word, export=start.exported)
     if not isinstance(source, BundleSource):
         raise UsageError(f"{word} is no model: explanations ask a model, not what it said")
     return source.bundle
@@ -260,16 +260,6 @@ def _time(text: str | None) -> float | tuple[float, float] | None:
         return None
     begin, dash, end = text.partition("-")
     return (number(begin), number(end)) if dash and begin else number(text)
-
-
-def _settings(words: list[str] | None) -> dict[str, Any]:
-    found = {}
-    for word in words or ():
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(f"--set {word!r} must be KEY=VALUE")
-        found[key.strip()] = value.strip()
-    return found
 
 
 def _hint(inputs: list[str]) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.cli.commands import number, whole
-from sonoscope.errors import UsageError, lookup
+from sonoscope.cli.words import number, option, whole
+from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from sonoscope.live.moments import Delay
@@ -25,10 +25,6 @@ _DEFAULT_MODEL = "notes"
 FORMATS = ("text", "jsonl")
 
 
-def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, parser=parser, show_default=False)
-
-
 Where = Annotated[
     str | None,
     typer.Argument(
@@ -38,26 +34,26 @@ Where = Annotated[
 ]  # fmt: skip
 Models = Annotated[
     str | None,
-    _option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
+    option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
 ]
 Device = Annotated[
     str | None,
-    _option(
+    option(
         "--device", metavar="NAME", help="The microphone: its number or part of its name; also - or a file."
     ),
 ]
 ListDevices = Annotated[
-    bool, _option("--list-devices", help="Show the microphones and MIDI ports that there are, and stop.")
+    bool, option("--list-devices", help="Show the microphones and MIDI ports that there are, and stop.")
 ]
 Rate = Annotated[
     int | None,
-    _option(
+    option(
         "--rate", metavar="HZ", parser=whole, help="Samples a second of stdin, or asked of the microphone."
     ),
 ]
 Channels = Annotated[
     int | None,
-    _option(
+    option(
         "--channels",
         metavar="N",
         parser=whole,
@@ -66,64 +62,64 @@ Channels = Annotated[
 ]
 SampleFormat = Annotated[
     str | None,
-    _option(
+    option(
         "--sample-format",
         metavar="NAME",
         help="How samples lie on stdin: s16le (default), s24le, s32le, f32le, u8, s16be.",
     ),
 ]
-Fast = Annotated[bool, _option("--fast", help="Do not play a file in real time, but as fast as it goes.")]
+Fast = Annotated[bool, option("--fast", help="Do not play a file in real time, but as fast as it goes.")]
 Form = Annotated[
     str | None,
-    _option("--format", metavar="text|jsonl", help="Lines to read (default), or one JSON object a line."),
+    option("--format", metavar="text|jsonl", help="Lines to read (default), or one JSON object a line."),
 ]
 MidiOut = Annotated[
     str | None,
-    _option("--midi-out", metavar="PORT", help="Play the notes on a MIDI port; virtual:NAME makes one."),
+    option("--midi-out", metavar="PORT", help="Play the notes on a MIDI port; virtual:NAME makes one."),
 ]
-Record = Annotated[str | None, _option("--record", metavar="FILE", help="Keep what is heard as a WAV file.")]
-Overwrite = Annotated[bool, _option("--overwrite", help="Replace what --record names.")]
+Record = Annotated[str | None, option("--record", metavar="FILE", help="Keep what is heard as a WAV file.")]
+Overwrite = Annotated[bool, option("--overwrite", help="Replace what --record names.")]
 DelayWish = Annotated[
     float | None,
-    _option(
+    option(
         "--delay", metavar="SECONDS", parser=number,
         help="How late a note may be told, source and computing apart (default: 0.2).",
     ),
 ]  # fmt: skip
 Threshold = Annotated[
     str | None,
-    _option(
+    option(
         "--threshold",
         metavar="WISH",
         help="For labels: as for analyze (default: the model's own, one for each).",
     ),
 ]
 Hop = Annotated[
-    float | None, _option("--hop", metavar="SECONDS", parser=number, help="For labels: time between windows.")
+    float | None, option("--hop", metavar="SECONDS", parser=number, help="For labels: time between windows.")
 ]
 MinDuration = Annotated[
     float | None,
-    _option("--min-duration", metavar="SECONDS", parser=number, help="For labels: leave shorter events out."),
+    option("--min-duration", metavar="SECONDS", parser=number, help="For labels: leave shorter events out."),
 ]
 MaxGap = Annotated[
     float | None,
-    _option("--max-gap", metavar="SECONDS", parser=number, help="For labels: join events no further apart."),
+    option("--max-gap", metavar="SECONDS", parser=number, help="For labels: join events no further apart."),
 ]
 Onset = Annotated[
     float | None,
-    _option("--onset", metavar="P", parser=number, help="For notes: how likely a beginning has to be."),
+    option("--onset", metavar="P", parser=number, help="For notes: how likely a beginning has to be."),
 ]
 Sustain = Annotated[
-    float | None, _option("--sustain", metavar="P", parser=number, help="For notes: how likely a sounding.")
+    float | None, option("--sustain", metavar="P", parser=number, help="For notes: how likely a sounding.")
 ]
-Low = Annotated[str | None, _option("--low", metavar="PITCH", help="The lowest note, as E2 or 40.")]
-High = Annotated[str | None, _option("--high", metavar="PITCH", help="The highest note.")]
-Mono = Annotated[bool, _option("--mono", help="One note at a time.")]
+Low = Annotated[str | None, option("--low", metavar="PITCH", help="The lowest note, as E2 or 40.")]
+High = Annotated[str | None, option("--high", metavar="PITCH", help="The highest note.")]
+Mono = Annotated[bool, option("--mono", help="One note at a time.")]
 Tuning = Annotated[
     float | None,
-    _option("--tuning", metavar="CENTS", parser=number, help="How far the instrument is above A4 = 440 Hz."),
+    option("--tuning", metavar="CENTS", parser=number, help="How far the instrument is above A4 = 440 Hz."),
 ]
-Quiet = Annotated[bool, _option("-q", "--quiet", help="Nothing on stderr but errors.")]
+Quiet = Annotated[bool, option("-q", "--quiet", help="Nothing on stderr but errors.")]
 
 
 def live(
@@ -165,7 +161,7 @@ def live(
         return _show_devices()
     if source is not None and device is not None:
         raise UsageError(f"{source} and --device {device} both say where the sound comes from: give one")
-    form = lookup({name: name for name in FORMATS}, format or "text", "format")
+    form = one_of(FORMATS, format or "text", "format")
     listeners = _listeners(
         model or _DEFAULT_MODEL,
         {"threshold": threshold, "min_duration": min_duration, "max_gap": max_gap},

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from sonoscope.cli import analyze as verb
-from sonoscope.cli.commands import number
+from sonoscope.cli import options
+from sonoscope.cli.words import number, option
 from sonoscope.errors import UsageError
 
 MODEL, WITH_TRACKS = ("notes",), ("notes", "instruments")
@@ -28,17 +29,13 @@ _NEEDS_OUT = {"--audio": "audio", "--piano-roll": "piano_roll", "--tempo": "temp
 _KINDS = (("--piano-roll", "piano_roll", (".svg", ".png")), ("--audio", "audio", (".wav", ".flac", ".mp3")))
 
 
-def _option(*names: str, help: str, metavar: str | None = None, parser: Any = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, parser=parser, show_default=False)
-
-
 Models = Annotated[
     str | None,
-    _option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
+    option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
 ]
 Out = Annotated[
     str | None,
-    _option(
+    option(
         "-o",
         "--out",
         metavar="OUT",
@@ -48,13 +45,13 @@ Out = Annotated[
 ]
 Formats = Annotated[
     str | None,
-    _option(
+    option(
         "--format", metavar="NAME,...", help="midi,notes (default), jams, csv, and all others of analyze."
     ),
 ]
 Onset = Annotated[
     float | None,
-    _option(
+    option(
         "--onset",
         metavar="P",
         parser=number,
@@ -63,17 +60,17 @@ Onset = Annotated[
 ]
 Sustain = Annotated[
     float | None,
-    _option(
+    option(
         "--sustain", metavar="P", parser=number, help="The same for going on: lower, and notes last longer."
     ),
 ]
 MinLength = Annotated[
-    float | None, _option("--min-length", metavar="SECONDS", parser=number, help="Leave out shorter notes.")
+    float | None, option("--min-length", metavar="SECONDS", parser=number, help="Leave out shorter notes.")
 ]
 Low = Annotated[
-    str | None, _option("--low", metavar="PITCH", help="The lowest pitch: E2, Eb3, or a MIDI number.")
+    str | None, option("--low", metavar="PITCH", help="The lowest pitch: E2, Eb3, or a MIDI number.")
 ]
-High = Annotated[str | None, _option("--high", metavar="PITCH", help="The highest pitch.")]
+High = Annotated[str | None, option("--high", metavar="PITCH", help="The highest pitch.")]
 Mono = Annotated[
     bool | None,
     typer.Option("--mono/--poly", help="One note at a time (a voice, a flute).", show_default=False),
@@ -88,7 +85,7 @@ PitchClasses = Annotated[
 ]
 Tuning = Annotated[
     str | None,
-    _option(
+    option(
         "--tuning",
         metavar="CENTS|auto",
         help="How far above A4 = 440 Hz the recording is tuned (default: auto, from its first minute).",
@@ -96,7 +93,7 @@ Tuning = Annotated[
 ]
 Tempo = Annotated[
     str | None,
-    _option(
+    option(
         "--tempo",
         metavar="BPM|auto",
         help="Beats a minute that MIDI files state (default: 120); auto: the notes'.",
@@ -104,7 +101,7 @@ Tempo = Annotated[
 ]
 Audio = Annotated[
     str | None,
-    _option(
+    option(
         "--audio",
         metavar="[stereo|mixed|notes|none]",
         help="Also write the notes as sound: right of the recording (stereo, the default), mixed with it, or by "
@@ -113,11 +110,11 @@ Audio = Annotated[
 ]
 PianoRoll = Annotated[
     str | None,
-    _option("--piano-roll", metavar="[svg|png|none]", help="Also draw the notes; alone: svg."),
+    option("--piano-roll", metavar="[svg|png|none]", help="Also draw the notes; alone: svg."),
 ]
 Tracks = Annotated[
     str | None,
-    _option(
+    option(
         "--tracks",
         metavar="[by-instrument|none]",
         help="A track for each instrument, as -m instruments hears it around a phrase: a guess, and marked so.",
@@ -126,7 +123,7 @@ Tracks = Annotated[
 
 
 def notes(
-    inputs: verb.Inputs = None,
+    inputs: options.Inputs = None,
     model: Models = None,
     out: Out = None,
     format: Formats = None,
@@ -142,19 +139,19 @@ def notes(
     audio: Audio = None,
     piano_roll: PianoRoll = None,
     tracks: Tracks = None,
-    channel: verb.Channel = None,
-    no_scores: verb.NoScores = False,
-    from_scores: verb.FromScores = None,
-    workers: verb.Workers = None,
-    on: verb.On = None,
-    shard: verb.Shard = None,
-    overwrite: verb.Overwrite = False,
-    strict: verb.Strict = False,
-    config: verb.Config = None,
-    dry_run: verb.DryRun = False,
-    verbose: verb.Verbose = False,
-    quiet: verb.Quiet = False,
-    log: verb.Log = None,
+    channel: options.Channel = None,
+    no_scores: options.NoScores = False,
+    from_scores: options.FromScores = None,
+    workers: options.Workers = None,
+    on: options.On = None,
+    shard: options.Shard = None,
+    overwrite: options.Overwrite = False,
+    strict: options.Strict = False,
+    config: options.Config = None,
+    dry_run: options.DryRun = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
+    log: options.Log = None,
 ) -> int:
     """Turn recordings into notes: MIDI, tables, sound, pictures.
 
@@ -164,9 +161,7 @@ def notes(
     """
     from sonoscope.cli import display
 
-    if verbose and quiet:
-        raise UsageError("-v and -q contradict each other: give one")
-    display.start_logging(verbose, quiet, log)
+    verbosity = display.start_logging(verbose, quiet, log)
     wishes = verb.given_of(
         onset=onset, sustain=sustain, min_length_s=min_length, low=_pitch(low), high=_pitch(high), mono=mono,
         pitch_classes=pitch_classes, tuning=_tuning(tuning), tempo=tempo,
@@ -181,18 +176,17 @@ def notes(
     fresh = from_scores is None and config is None
     given = verb.given_of(
         inputs=tuple(inputs or ()) or None, out=out,
-        models=verb.listed(model) or ((WITH_TRACKS if wishes.get("tracks") else MODEL) if fresh else None),
-        formats=verb.listed(format), keep_scores=False if no_scores else None, channel=channel, workers=workers, on=on,
+        models=verb.several(model) or ((WITH_TRACKS if wishes.get("tracks") else MODEL) if fresh else None),
+        formats=verb.several(format), keep_scores=False if no_scores else None, channel=channel, workers=workers, on=on,
         shard=verb.shard_of(shard), overwrite=overwrite or None, strict=strict or None, notes=wishes,
     )  # fmt: skip
-    verbosity = 0 if quiet else 2 if verbose else 1
     if from_scores is not None:
         return verb.decide_again(from_scores, given, config, dry_run, verbosity)
     spec = verb.the_spec(given, config, verb="notes")
     if not spec.out:
-        for option, name in _NEEDS_OUT.items():
+        for wish, name in _NEEDS_OUT.items():
             if wishes.get(name):
-                raise UsageError(f"{option} needs a place for files: add -o OUT")
+                raise UsageError(f"{wish} needs a place for files: add -o OUT")
         return verb.to_screen(spec, given, {"aggregate": "mean", "top_k": None}, dry_run, verbosity)
     if fresh and "formats" not in given:
         spec = replace(spec, formats=FORMATS)
@@ -201,11 +195,11 @@ def notes(
 
 def _no_names(inputs: Sequence[str], wishes: Mapping[str, Any]) -> None:
     """Refuse the name of a picture or sound that stands behind an option which names only its kind."""
-    for option, name, suffixes in _KINDS:
+    for wish, name, suffixes in _KINDS:
         for text in inputs if wishes.get(name) else ():
             if text.lower().endswith(suffixes) and not Path(text).exists():
                 raise UsageError(
-                    f"{option} takes no file name: leave {text!r} out. The file lies beside what -o names, and is "
+                    f"{wish} takes no file name: leave {text!r} out. The file lies beside what -o names, and is "
                     f"named like it"
                 )
 

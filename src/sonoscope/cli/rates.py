@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _classes(source: Path, model: str | None, labels: str | None) -> tuple[list[
     if labels is None:
         return known, chosen, found
     table = dict.fromkeys(known, True)
-    names = [name.strip() for name in labels.split(",") if name.strip()]
+    names = listed(labels)
     for name in names:
         lookup(table, name, "class")
     return names, chosen, found

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from sonoscope.evaluation.result import Figure
     from sonoscope.field.clipfolder import Clip, ClipFolder
 
 Folder = Annotated[
@@ -70,7 +70,7 @@ def review_command(
     if overwrite and html is None:
         raise UsageError("--overwrite is for --html")
     opened = clipfolder.open_folder(folder)
-    names = [name.strip() for name in labels.split(",") if name.strip()] if labels else None
+    names = listed(labels) if labels else None
     clips = chosen(opened, names)
     if agreement:
         return _agree(opened, clips)
@@ -128,6 +128,7 @@ def _write(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, file: Path,
 def _agree(folder: ClipFolder, clips: Sequence[Clip]) -> int:
     from sonoscope.cli.display import columns
     from sonoscope.cli.telling import say
+    from sonoscope.cli.verdicts import cells
     from sonoscope.field import agreement, verdicts
 
     reviewers = verdicts.read_all(folder.path)
@@ -148,10 +149,10 @@ def _agree(folder: ClipFolder, clips: Sequence[Clip]) -> int:
             (
                 ", ".join(found.reviewers),
                 str(found.clips),
-                *_cells(found.agree),
+                *cells(found.agree),
                 *(
                     part + (f" {kind}" if part and place else "")
-                    for place, part in enumerate(_cells(found.kappa))
+                    for place, part in enumerate(cells(found.kappa))
                 ),
             )
         )
@@ -162,9 +163,3 @@ def _agree(folder: ClipFolder, clips: Sequence[Clip]) -> int:
     else:
         say("they agree on every clip that more than one judged")
     return 0
-
-
-def _cells(figure: Figure) -> tuple[str, str]:
-    if figure.value is None:
-        return "–", figure.why
-    return f"{figure.value:.2f}", f"[{figure.low:.2f}, {figure.high:.2f}]"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.commands import number
+from sonoscope.cli.words import listed, number
 from sonoscope.errors import optional
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def serve(
         max_upload=parse_size(max_upload),
         max_duration=max_duration,
         auth_token=auth_token or None,
-        origins=tuple(one.strip() for one in (allow_origin or "").split(",") if one.strip()),
+        origins=tuple(listed(allow_origin or "")),
     ).checked()
     return running.serve(settings, own_state=state is None, tell=_tell)
 

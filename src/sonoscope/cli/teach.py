@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonoscope.cli.telling import say
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def wish_of(words: Sequence[str], wishes: dict[str, Any]) -> Wish:
         "hours": wishes["--hours"], "base": wishes["--base"], "unlabelled": tuple(wishes["--unlabelled"] or ()),
         "group_by": wishes["--group-by"], "verdicts": tuple(wishes["--verdicts"] or ()),
         "precision": wishes["--precision"], "only_marked": wishes["--only-marked"],
-        "without": tuple(name.strip() for name in without.split(",") if name.strip()),
+        "without": tuple(listed(without)),
     }  # fmt: skip
     if wishes["--hours"] is not None and not wishes["--unlabelled"]:
         raise UsageError("--hours says how much of --unlabelled is heard: give recordings with --unlabelled")

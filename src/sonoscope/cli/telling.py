@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sonoscope.errors import count
+
+if TYPE_CHECKING:
+    from sonoscope.data.survey import Problem
 
 #: How often progress is told where it cannot be rewritten in place, and where it can.
 TOLD_EVERY_S, REDRAWN_EVERY_S = 30.0, 0.2
@@ -16,6 +22,16 @@ def say(text: str) -> None:
 
     for line in text.splitlines():
         print(printable(line), file=sys.stderr, flush=True)
+
+
+def left_out(problems: Sequence[Problem], what: str, one: str = "row", many: str = "") -> int:
+    """Say how many rows (or what ``one`` is) cannot be used, what became of them, and the first; 1 if there are any."""
+    if problems:
+        first = problems[0]
+        say(
+            f"{count(len(problems), one, many)} {what}; the first: {first.path}: {first.reason}. {first.remedy}"
+        )
+    return int(bool(problems))
 
 
 def told(line: Callable[..., str]) -> Callable[..., None]:

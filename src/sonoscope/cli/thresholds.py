@@ -10,7 +10,7 @@ import typer
 from sonoscope.cli.evaluate import Hop, LabelsOption, Split, TruthRule, Window
 from sonoscope.cli.telling import say, told
 from sonoscope.cli.verdicts import verdicts_command
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from sonoscope.evaluation.clipfigures import ClipOptions
@@ -150,7 +150,6 @@ def _options(aggregate: str, window: float | None, hop: float | None) -> ClipOpt
 
 def _shares(text: str | None, labels: tuple[str, ...]) -> dict[str, float]:
     """Shares of the field by label."""
-    from sonoscope.errors import lookup
 
     if text is None:
         return {}
@@ -165,5 +164,5 @@ def _shares(text: str | None, labels: tuple[str, ...]) -> dict[str, float]:
             raise UsageError(f"prior={text!r}: {share:g} must lie between 0 and 1")
         if not sign:
             return dict.fromkeys(labels, share)
-        found[lookup({name: name for name in labels}, label.strip(), "label")] = share
+        found[one_of(labels, label.strip(), "label")] = share
     return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError, lookup
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def verdicts_command(
     answers = judged(opened, verdicts or (), unsure)
     known = evidence.of_folder(opened, answers)
     if labels is not None:
-        known = {name: lookup(known, name, "class") for name in map(str.strip, labels.split(","))}
+        known = {name: lookup(known, name, "class") for name in listed(labels)}
     print("\n".join(_table(known, sites=sites)))
     points = {label: fitting.curve(each) for label, each in known.items() if curve is not None or wishes}
     if curve is not None:

@@ -78,6 +78,11 @@ def train(
     return fit(config, folder, resume=resume, quick=quick)
 
 
+def exported(run: Path, which: str) -> Path:
+    """The bundle of the weights that a training ended with, made if need be. Raises as :func:`room`."""
+    return room("sonoscope.training.lastweights", "the last weights").bundle_of(run, which)
+
+
 def room(module: str, purpose: str) -> Any:
     """Import a module that needs the extra ``train``, or say what is missing. Raises ``UsageError``."""
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.cli.data.options import Labels, Root
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,11 +152,7 @@ def audit_command(
         models.load(model),
         folder,
         embeddings,
-        told(
-            lambda past, rows, seconds: (
-                f"{rows:,} rows, {seconds / 60:,.0f} minutes of sound, {seconds / past:,.0f} x real time"
-            )
-        ),
+        told(_heard),
     )
     if apply is not None:
         cleaned = out if folder is None else out / "cleaned.csv"
@@ -368,14 +364,8 @@ def _split(
 
 def _ended(problems: Sequence[Problem], listening: Listening) -> int:
     """Say which rows could not be listened to; 1 if there are any."""
-    from sonoscope.cli.display import count
-
-    if not problems:
-        return 0
     where = "" if listening.folder is None else f", listed in {listening.folder / 'bad_rows.csv'}"
-    first = problems[0]
-    say(f"{count(len(problems), 'row')} left out{where}; the first: {first.path}: {first.reason}")
-    return 1
+    return left_out(problems, f"left out{where}")
 
 
 def _print(text: str) -> None:

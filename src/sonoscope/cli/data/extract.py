@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.cli.data.options import Labels, Remap
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -203,9 +203,9 @@ def _tell(done: Extracted, target: int) -> None:
         say(f"at most {done.capped[0].target:,} of each in {done.manifest.with_name(CAPPED)}: {listed}")
     for note in done.notes:
         say(f"note: {note}")
-    if done.problems:
-        first = done.problems[0]
-        say(
-            f"{count(len(done.problems), 'recording or range', 'recordings or ranges')} left out, listed in "
-            f"{badrows.beside(done.manifest)}; the first: {first.path}: {first.reason}. {first.remedy}"
-        )
+    left_out(
+        done.problems,
+        f"left out, listed in {badrows.beside(done.manifest)}",
+        "recording or range",
+        "recordings or ranges",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +10,13 @@ import typer
 
 from sonoscope.cli.data.options import Labels, Root
 from sonoscope.cli.parameters import Set, of_feature
-from sonoscope.cli.telling import say, told
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.cli.telling import left_out, say, told
+from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
     from sonoscope.data.rows import Manifest
     from sonoscope.data.shards.content import Content
     from sonoscope.data.shards.making import Built
-    from sonoscope.data.survey import Problem
 
 LAYOUTS = ("shards", "npy", "bands")
 #: The model whose rate and features are taken if nothing else is said.
@@ -136,10 +134,7 @@ def features_command(
     """
     from sonoscope.data import sources
 
-    if layout not in LAYOUTS:
-        raise UnknownName(
-            f"unknown layout {layout!r}.{nearest(layout, LAYOUTS)} Known: {', '.join(LAYOUTS)}."
-        )
+    one_of(LAYOUTS, layout, "layout")
     if layout == "shards" and by_split:
         raise UsageError("--by-split is for trees (--layout npy or bands); shards know the split of each row")
     manifest = sources.load(data, labels=labels, root=root) if data else None
@@ -238,7 +233,7 @@ def _tell(built: Built, out: Path) -> int:
     print(out)
     done = f"{count(built.made, 'row')} made, {built.kept:,} kept, {built.forgotten:,} forgotten"
     say(f"{done}: {_duration(built.seconds)} of sound, {built.n_bytes / 1e6:,.1f} MB")
-    return _problems(built.problems, f"left out, listed in {out / 'bad_rows.csv'}")
+    return left_out(built.problems, f"left out, listed in {out / 'bad_rows.csv'}")
 
 
 def _verify(out: Path, layout: str, manifest: Manifest | None) -> int:
@@ -262,15 +257,6 @@ def _verify(out: Path, layout: str, manifest: Manifest | None) -> int:
     for problem in found:
         say(f"{problem.path}: {problem.reason}. {problem.remedy}")
     return 1 if found else 0
-
-
-def _problems(problems: Sequence[Problem], what: str) -> int:
-    from sonoscope.cli.display import count
-
-    if problems:
-        first = problems[0]
-        say(f"{count(len(problems), 'row')} {what}; the first: {first.path}: {first.reason}")
-    return 1 if problems else 0
 
 
 def _duration(seconds: float) -> str:

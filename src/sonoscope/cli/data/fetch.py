@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonoscope.cli.telling import TOLD_EVERY_S, say
+from sonoscope.cli.words import named
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def fetch_command(
         _show_all(list(datasets.DATASETS.values()))
         return 0
     dataset = datasets.find(name)
-    parts = _words(part)
+    parts = [] if part is None else named(part, "--part")
     if out is None and os.environ.get(sources.HOME):
         out = sources.home_of(name)
     items = fetch.plan(dataset, out, parts, again=again)
@@ -191,13 +192,6 @@ def _show(dataset: Dataset, items: Sequence[Item], root: Path | None) -> None:
     print(f"\nto fetch: {known if unknown else gigabytes(left)}; archives need as much again to be unpacked")
     if root:
         print(f"target: {root.absolute()}\nfree there: {gigabytes(free_bytes(root))}", flush=True)
-
-
-def _words(text: str | None) -> list[str]:
-    words = [word.strip() for word in (text or "").split(",") if word.strip()]
-    if text is not None and not words:
-        raise UsageError(f"--part {text!r} names nothing; give parts separated by commas")
-    return words
 
 
 def download_progress() -> Callable[[str, int, int | None], None]:

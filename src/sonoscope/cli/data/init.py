@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.words import listed
+
 
 def init_command(
     folder: Annotated[
@@ -29,7 +31,7 @@ def init_command(
 
     wish: str | list[str] | None = labels
     if labels is not None and labels not in LABEL_SETS and Path(labels).suffix not in (".json", ".txt"):
-        wish = [word.strip() for word in labels.split(",") if word.strip()]
+        wish = listed(labels)
     made = init.create(folder, labels=wish)
     print(folder)
     told = f"{count(len(made), 'folder or file', 'folders and files')} made" if made else "all of it is there"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.cli.data.options import Labels, Remap, Root
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,9 +115,4 @@ def manifest_command(
     say(f"{count(sum(each.added for each in done), 'row')} added, {count(done[0].kept, 'row')} kept")
     for warning in (warning for each in done for warning in each.warnings):
         say(f"note: {warning}")
-    if bad is not None:
-        first = problems[0]
-        say(
-            f"{count(len(problems), 'row')} left out, listed in {bad}; the first: {first.path}: {first.reason}"
-        )
-    return 1 if problems else 0
+    return left_out(problems, f"left out, listed in {bad}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.cli.data.options import Labels
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,13 +168,7 @@ def mix_command(
         )
     print(done.manifest)
     say(f"{counted(done.made, 'mixture')} made, {counted(done.kept, 'mixture')} kept")
-    if done.problems:
-        first = done.problems[0]
-        say(
-            f"{counted(len(done.problems), 'row')} left out, listed in {done.manifest.with_suffix('.bad_rows.csv')}; "
-            f"the first: {first.path}: {first.reason}"
-        )
-    return 1 if done.problems else 0
+    return left_out(done.problems, f"left out, listed in {done.manifest.with_suffix('.bad_rows.csv')}")
 
 
 def _recipe(

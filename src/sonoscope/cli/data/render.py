@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.words import named
 from sonoscope.errors import UsageError
 
 Midi = Annotated[
@@ -98,7 +99,7 @@ def render_command(
 
     if pieces is not None and per_class is not None:
         raise UsageError("--pieces and --per-class exclude each other: pieces are counted as a whole")
-    fonts = _words(soundfont, "--soundfont")
+    fonts = named(soundfont, "--soundfont")
     names = _instruments(instruments)
     files = _midi_files(midi or [])
     for value, option in ((per_class, "--per-class"), (pieces, "--pieces"), (seed, "--seed")):
@@ -165,14 +166,6 @@ def _midi_files(given: list[Path]) -> list[Path]:
     return found
 
 
-def _words(text: str, option: str) -> list[str]:
-    """The words of a list by comma. Raises ``UsageError`` if there is none."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words:
-        raise UsageError(f"{option} {text!r} names nothing; give names separated by commas")
-    return words
-
-
 def _instruments(text: str) -> list[str]:
     """Instrument names from names, labels and label codes; ``all`` is every one. Raises ``UnknownName``."""
     from sonoscope import labels
@@ -180,7 +173,7 @@ def _instruments(text: str) -> list[str]:
 
     known = labels.index(labels.INSTRUMENTS)
     names: dict[str, None] = {}
-    for word in _words(text, "--instruments"):
+    for word in named(text, "--instruments"):
         if word == "all":
             names |= dict.fromkeys(orchestra.ORCHESTRA)
         elif word in orchestra.ORCHESTRA or word not in known:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.words import listed, named
 from sonoscope.errors import UsageError
 
 Out = Annotated[
@@ -72,9 +73,7 @@ def scenes_command(
             print(f"{kind}\t{sound.label}")
         return 0
     if sounds is not None:
-        kinds = [*SOUNDS] if sounds == "all" else [word.strip() for word in sounds.split(",") if word.strip()]
-        if not kinds:
-            raise UsageError(f"--sounds {sounds!r} names nothing; --list names the kinds")
+        kinds = [*SOUNDS] if sounds == "all" else named(sounds, "--sounds")
         path = writing.write_sounds(
             out, kinds, count, duration_s=4.0 if duration is None else duration, sample_rate=rate, seed=seed
         )
@@ -97,7 +96,7 @@ def scenes_command(
 def _rates(text: str) -> dict[str, float]:
     """``wing_beat=120,bird_song=60`` as numbers; nothing at all is a scene of backgrounds only."""
     found = {}
-    for word in filter(None, (word.strip() for word in text.split(","))):
+    for word in listed(text):
         kind, _, number = word.partition("=")
         try:
             found[kind.strip()] = float(number)

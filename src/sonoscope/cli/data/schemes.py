@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.words import listed
 from sonoscope.errors import UsageError
 
 Source = Annotated[
@@ -68,7 +69,7 @@ def schemes_command(
 
 def _labels(text: str) -> str | list[str]:
     """A scheme's name, or the labels that are named themselves."""
-    return [label.strip() for label in text.split(",") if label.strip()] if "," in text else text
+    return listed(text) if "," in text else text
 
 
 def _merged(texts: list[str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
+from sonoscope.cli.words import named
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def split_command(
     manifest = words.load(sources)
     if not manifest.rows:
         raise UsageError("there are no rows to split")
-    columns = _words(by, "--by")
+    columns = named(by, "--by")
     problems: list[Problem] = []
     seconds = lengths.seconds(manifest, report=problems.append)
 
@@ -171,18 +172,11 @@ def _check_options(
         raise UsageError(f"{out} exists. Name another file, or replace it with --overwrite.")
 
 
-def _words(text: str, option: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    if not words:
-        raise UsageError(f"{option} {text!r} names nothing; give names separated by commas")
-    return words
-
-
 def _shares(text: str | None) -> dict[str, float] | None:
     if text is None:
         return None
     shares: dict[str, float] = {}
-    for word in _words(text, "--parts"):
+    for word in named(text, "--parts"):
         name, sign, share = word.partition("=")
         shares[name.strip()] = _number(share, f"--parts {word!r}", "train=0.7")
         if not sign:
@@ -235,11 +229,7 @@ def _listened(
         apart=together.of.tolist(),
         similar=duplicates.SIMILAR if similar is None else similar,
         report=lambda problem: None if problem in problems else problems.append(problem),
-        progress=told(
-            lambda past, done, total: (
-                f"listening: {done:,} of {total:,}, {(total - done) * past / done:,.0f} s left"
-            )
-        ),
+        progress=told(_listening),
     )
 
 
@@ -286,7 +276,6 @@ def _finish(
     checked: str | None,
 ) -> int:
     """Write the manifest, its certificate and its lists, and show the certificate."""
-    from sonoscope.cli.display import count
     from sonoscope.data import certificate, labelmap, update
     from sonoscope.data import manifest as manifests
 
@@ -309,8 +298,7 @@ def _finish(
         bad = update.tell(place, problems)
         left = "left out" if out is not None else "cannot be used"
         if bad is not None:
-            say(f"{count(len(problems), 'row')} {left}, listed in {bad}; "
-                 f"the first: {problems[0].path}: {problems[0].reason}")  # fmt: skip
+            left_out(problems, f"{left}, listed in {bad}")
     print(found.text(), end="")
     _say_verdict(found, place)
     return 1 if problems or found.leaks else 0

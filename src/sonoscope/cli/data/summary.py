@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sonoscope.cli.data.options import Labels, Root
-from sonoscope.cli.telling import say, told
+from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
 Sources = Annotated[
@@ -116,7 +116,6 @@ def _check(out: Path | None, features: Path | None, no_audio: bool) -> None:
 
 def _bad_rows(out: Path | None, problems: tuple) -> int:
     """List what cannot be used beside the report; the exit code."""
-    from sonoscope.cli.display import count
     from sonoscope.data import badrows
 
     listed = badrows.beside(out) if out is not None else None
@@ -128,10 +127,7 @@ def _bad_rows(out: Path | None, problems: tuple) -> int:
     if listed is not None:
         badrows.write(problems, listed)
         where = f", listed in {listed}"
-    first = problems[0]
-    told = f"{count(len(problems), 'row')} cannot be used{where}; the first: {first.path}: {first.reason}"
-    say(told)
-    return 1
+    return left_out(problems, f"cannot be used{where}")
 
 
 def _heard(_: float, done: int, total: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.commands import number
+from sonoscope.cli.words import listed, number
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _counts(text: str | None) -> tuple[int, ...]:
 
     if text is None:
         return tuple(sorted({1, default_workers()}))
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = listed(text)
     if not words or not all(word.isdigit() and 1 <= int(word) <= 256 for word in words):
         raise UsageError(f"--workers {text!r} must be whole numbers from 1 to 256, such as 1,2,4")
     return tuple(sorted({int(word) for word in words}))

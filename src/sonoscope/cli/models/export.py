@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.commands import number
 from sonoscope.cli.telling import say
+from sonoscope.cli.words import number
 from sonoscope.errors import UsageError, optional
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.commands import number
 from sonoscope.cli.parameters import Set, of_feature
+from sonoscope.cli.words import number
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:

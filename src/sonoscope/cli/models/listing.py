@@ -9,9 +9,6 @@ import typer
 
 from sonoscope.errors import BadBundle
 
-#: The task whose models have no windows.
-NOTES = "notes"
-
 if TYPE_CHECKING:
     from sonoscope.models.bundle import Bundle
 
@@ -23,6 +20,7 @@ def list_command() -> int:
     """
     from sonoscope import models
     from sonoscope.cli import display
+    from sonoscope.models.bundle import NOTES
 
     rows = [("name", "task", "classes", "window", "size", "licence")]
     damaged = []
@@ -49,6 +47,7 @@ def show_command(
     """Show the card and the thresholds of a model."""
     from sonoscope import models
     from sonoscope.cli import display
+    from sonoscope.models.bundle import NOTES
 
     bundle = models.load(name)
     if bundle.card.is_file():
