@@ -16,6 +16,8 @@ that has basic-pitch:
     PEER/bin/pip install --no-deps basic-pitch==0.4.0
     PEER/bin/pip install onnxruntime librosa "resampy<0.4.3" scipy scikit-learn pretty_midi mir_eval "setuptools<81"
 
+With ``--only-speed`` it measures speed alone, and what was found in the recordings stays.
+
 FluidSynth and TimGM6mb are needed too (`apt install libfluidsynth3 timgm6mb-soundfont`, the ``render`` extra).
 """
 
@@ -122,7 +124,7 @@ def as_midi(notes: list, duration_s: float) -> None:
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Transcribe and score everything; measure speed unless told not to."""
-    from transcription import figures, ours, recordings, speed
+    from transcription import figures, ours, recordings
 
     folder = options.folder
     musical, quiet = kept_recordings(options)
@@ -157,15 +159,22 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         },
     }
     if options.peer is not None and options.minutes:
-        lengths = [options.minutes, *([options.long] if options.long else [])]
-        long = {minutes: recordings.long_mixture(folder, minutes) for minutes in lengths}
-        kept = {row["what"]: row["peer"] for row in options.earlier.get("speed", ())} if options.keep else {}
-        result["speed"] = speed.table(
-            options.bundle, options.rules, options.peer, long, folder, options.repeats, kept
-        )
+        result["speed"] = speeds(options)
     elif options.keep and "speed" in options.earlier:
         result["speed"] = options.earlier["speed"]
     return result
+
+
+def speeds(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What both cost, on the mixtures one after another."""
+    from transcription import recordings, speed
+
+    lengths = [options.minutes, *([options.long] if options.long else [])]
+    long = {minutes: recordings.long_mixture(options.folder, minutes) for minutes in lengths}
+    kept = {row["what"]: row["peer"] for row in options.earlier.get("speed", ())} if options.keep else {}
+    return speed.table(
+        options.bundle, options.rules, options.peer, long, options.folder, options.repeats, kept
+    )
 
 
 def kept_recordings(options: argparse.Namespace) -> tuple[list[Recording], list[Recording]]:
@@ -254,8 +263,13 @@ def main() -> None:
         "--json", type=Path, default=RESULTS, help=f"default: {RESULTS.name} beside this file"
     )
     parser.add_argument("--docs", type=Path, help="a document with the markers, to write the table into")
+    parser.add_argument(
+        "--only-speed", action="store_true", help="measure speed alone: what --json says of recordings stays"
+    )
     parser.add_argument("--show", action="store_true", help="measure nothing: the table of what --json holds")
     options = parser.parse_args()
+    if options.only_speed and (options.peer is None or not options.minutes or not options.json.is_file()):
+        parser.error("--only-speed needs --peer, --minutes and an earlier --json")
     options.earlier = json.loads(options.json.read_text()) if options.json.is_file() else {}
     from transcription import figures
 
@@ -265,7 +279,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="sonoscope-notes-") as scratch:
             options.folder = options.folder or Path(scratch)
             options.folder.mkdir(parents=True, exist_ok=True)
-            result = compare(options)
+            if options.only_speed:
+                kept_recordings(options)  # whose mixtures are what speed is measured on
+                result = {**options.earlier, "speed": speeds(options)}
+            else:
+                result = compare(options)
         options.json.write_text(json.dumps(result, indent=1) + "\n")
     table = figures.markdown(result)
     print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -157,9 +158,26 @@ def test_a_table_goes_between_its_markers(tmp_path: Path) -> None:
         command.write_table(document, "| new |")
 
 
-def test_the_committed_results_make_the_documents_table() -> None:
-    import json
+def test_speed_alone_leaves_what_was_found_in_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = json.loads(command.RESULTS.read_text())
+    asked: list[argparse.Namespace] = []
+    monkeypatch.setattr(command, "kept_recordings", asked.append)
+    monkeypatch.setattr(command, "speeds", lambda options: held["speed"][:1])
+    given = ["notes.py", "--only-speed", "--peer", "python", "--folder", str(tmp_path), "--json"]
+    monkeypatch.setattr(sys, "argv", [*given, str(tmp_path / "none.json")])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert not asked and "earlier --json" in capsys.readouterr().err
+    kept = tmp_path / "results.json"
+    kept.write_text(json.dumps(held))
+    monkeypatch.setattr(sys, "argv", [*given, str(kept)])
+    command.main()
+    assert json.loads(kept.read_text()) == {**held, "speed": held["speed"][:1]} and len(asked) == 1
 
+
+def test_the_committed_results_make_the_documents_table() -> None:
     text = (Path(__file__).parents[1] / "docs" / "notes.md").read_text()
     held = text.split(command.MARKERS[0])[1].split(command.MARKERS[1])[0].strip()
     assert figures.markdown(json.loads(command.RESULTS.read_text())) == held
