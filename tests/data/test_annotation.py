@@ -87,6 +87,23 @@ def test_buzzdetect_tables_are_read_by_ident(tmp_path: Path) -> None:
     assert len(annotation.read(path)) == 2
 
 
+def test_a_table_of_many_idents_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    decoded = annotation.table.decoded
+    monkeypatch.setattr(annotation.table, "decoded", lambda path: read.append(path) or decoded(path))
+    file = tmp_path / "annotations.csv"
+    lines = [f"e,site/{number}/rec,{number},{number + 1},ins_buzz" for number in range(300)]
+    file.write_text("\n".join(["source,ident,start,end,label", *lines, ""]))
+    found = [annotation.read(file, recording=f"audio/site/{number}/rec.mp3") for number in range(300)]
+    assert [event.start_s for events in found for event in events] == list(range(300))
+    assert len(annotation.read(file)) == 300 and annotation.recordings(file)[7] == "site/7/rec"
+    assert len(read) <= 2, "its first line, and all of it"
+    file.write_text(file.read_text() + "e,site/0/rec,9,10,rain\n")
+    assert len(annotation.read(file, recording="site/0/rec.wav")) == 2, (
+        "a file that was changed is read again"
+    )
+
+
 def test_musicnet_times_are_samples_at_44100(tmp_path: Path) -> None:
     path = write(
         tmp_path / "1788.csv",

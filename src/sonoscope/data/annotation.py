@@ -167,7 +167,7 @@ def recordings(path: str | Path) -> tuple[str, ...]:
     if path.suffix.lower() in (".txt", ".csv", ".tsv"):
         header = set(_header(path))
         if header.issuperset(_IDENT):
-            return tuple(dict.fromkeys(line.cells["ident"] for line in table.read(path).lines))
+            return tuple(_by_ident(path, *_version(path)))
         if any(header.issuperset(columns) for columns in (_MAPS, _MUSICNET, _BASIC_PITCH)):
             return (path.stem,)
     return tuple(result.file for result in results(path))
@@ -360,9 +360,19 @@ def _guitarset(path: Path, strings: list[dict], label: str) -> Iterator[Event]:
 
 def _idents(path: Path, recording: str) -> Iterator[Event]:
     """Events of one recording, whose path without suffix ends with the ident (of all, if none is asked for)."""
-    wanted = str(PurePosixPath(recording).with_suffix("")) if recording else ""
+    held = _by_ident(path, *_version(path))
+    wanted = PurePosixPath(recording).with_suffix("").parts if recording else ()
+    idents = ("/".join(wanted[first:]) for first in range(len(wanted))) if recording else held
+    for ident in idents:
+        yield from held.get(ident, ())
+
+
+@lru_cache(maxsize=4)
+def _by_ident(path: Path, *_version: object) -> dict[str, list[Event]]:
+    """The events of each ident of a table, which is read once for all of its recordings."""
+    found: dict[str, list[Event]] = {}
     for line in table.read(path).lines:
-        ident = line.cells["ident"]
-        if not wanted or f"/{wanted}".endswith(f"/{ident}"):
-            start_s, duration_s = cells.span(line, "start", "", "end")
-            yield Event(start_s, round(start_s + (duration_s or 0.0), 6), line.cells["label"], math.nan)
+        start_s, duration_s = cells.span(line, "start", "", "end")
+        event = Event(start_s, round(start_s + (duration_s or 0.0), 6), line.cells["label"], math.nan)
+        found.setdefault(line.cells["ident"], []).append(event)
+    return found
