@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,7 +20,9 @@ import pytest
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from sonoscope.service import house as houses
 from sonoscope.service.app import create_app
+from sonoscope.service.office import ENDED
 from sonoscope.service.settings import Settings
 
 LATER = {"Prefer": "respond-async"}
@@ -198,3 +201,27 @@ def test_who_goes_away_is_not_worked_for(song: Path, served: Any) -> None:
     wait(lambda: not list((served.state / "jobs").iterdir()))
     answer = httpx.post(f"{served.url}/analyze", files={"file": ("a.wav", song.read_bytes())}, timeout=60)
     assert answer.status_code == 200
+
+
+def test_a_ledger_that_takes_no_more_ends_neither_jobs_nor_sweeps(
+    song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(houses, "SWEEP_S", 0.05)
+    with service(tmp_path) as client:
+        house = client.app.state.house  # type: ignore[attr-defined]
+        put, swept = house.office._ledger.put, []
+
+        def full(entry: Any) -> None:
+            if entry.state in ENDED:
+                raise sqlite3.OperationalError("database or disk is full")
+            put(entry)
+
+        def forget(moment: float) -> None:
+            swept.append(moment)
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(house.office._ledger, "put", full)
+        monkeypatch.setattr(house.office, "forget_before", forget)
+        for _ in range(2):  # the worker goes on to the second
+            assert over(client, later(client, song))["state"] == "done"
+        wait(lambda: len(swept) > 1)

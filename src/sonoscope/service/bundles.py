@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope import api, models
-from sonoscope.errors import BadBundle, UnknownName, nearest
+from sonoscope.errors import BadBundle, lookup
 from sonoscope.models.bundle import Bundle, open_bundle
 
 #: What is asked if nobody names a model.
@@ -23,12 +23,12 @@ def known(folder: Path | None) -> dict[str, Path]:
 
 def place(name: str, folder: Path | None) -> Path:
     """Where the model of that name lies; a request names no folders. Raises ``UnknownName``."""
-    there = known(folder)
-    if name in there:
-        return there[name]
-    raise UnknownName(
-        f"unknown model {name!r}.{nearest(name, there)} Known: {', '.join(sorted(there)) or 'none'}."
-    )
+    return lookup(known(folder), name, "model")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names in a list by comma."""
+    return tuple(name for name in map(str.strip, text.split(",")) if name)
 
 
 def opened(folder: Path | None) -> dict[str, Bundle]:

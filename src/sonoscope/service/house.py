@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import sqlite3
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,8 @@ from sonoscope.service.office import Office
 from sonoscope.service.recordings import Recordings
 from sonoscope.service.settings import Settings
 from sonoscope.service.tiles import Kept
+
+LOG = logging.getLogger(__name__)
 
 #: How often what is old is removed.
 SWEEP_S = 60.0
@@ -71,9 +75,7 @@ class House:
 
     def check_disk(self, request: Request) -> None:
         """Refuse an upload for which there is no room. Raises ``Fault``."""
-        stated = request.headers.get("content-length", "")
-        wanted = int(stated) if stated.isdigit() else 0
-        if self.disk_used + wanted > self.settings.store_bytes:
+        if self.disk_used + stated_bytes(request) > self.settings.store_bytes:
             raise busy("the disk of this service is full of other recordings", int(SWEEP_S))
 
     async def sweep(self) -> None:
@@ -87,8 +89,17 @@ class House:
 
     async def _sweep_on(self) -> None:
         while True:
-            await self.sweep()
+            try:
+                await self.sweep()
+            except (OSError, sqlite3.Error):  # A full disk, say: the next one may make room.
+                LOG.exception("what is old could not be removed")
             await asyncio.sleep(SWEEP_S)
+
+
+def stated_bytes(request: Request) -> int:
+    """How large a request says that it is; 0 if it does not say."""
+    stated = request.headers.get("content-length", "")
+    return int(stated) if stated.isdecimal() else 0
 
 
 def _size(folder: Path) -> int:

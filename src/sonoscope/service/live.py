@@ -29,6 +29,7 @@ from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.decision import decided
 from sonoscope.notes.scores import NoteScores
+from sonoscope.service import bundles as models
 from sonoscope.service.faults import Fault
 from sonoscope.service.wishes import no_file
 from sonoscope.values import SCORE_DECIMALS
@@ -61,9 +62,9 @@ class Hello(BaseModel):
     mono: bool = False
     tuning: float | None = Field(None, ge=-50, le=50)
 
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """The models."""
-        return [name.strip() for name in self.model.split(",") if name.strip()]
+        return models.names(self.model)
 
 
 class Fed:

@@ -303,8 +303,9 @@ class Office:
         if job.is_over:
             return
         job.state, job.error, job.ended = state, error, now()
-        if job.is_kept:
-            self._ledger.put(job.entry())
         for call in self.on_end:
             call(job)
         job.notify()
+        # Last: whoever waits is told even if the disk is full; after a restart the job is then done again.
+        if job.is_kept:
+            self._ledger.put(job.entry())

@@ -19,7 +19,7 @@ from sonoscope.audio.naming import Unique
 from sonoscope.service.faults import Fault
 from sonoscope.service.places import clean_name
 
-#: The field that holds the sound; it may come more than once.
+#: The field that holds the sound; it may come more than once, and others are passed over.
 FIELD = "file"
 #: Parts of a form, and bytes of a part's headers.
 MOST_PARTS, MOST_HEADER = 1000, 8192
@@ -40,7 +40,7 @@ class Upload:
 
 
 async def receive(
-    stream: AsyncIterator[bytes], content_type: str, folder: Path, *, limit: int, field: str = FIELD
+    stream: AsyncIterator[bytes], content_type: str, folder: Path, *, limit: int
 ) -> list[Upload]:
     """The files of a form, stored in ``folder``; whoever owns that removes it if this fails.
 
@@ -52,8 +52,6 @@ async def receive(
         Its header, with the boundary.
     limit : int
         Bytes of the body.
-    field : str
-        The field that holds files; others are passed over.
 
     Raises
     ------
@@ -65,7 +63,7 @@ async def receive(
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise _no_form(f"Content-Type: {content_type[:100] or 'none'} is no form with a file")
-    form = _Form(folder, field)
+    form = _Form(folder)
     parser = MultipartParser(boundary, form.callbacks())
     received, blocks = 0, aiter(stream)
     try:
@@ -91,7 +89,7 @@ async def receive(
     if not form.is_whole:
         raise _no_form("the form is cut short")
     if not form.uploads:
-        raise _no_form(f"the form has no file in the field {field!r}")
+        raise _no_form(f"the form has no file in the field {FIELD!r}")
     return form.uploads
 
 
@@ -115,7 +113,6 @@ class _Form:
     """What the parser tells, put into files."""
 
     folder: Path
-    wanted: str
     uploads: list[Upload] = field(default_factory=list)
     is_whole: bool = False
     _unique: Unique = field(default_factory=Unique)
@@ -163,7 +160,7 @@ class _Form:
 
     def _open(self) -> None:
         _, options = parse_options_header(self._headers.get("content-disposition", b""))
-        if options.get(b"name", b"").decode("utf-8", "replace") != self.wanted or b"filename" not in options:
+        if options.get(b"name", b"").decode("utf-8", "replace") != FIELD or b"filename" not in options:
             return
         path = self.folder / f"upload-{len(self.uploads)}"
         given = options[b"filename"].decode("utf-8", "replace")

@@ -61,7 +61,7 @@ class Wishes:
         UsageError, UnknownName
             If an option is out of range, or means nothing to any of the models.
         """
-        names = tuple(part.strip() for part in self.model.split(",") if part.strip())
+        names = bundles.names(self.model)
         spec = RunSpec(
             inputs=("upload",), out="-", models=names,
             formats=("csv" if form.name in ("json", "ndjson") else form.name,), threshold=no_file(self.threshold),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from sonoscope.service.answers import Form, chosen
 from sonoscope.service.faults import Fault
-from sonoscope.service.house import House, OfHouse
+from sonoscope.service.house import House, OfHouse, stated_bytes
 from sonoscope.service.office import Job
 from sonoscope.service.places import under_root
 from sonoscope.service.routes.answering import prefers, respond
@@ -83,8 +83,7 @@ async def filled(house: House, job: Job, request: Request, path: str | None) -> 
 
 def check_size(request: Request, limit: int) -> None:
     """Refuse what says itself that it is too large. Raises ``Fault``."""
-    stated = request.headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > limit:
+    if stated_bytes(request) > limit:
         raise too_large(limit)
 
 

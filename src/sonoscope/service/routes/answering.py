@@ -73,6 +73,13 @@ def answer_of(job: Job, background: BackgroundTask | None = None) -> FileRespons
     )
 
 
+def download(house: House, job: Job, name: str, media_type: str) -> FileResponse:
+    """The answer of a job that never was in the queue; its folder goes when it is sent."""
+    headers = {"Content-Disposition": attachment(name)}
+    background = BackgroundTask(house.office.drop, job)
+    return FileResponse(job.answer, media_type=media_type, headers=headers, background=background)
+
+
 def accepted(office: Office, job: Job) -> JSONResponse:
     """The client is told of a job."""
     headers = {"Location": f"/jobs/{job.id}", "Retry-After": "1"}

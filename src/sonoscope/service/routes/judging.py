@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
 
 from sonoscope import outputs
 from sonoscope.outputs.format import WriteOptions
@@ -17,9 +15,9 @@ from sonoscope.service import bundles
 from sonoscope.service.answers import Form
 from sonoscope.service.house import OfHouse
 from sonoscope.service.office import Job
-from sonoscope.service.places import attachment, clean_name
+from sonoscope.service.places import clean_name
 from sonoscope.service.routes.analysis import UPLOAD, RootPath, check_size, filled
-from sonoscope.service.routes.answering import prefers, respond
+from sonoscope.service.routes.answering import download, prefers, respond
 from sonoscope.values import Event, FileResult, Label
 
 router = APIRouter(tags=["analysis"])
@@ -69,8 +67,8 @@ async def evaluate(
     format: Annotated[Literal["json", "csv", "txt", "md", "html"], Query()] = "json",
 ) -> Response:
     """A folder or manifest under the data root, or a zip of a labelled folder; figures of ``sonoscope evaluate``."""
-    for name in model.split(","):
-        bundles.place(name.strip(), house.settings.models)
+    for name in bundles.names(model):
+        bundles.place(name, house.settings.models)
     check_size(request, house.settings.max_upload)
     house.office.check_room()
     given = {"threshold": threshold, "draws": draws}
@@ -139,17 +137,11 @@ async def export(
     except BaseException:
         await house.office.drop(job)
         raise
-    headers = {"Content-Disposition": attachment(result.file + form.suffix)}
-    return FileResponse(
-        job.answer,
-        media_type=form.media_type,
-        headers=headers,
-        background=BackgroundTask(house.office.drop, job),
-    )
+    return download(house, job, result.file + form.suffix, form.media_type)
 
 
 def _write(result: FileResult, form: Form, job: Job, tempo: float) -> None:
     format = outputs.format_named(form.name)
     options: dict[str, Any] = {} if format.binary else {"encoding": "utf-8", "newline": ""}
     with open(job.answer, "wb" if format.binary else "w", **options) as file:
-        format.write_many([result], file, replace(WriteOptions(), tempo=tempo))
+        format.write_many([result], file, WriteOptions(tempo=tempo))

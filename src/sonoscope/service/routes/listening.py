@@ -14,11 +14,9 @@ from starlette.background import BackgroundTask
 
 from sonoscope.service import bundles, clips, tiles
 from sonoscope.service.answers import JSON, LINES, Form, chosen
-from sonoscope.service.house import House, OfHouse
-from sonoscope.service.office import Job
-from sonoscope.service.places import attachment
+from sonoscope.service.house import OfHouse
 from sonoscope.service.routes.analysis import FormatName, OfWishes
-from sonoscope.service.routes.answering import prefers, respond, waited
+from sonoscope.service.routes.answering import download, prefers, respond, waited
 from sonoscope.service.routes.recordings import KEEP, MOST_HZ, MOST_S, Name
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
@@ -151,11 +149,4 @@ async def cut_clips(house: OfHouse, recording: Name, wanted: Clips) -> FileRespo
     except BaseException:
         await house.office.drop(job)
         raise
-    return _download(house, job, f"{sound.name}.clips.zip")
-
-
-def _download(house: House, job: Job, name: str) -> FileResponse:
-    """The answer of a job that never was in the queue; its folder goes when it is sent."""
-    headers = {"Content-Disposition": attachment(name)}
-    background = BackgroundTask(house.office.drop, job)
-    return FileResponse(job.answer, media_type="application/zip", headers=headers, background=background)
+    return download(house, job, f"{sound.name}.clips.zip", "application/zip")

@@ -1,4 +1,4 @@
-"""Recordings that the page looks at: facts, sound, waveform, spectrogram; analysing them, and cutting clips."""
+"""Recordings that the page looks at: facts, sound, waveform, spectrogram."""
 
 from __future__ import annotations
 

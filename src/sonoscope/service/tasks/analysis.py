@@ -24,7 +24,7 @@ from sonoscope.runs.setup import check_tasks
 from sonoscope.runs.spec import RunSpec
 from sonoscope.service.answers import JSON, LINES, Form
 from sonoscope.service.tasks import heard
-from sonoscope.service.tasks.inputs import check_short, recordings
+from sonoscope.service.tasks.inputs import check_short, recordings, told
 from sonoscope.service.worker import Tools
 from sonoscope.values import SCORE_DECIMALS, FileResult, Recording
 
@@ -146,19 +146,18 @@ def _write_json(hearing: Hearing, form: Form) -> None:
             json.dump(
                 described(result, hearing.spec, scores=hearing.request["scores"]), file, allow_nan=False
             )
-        errors = [_told(error) for error in hearing.errors]
-        file.write(f'\n],"errors":{json.dumps(errors)}}}\n')
+        file.write(f'\n],"errors":{json.dumps([told(error) for error in hearing.errors])}}}\n')
 
 
 def _write_lines(hearing: Hearing, form: Form) -> None:
     """A line for each file and model as soon as it is done; then those that failed, and the end."""
-    told = 0
+    n_told = 0
 
     def tell_errors(file: IO[str]) -> None:
-        nonlocal told
-        for error in hearing.errors[told:]:
-            file.write(json.dumps({"kind": "error", **_told(error)}) + "\n")
-        told = len(hearing.errors)
+        nonlocal n_told
+        for error in hearing.errors[n_told:]:
+            file.write(json.dumps({"kind": "error", **told(error)}) + "\n")
+        n_told = len(hearing.errors)
 
     with open(hearing.request["answer"], "w", encoding="utf-8") as file:
         for result in hearing.results():
@@ -207,10 +206,6 @@ def _tempo(result: AnyResult, spec: RunSpec) -> float:
     if not isinstance(result, NoteResult):
         return TEMPO
     return (result.tempo() or TEMPO) if spec.notes.tempo == AUTO else float(spec.notes.tempo)
-
-
-def _told(error: UnreadableAudio) -> dict[str, str]:
-    return {"file": error.file, "reason": error.reason, "remedy": error.remedy}
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from sonoscope import api
 from sonoscope.embeddings import Embedder, OneFile, Piece
 from sonoscope.errors import UnreadableAudio
-from sonoscope.service.tasks.inputs import check_short, recordings
+from sonoscope.service.tasks.inputs import check_short, recordings, told
 from sonoscope.service.worker import Tools
 from sonoscope.values import Recording
 
@@ -92,5 +92,4 @@ def _write_json(
             comma = ","
         if failed and not comma:
             raise failed[0]
-        errors = [{"file": one.file, "reason": one.reason, "remedy": one.remedy} for one in failed]
-        file.write(f'\n],"errors":{json.dumps(errors)}}}\n')
+        file.write(f'\n],"errors":{json.dumps([told(error) for error in failed])}}}\n')

@@ -37,7 +37,7 @@ def evaluate(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
     manifest, told_by = truths.load(data, rule=request["truth"], split=request["split"])
     _check_inside(manifest, root)
     folder = Path(request["models"]) if request["models"] else None
-    words = [str(bundles.place(name.strip(), folder)) for name in request["model"].split(",") if name.strip()]
+    words = [str(bundles.place(name, folder)) for name in bundles.names(request["model"])]
     problems: list[Any] = []
     result = protocol.judge(
         protocols.Request(

@@ -114,3 +114,8 @@ def check_short(entries: list[Recording | find.Unlisted], request: dict[str, Any
             if not request["is_long"] and (total > request["short_s"] or len(lengths) > MOST_AT_ONCE):
                 raise LongSound(total)
     return lengths
+
+
+def told(error: UnreadableAudio) -> dict[str, str]:
+    """A recording that cannot be read, as JSON values."""
+    return {"file": error.file, "reason": error.reason, "remedy": error.remedy}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 from typing import IO, Any
@@ -51,8 +50,8 @@ def prepare(request: dict[str, Any], tools: Tools) -> dict[str, Any]:
         sound.seek(0)
         sound.write(header(decoder.n_decoded, info.sample_rate))
         remarks = "; ".join(sound_remarks(decoder))
-    for name in ("sound.part", "peaks.part"):
-        os.replace(folder / name, folder / {"sound.part": "sound.wav", "peaks.part": "peaks.i16"}[name])  # noqa: PTH105
+    (folder / "sound.part").replace(folder / "sound.wav")
+    (folder / "peaks.part").replace(folder / "peaks.i16")
     facts = {
         "duration": round(decoder.duration_s, 6), "sample_rate": info.sample_rate, "channels": info.channels,
         "peak": round(decoder.peak, 4), "note": remarks, "bytes": max(recording.size_bytes, 0),

@@ -1,4 +1,4 @@
-"""Notes as sound, and labelled clips: what is cut from or played beside a prepared recording."""
+"""The notes of a recording as sound: alone, beside it, or mixed with it."""
 
 from __future__ import annotations
 
