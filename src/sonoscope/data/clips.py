@@ -6,6 +6,7 @@ labelled sound sees the same samples for a row.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -83,10 +84,15 @@ def _of_file(
         with Decoder(manifest.recording_of(rows[0][1]), sample_rate=sample_rate) as decoder:
             for block in decoder.blocks():
                 kept.add(block)
-                ready = [each for each in waiting if kept.reaches(each[1])]
-                waiting = [each for each in waiting if not kept.reaches(each[1])]
-                for index, row in ready:
-                    yield Clip(index, row, kept.part(row))
+                begun = bisect_right(waiting, kept.end / sample_rate, key=lambda each: each[1].start_s)
+                if any(kept.reaches(row) for _, row in waiting[:begun]):
+                    open_ = []
+                    for index, row in waiting[:begun]:
+                        if kept.reaches(row):
+                            yield Clip(index, row, kept.part(row))
+                        else:
+                            open_.append((index, row))
+                    waiting[:begun] = open_
                 if not waiting:
                     return
                 kept.forget(waiting[0][1].start_s)

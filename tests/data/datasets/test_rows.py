@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,17 @@ from pathlib import Path
 import pytest
 
 from sonoscope.data import annotation
-from sonoscope.data.datasets import DATASETS, LEFT_OUT, buzzdetect, esc50, fsdkaggle, maps, musicnet, read
+from sonoscope.data.datasets import (
+    DATASETS,
+    LEFT_OUT,
+    annotated,
+    buzzdetect,
+    esc50,
+    fsdkaggle,
+    maps,
+    musicnet,
+    read,
+)
 from sonoscope.data.rows import EVERYTHING_ELSE, Row
 
 Make = Callable[[str], Path]
@@ -320,6 +331,14 @@ def test_annotated_pairs_each_recording_with_its_own_annotation(miniature: Make)
         [(1.5, 1.75, "wind")],
         [],
     ]
+
+
+def test_a_folder_of_thousands_is_paired_in_good_time() -> None:
+    names = [f"{k:05d}.{end}" for k in range(5_000) for end in ("txt", "wav")]
+    began = time.process_time()
+    found = list(annotated._pairs(names))
+    assert time.process_time() - began < 5.0  # comparing each with each took longer than a minute
+    assert found[:2] == [("00000.wav", ["00000.txt"]), ("00001.wav", ["00001.txt"])] and len(found) == 5_000
 
 
 def test_collection_rows_are_its_clips(miniature: Make) -> None:

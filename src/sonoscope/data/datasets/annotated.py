@@ -65,14 +65,18 @@ def _row(root: Path, folder: Path, audio: str, files: list[str]) -> Row:
 def _pairs(names: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Recordings with the annotations that are theirs."""
     sounds = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    called: dict[str, list[str]] = {}
+    for sound in sounds:
+        called.setdefault(Path(sound).stem, []).append(sound)
+        called.setdefault(sound, []).append(sound)
     beside: dict[str, list[str]] = {}
     for name in names:
         if name.lower().endswith(annotation.SUFFIXES):
-            owners = [sound for sound in sounds if name.startswith((f"{sound}.", f"{Path(sound).stem}."))]
+            begins = [name[:place] for place, letter in enumerate(name) if letter == "."]
+            owners = [sound for begin in begins for sound in called.get(begin, ())]
             if owners:
-                beside.setdefault(
-                    max(owners, key=lambda sound: (name.startswith(f"{sound}."), len(sound))), []
-                ).append(name)
+                owner = max(owners, key=lambda sound: (name.startswith(f"{sound}."), len(sound)))
+                beside.setdefault(owner, []).append(name)
     for sound in sounds:
         if sound in beside:
             yield sound, beside[sound]
