@@ -19,16 +19,33 @@ SCORE_DECIMALS = 4
 LOGIT_DECIMALS = 3
 
 
-def format_seconds(seconds: float) -> str:
+def format_seconds(seconds: float | None) -> str:
     """Seconds as every file of ours writes them: decimal, 3 to 6 digits, never ``hh:mm:ss`` nor an exponent.
 
-    >>> format_seconds(0.96), format_seconds(100 / 3), format_seconds(86400)
-    ('0.960', '33.333333', '86400.000')
+    None, where there are none, is written as nothing.
+
+    >>> format_seconds(0.96), format_seconds(100 / 3), format_seconds(86400), format_seconds(None)
+    ('0.960', '33.333333', '86400.000', '')
     """
+    if seconds is None:
+        return ""
     text = f"{seconds:.6f}"
     while text[-1] == "0" and text[-4] != ".":
         text = text[:-1]
     return text
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
+    """Rows of cells as lines of aligned columns for people, those in ``right`` to the right, two spaces between."""
+    right = set(right)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        indent
+        + "  ".join(
+            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)

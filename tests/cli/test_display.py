@@ -9,6 +9,8 @@ import pytest
 from sonoscope.cli import display
 from sonoscope.cli.display import Screen
 from sonoscope.cli.progress import Place
+from sonoscope.errors import count
+from sonoscope.values import columns
 
 PLAIN = Screen(width=80, colour=False, blocks=True, terminal=False)
 
@@ -40,13 +42,13 @@ def test_clock_carries_into_minutes_and_hours(seconds: float, text: str):
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 files"), (1, "1 file"), (1200, "1,200 files")])
 def test_count_agrees_with_its_noun(number: int, text: str):
-    assert display.count(number, "file") == text
+    assert count(number, "file") == text
 
 
 def test_columns_are_aligned_left_or_right_without_trailing_blanks():
-    lines = display.columns([("a", "1", ""), ("bcd", "22", "x")], right=(1,))
+    lines = columns([("a", "1", ""), ("bcd", "22", "x")], right=(1,), indent="  ")
     assert lines == ["  a     1", "  bcd  22  x"]
-    assert display.columns([]) == []
+    assert columns([]) == []
 
 
 def test_colour_only_on_a_terminal_that_wants_it(monkeypatch):

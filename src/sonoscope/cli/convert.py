@@ -81,7 +81,7 @@ def convert_command(
 
     sonoscope convert song.mp3.selections.txt -o song.labels.txt
     """
-    from sonoscope.cli.display import count
+    from sonoscope.errors import count
     from sonoscope.outputs.convert import convert
 
     done = convert(

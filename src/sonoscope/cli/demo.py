@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sonoscope.errors import UsageError
+from sonoscope.values import columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,6 @@ def demo(
 ) -> int:
     """Make a few seconds of sound, analyse them into a folder, and show what came out."""
     from sonoscope import runs
-    from sonoscope.cli import display
     from sonoscope.cli.progress import Progress
     from sonoscope.runs import RunSpec
 
@@ -50,7 +50,7 @@ def demo(
     print(f"\n{results / 'events.csv'}:")
     print("\n".join(_table(results / "events.csv")))
     print("\nNext:")
-    print("\n".join(display.columns(_next_commands(sounds, results))))
+    print("\n".join(columns(_next_commands(sounds, results), indent="  ")))
     return summary.exit_code
 
 
@@ -58,12 +58,10 @@ def _table(events: Path) -> list[str]:
     """The columns of an events.csv that matter to a reader, as aligned lines."""
     import csv
 
-    from sonoscope.cli import display
-
     wanted = ("file", "start", "end", "label", "score")
     with open(events, encoding="utf-8", newline="") as file:
         rows = [tuple(row[column] for column in wanted) for row in csv.DictReader(file)]
-    return display.columns([wanted, *rows], right=(1, 2, 4))
+    return columns([wanted, *rows], right=(1, 2, 4), indent="  ")
 
 
 def _next_commands(sounds: Path, results: Path) -> list[tuple[str, str]]:

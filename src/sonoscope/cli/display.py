@@ -13,12 +13,13 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sonoscope.errors import UsageError, count
+from sonoscope.values import columns
 
 if TYPE_CHECKING:
     from sonoscope.api import Result
@@ -83,19 +84,6 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
 
 
-def columns(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "  ") -> list[str]:
-    """Rows of cells as lines of aligned columns, those in ``right`` to the right, two spaces between."""
-    right = set(right)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return [
-        indent
-        + "  ".join(
-            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def recording(
     result: Result, screen: Screen, *, aggregate: str, top_k: int | None, others: Sequence[str]
 ) -> list[str]:
@@ -108,7 +96,7 @@ def recording(
     if shown:
         rows = [("start", "end", "label", "score")]
         rows += [(clock(e.start_s), clock(e.end_s), e.label, f"{e.score:.2f}") for e in shown]
-        lines += ["", *columns(rows, right=(0, 1, 3))]
+        lines += ["", *columns(rows, right=(0, 1, 3), indent="  ")]
         if len(shown) < len(events):
             lines.append(f"  ... and {count(len(events) - len(shown), 'more event')}; -o FILE.csv writes all")
     else:
@@ -143,7 +131,7 @@ def short_recording(
         lines.append(
             f"  nothing reaches its threshold; highest: {best} {clip[best]:.2f}" if best else "  no windows"
         )
-    return [*lines, *columns(rows, right=(1, 3)), ""]
+    return [*lines, *columns(rows, right=(1, 3), indent="  "), ""]
 
 
 def facts(result: Result | NoteResult) -> str:

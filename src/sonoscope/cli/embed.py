@@ -74,9 +74,9 @@ def embed(
     """Embeddings: a vector for each window of recordings, for classifiers, maps and searches of your own."""
     from sonoscope import models
     from sonoscope.audio import find
-    from sonoscope.cli.display import count
     from sonoscope.embeddings import Embedder, Folder, OneFile
     from sonoscope.embeddings.vectors import embedded
+    from sonoscope.errors import count
     from sonoscope.runs import dasked
 
     if workers is not None and dask is None:

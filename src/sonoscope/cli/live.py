@@ -279,7 +279,8 @@ def _sinks(form: str, midi_out: str | None) -> list[Sink]:
 
 def _first_line(session: Session, listeners: list[Listener], source: Source) -> str:
     """Device, rate and expected delay."""
-    from sonoscope.cli.display import count, printable
+    from sonoscope.cli.display import printable
+    from sonoscope.errors import count
 
     def told(name: str, delay: Delay) -> str:
         parts = ", ".join(f"{p.what} {1000 * p.seconds:.0f}" for p in delay.parts if round(1000 * p.seconds))
@@ -294,7 +295,8 @@ def _first_line(session: Session, listeners: list[Listener], source: Source) -> 
 
 
 def _last_line(summary: Summary, source: Source, listeners: list[Listener], record: str | None) -> str:
-    from sonoscope.cli.display import clock, count
+    from sonoscope.cli.display import clock
+    from sonoscope.errors import count
 
     lost = f", {source.lost / source.sample_rate:.2f} s not heard" if source.lost else ""
     dropouts = count(source.dropouts, "drop-out")
@@ -308,14 +310,15 @@ def _show_devices() -> int:
 
     A machine without MIDI is no failure.
     """
-    from sonoscope.cli.display import columns, complain
+    from sonoscope.cli.display import complain
     from sonoscope.live import sinks, sources
+    from sonoscope.values import columns
 
     code = 0
     try:
         rows = [("number", "microphone", "channels", "rate")]
         rows += [(str(n), name, str(most), f"{rate} Hz") for n, name, most, rate in sources.devices()]
-        print("\n".join(columns(rows, right=(0, 2, 3), indent="")) if len(rows) > 1 else "no microphone")
+        print("\n".join(columns(rows, right=(0, 2, 3))) if len(rows) > 1 else "no microphone")
     except UsageError as error:
         complain(str(error))
         code = error.exit_code

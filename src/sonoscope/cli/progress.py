@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from sonoscope.cli import display
+from sonoscope.errors import count
 from sonoscope.runs import FileDone, RunSummary, Terminal
 from sonoscope.runs.progress import REDRAW_S
 
@@ -29,7 +30,7 @@ class Progress(Terminal):
         # What was complete before, or decided from kept scores, says nothing about speed.
         self._heard_s += file.audio_s if file.status == "done" else 0.0
         if file.status != "failed":
-            name, events = display.printable(file.name), display.count(file.events, "event")
+            name, events = display.printable(file.name), count(file.events, "event")
             log.info("%s: %s, %.1f s, %s", name, file.status, file.audio_s, events)
         super().file_done(file)
 

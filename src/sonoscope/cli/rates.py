@@ -220,8 +220,8 @@ def _write(file: Path | None, content: str) -> None:
 
 
 def _remarks(counts: Counts, length: str, unexplained: dict[str, str]) -> None:
-    from sonoscope.cli.display import count
     from sonoscope.cli.telling import say
+    from sonoscope.errors import count
 
     if counts.undated and length != "season":
         say(

@@ -82,8 +82,8 @@ def review_command(
 
 
 def _serve(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, port: int | None, show: bool) -> int:
-    from sonoscope.cli.display import count
     from sonoscope.cli.telling import say
+    from sonoscope.errors import count
     from sonoscope.field.reviewing.server import Desk
     from sonoscope.field.verdicts import Notebook, file_of
 
@@ -126,10 +126,10 @@ def _write(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, file: Path,
 
 
 def _agree(folder: ClipFolder, clips: Sequence[Clip]) -> int:
-    from sonoscope.cli.display import columns
     from sonoscope.cli.telling import say
     from sonoscope.cli.verdicts import cells
     from sonoscope.field import agreement, verdicts
+    from sonoscope.values import columns
 
     reviewers = verdicts.read_all(folder.path)
     verdicts.check_clips(reviewers, (clip.clip for clip in folder.clips))
@@ -156,7 +156,7 @@ def _agree(folder: ClipFolder, clips: Sequence[Clip]) -> int:
                 ),
             )
         )
-    print("\n".join(columns(rows, right=(1, 2, 4), indent="")))
+    print("\n".join(columns(rows, right=(1, 2, 4))))
     apart = agreement.disagreements(reviewers)
     if apart:
         print(f"\nnot agreed on: {' '.join(apart)}")

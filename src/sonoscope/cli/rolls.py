@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sonoscope.cli.display import Screen, clock, columns, count, facts, printable
+from sonoscope.cli.display import Screen, clock, facts, printable
+from sonoscope.errors import count
 from sonoscope.labels import pitch_name
+from sonoscope.values import columns
 
 if TYPE_CHECKING:
     from sonoscope.noteapi import NoteResult
@@ -34,7 +36,7 @@ def recording(result: NoteResult, screen: Screen) -> list[str]:
         name = pitch_name(midi) if note.label == "note" else f"{pitch_name(midi)} {note.label}?"
         times = clock(note.start_s), clock(note.end_s)
         rows.append((*times, name, str(midi), str(note.velocity), f"{note.score:.2f}"))
-    lines += columns(rows, right=(0, 1, 3, 4, 5))
+    lines += columns(rows, right=(0, 1, 3, 4, 5), indent="  ")
     if len(shown) < len(notes):
         lines.append(f"  ... and {count(len(notes) - len(shown), 'more note')}; -o FILE.mid writes all")
     return [*lines, "", *roll(notes, result.duration, screen), ""]

@@ -148,7 +148,7 @@ def _open(folder: Path, model: str | None, hop: float | None, dtype: str, *, mak
 
 def _add(index: Index, found: object) -> int:
     """Add recordings to the index; how many could not be read."""
-    from sonoscope.cli.display import count
+    from sonoscope.errors import count
 
     before = len(index)
 
@@ -163,16 +163,15 @@ def _add(index: Index, found: object) -> int:
 
 def _show(answers: list[tuple[str, Hit]], out: str | None) -> None:
     """A table for people, or CSV."""
-    from sonoscope.cli.display import columns
     from sonoscope.data import table
-    from sonoscope.values import format_seconds
+    from sonoscope.values import columns, format_seconds
 
     rows = [
         (query, hit.file, format_seconds(hit.start), format_seconds(hit.end), f"{hit.similarity:.4f}")
         for query, hit in answers
     ]
     if out is None:
-        print("\n".join(columns([COLUMNS, *rows], right=(2, 3, 4), indent="")))
+        print("\n".join(columns([COLUMNS, *rows], right=(2, 3, 4))))
     elif out == "-":
         print(table.csv_text([COLUMNS, *rows]), end="")
     else:

@@ -19,7 +19,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from sonoscope.errors import UnreadableAudio, UsageError, nearest
+from sonoscope.errors import UnreadableAudio, UsageError, count, nearest
 from sonoscope.writing import check_place
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ class Tally:
         from sonoscope.cli import display
 
         failed = f", {self.failed} failed" if self.failed else ""
-        found = (display.count(count, word) for word, count in (self.found or {"event": 0}).items())
+        found = (count(number, word) for word, number in (self.found or {"event": 0}).items())
         speed = self.audio_s / max(time.monotonic() - self.began, 1e-3)
         return (
-            f"{display.count(self.done, 'recording')}{failed}: {' and '.join(found)} "
+            f"{count(self.done, 'recording')}{failed}: {' and '.join(found)} "
             f"in {display.clock(self.audio_s)} of sound, {speed:,.0f} x real time"
         )
 

@@ -151,8 +151,8 @@ def _check(wishes: Mapping[str, float], out: Path | None, curve: Path | None, ov
 
 def _table(known: Mapping[str, Evidence], *, sites: bool) -> list[str]:
     """A line for each class, and site: precision, recall, and from how much."""
-    from sonoscope.cli.display import columns
     from sonoscope.field.estimates import by_events, estimate
+    from sonoscope.values import columns
 
     head = ("class", *(("site",) if sites else ()), "precision", "", "recall", "", "verdicts", "of found")
     rows: list[tuple[str, ...]] = [head]
@@ -175,17 +175,17 @@ def _table(known: Mapping[str, Evidence], *, sites: bool) -> list[str]:
     right = {
         place for place, name in enumerate(head) if name in ("precision", "recall", "verdicts", "of found")
     }
-    return columns(rows, right=right, indent="")
+    return columns(rows, right=right)
 
 
 def _fitted(fitted: Mapping[str, Point]) -> list[str]:
-    from sonoscope.cli.display import columns
+    from sonoscope.values import columns
 
     rows: list[tuple[str, ...]] = [("class", "threshold", "precision", "", "recall", "")]
     for label, point in fitted.items():
         found: Estimate = point.estimate
         rows.append((label, f"{point.threshold:.4f}", *cells(found.precision), *cells(found.recall)))
-    return columns(rows, right=(1, 2, 4), indent="")
+    return columns(rows, right=(1, 2, 4))
 
 
 def cells(figure: Figure) -> tuple[str, str]:

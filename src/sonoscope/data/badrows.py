@@ -23,7 +23,7 @@ def write(problems: Iterable[Problem], path: str | Path) -> None:
         (
             problem.path,
             format_seconds(problem.start_s),
-            "" if problem.duration_s is None else format_seconds(problem.duration_s),
+            format_seconds(problem.duration_s),
             problem.reason,
             problem.remedy,
         )

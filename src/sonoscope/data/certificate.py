@@ -22,7 +22,7 @@ from typing import Any
 from sonoscope.data import duplicates, lengths, paths, splits, table
 from sonoscope.data.duplicates import Pair
 from sonoscope.data.rows import BadManifest, Manifest, Row
-from sonoscope.values import format_seconds
+from sonoscope.values import columns, format_seconds
 
 SCHEMA = "1"
 #: Examples of what is shared that a certificate names.
@@ -132,7 +132,7 @@ def digest_of(rows: Sequence[Row]) -> str:
             (
                 paths.same_name("/".join(name[common:])),
                 format_seconds(row.start_s),
-                "" if row.duration_s is None else format_seconds(row.duration_s),
+                format_seconds(row.duration_s),
                 row.group,
                 row.split,
             )
@@ -264,15 +264,9 @@ def _text(certificate: Certificate) -> str:
             for label in labels
         ),
     ]  # fmt: skip
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    shown = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    ]
+    shown = columns(lines, right=range(1, len(header)))
     told = [f"  {text}" for text in certificate.shared[:NAMED]]
-    return "\n".join([*(line.rstrip() for line in shown), "", certificate.line, *told]) + "\n"
+    return "\n".join([*shown, "", certificate.line, *told]) + "\n"
 
 
 def _seconds(held: tuple[int, float] | None) -> str:

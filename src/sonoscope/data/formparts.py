@@ -124,7 +124,7 @@ def texts(row: Row) -> dict[str, str]:
     """The cells of a row but for path and labels."""
     return {
         "start_s": format_seconds(row.start_s),
-        "duration_s": "" if row.duration_s is None else format_seconds(row.duration_s),
+        "duration_s": format_seconds(row.duration_s),
         **{key: getattr(row, key) for key in (*TEXTS, "start_datetime", "annotation")},
         **row.extra,
     }

@@ -28,6 +28,7 @@ from sonoscope.data.datasets import fsdkaggle, medley_solos, musicnet, nsynth, o
 from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
 from sonoscope.errors import UnknownName, UsageError, lookup, nearest
 from sonoscope.labels import LABEL_SETS
+from sonoscope.values import columns
 
 #: The taxonomy of MedleyDB's stems (marl/medleydb, medleydb/resources/taxonomy.yaml), in snake case.
 MEDLEYDB = (
@@ -106,8 +107,7 @@ class Bridge:
         rows = [("from", "", "to")]
         rows += [(way.source, way.how, " | ".join(way.targets) or "-") for way in self.ways]
         rows += [("-", "missing", target) for target in self.missing]
-        wide = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = [f"{a.ljust(wide[0])}  {how.ljust(wide[1])}  {b}".rstrip() for a, how, b in rows]
+        lines = columns(rows)
         joined = {t: [w.source for w in self.ways if w.how in _SURE and t in w.targets] for t in self.targets}
         lines += [
             f"note: {', '.join(sources)} all become {target}"

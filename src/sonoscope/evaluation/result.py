@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from sonoscope.values import columns
+
 #: Decimals in text and Markdown; JSON and CSV have :data:`EXACT_DECIMALS`.
 DECIMALS = 3
 EXACT_DECIMALS = 6
@@ -150,17 +152,9 @@ class Table:
             all(not isinstance(row[k], str) for row in self.rows) and bool(self.rows)
             for k in range(len(self.columns))
         ]
-        widths = [max(map(len, column)) for column in zip(self.columns, *cells, strict=True)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(row, widths, numeric, strict=True)
-            ).rstrip()
-            for row in [list(self.columns), *cells]
-        ]
-        return "\n".join(
-            [self.title, *(f"  {line}" for line in lines), *([f"  {self.caption}"] if self.caption else [])]
-        )
+        right = [k for k, is_number in enumerate(numeric) if is_number]
+        lines = columns([self.columns, *cells], right=right, indent="  ")
+        return "\n".join([self.title, *lines, *([f"  {self.caption}"] if self.caption else [])])
 
     def markdown(self) -> str:
         """A table with its title as a heading."""

@@ -18,6 +18,7 @@ from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.evaluation import bootstrap, tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import rundir
+from sonoscope.values import columns
 
 #: Figures of a table where nobody says which.
 FIGURES = ("map", "macro_f1", "micro_f1", "macro_top1")
@@ -169,11 +170,7 @@ def _cell(values: np.ndarray, style: str) -> str:
 
 
 def _text(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *rows]
-    )
+    return "\n".join(columns([head, *rows]))
 
 
 def _markdown(head: list[str], rows: list[list[str]]) -> str:

@@ -34,6 +34,7 @@ from sonoscope.training.config import Config
 from sonoscope.training.plans import Asked
 from sonoscope.training.rundir import Abandoned
 from sonoscope.training.space import Axis, Choices
+from sonoscope.values import columns
 
 DATABASE, TABLE, BEST = "search.db", "search.csv", "best.yaml"
 #: Trials that run to their end whatever they come to, so that there is a median.
@@ -290,11 +291,7 @@ def table(found: Found) -> str:
         ]
         for each in found.trials
     ]
-    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *rows]
-    )
+    return "\n".join(columns([head, *rows]))
 
 
 def _suggested(trial: Any, axis: Axis) -> str:

@@ -80,7 +80,7 @@ def test_a_partial_row_can_be_relabelled(some: Manifest, tmp_path: Path) -> None
         ("x/b.wav,,add,\n", r"line 2, column 'labels': '' names none, and 'add' needs them"),
         ("x/a.wav,,keep,\n", r"'x/a.wav' has 2 rows: say which by start_s"),
         ("x/a.wav,1.0,keep,\n", r"'x/a.wav' has no row from 1 s"),
-        ("x/a.wav,soon,keep,\n", r"column 'start_s': 'soon' is no number"),
+        ("x/a.wav,soon,keep,\n", r"column 'start_s': 'soon' is not a number"),
         ("q/q.wav,,keep,\n", r"line 2: 'q/q.wav': there is no such file in the manifest"),
         ("d.wav,,keep,\n", r"'d.wav': 2 files have that name"),
         ("x/b.wav,,keep,\nx/b.wav,0,remove,\n", r"line 3: 'x/b.wav' is decided in .*line 2 already"),

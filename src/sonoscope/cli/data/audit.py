@@ -186,8 +186,8 @@ def _folder(out: Path, *, may_be_file: bool) -> Path | None:
 def _audit(
     rows: Manifest, listening: Listening, title: str, by: str, folds: int, top: int, present: float
 ) -> int:
-    from sonoscope.cli.display import count
     from sonoscope.data.audit import results, tasks
+    from sonoscope.errors import count
 
     audit, problems = tasks.find_issues(
         rows, listening, title=title, by=by, folds=folds, top=top, at_least=present
@@ -241,8 +241,8 @@ def _rehearse(rows: Manifest, listening: Listening, share: float, by: str, folds
 def _apply(
     rows: Manifest, file: Path, out: Path, listening: Listening, by: str, folds: int, comparing: bool
 ) -> int:
-    from sonoscope.cli.display import count
     from sonoscope.data.audit import results, tasks
+    from sonoscope.errors import count
 
     if comparing:
         tasks.need_packages()
@@ -276,8 +276,8 @@ def _apply(
 
 
 def _against(rows: Manifest, other: Manifest, folder: Path, by: str) -> int:
-    from sonoscope.cli.display import count
     from sonoscope.data.audit import agreement, results
+    from sonoscope.errors import count
 
     found = agreement.agree(rows, other, by=by)
     folder.mkdir(parents=True, exist_ok=True)
@@ -324,8 +324,8 @@ def _split(
     by: str,
     folds: int,
 ) -> int:
-    from sonoscope.cli.display import count
     from sonoscope.data.audit import division, results, tasks
+    from sonoscope.errors import count
 
     plan = division.parse(text)
     found, problems = tasks.divide(

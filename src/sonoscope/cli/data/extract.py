@@ -169,22 +169,25 @@ def _rate(text: str) -> int | None:
 
 def _show(planned: Sequence[Planned]) -> int:
     """What would be done, on stdout; 1 if something cannot be."""
-    from sonoscope.cli.display import clock, columns, printable
+    from sonoscope.cli.display import clock, printable
+    from sonoscope.values import columns
 
     rows = [("recording", "ranges", "length", "clips", "labels", "state")]
     for one in planned:
         length, clips = ("to its end", "?") if one.seconds is None else (clock(one.seconds), f"{one.clips:,}")
         rows.append((one.recording, str(one.ranges), length, clips, ";".join(one.labels), one.state))
-    for line in columns(rows, right=(1, 2, 3), indent=""):
+    for line in columns(rows, right=(1, 2, 3)):
         print(printable(line))
     return int(any(one.state not in ("cut", "done") for one in planned))
 
 
 def _tell(done: Extracted, target: int) -> None:
     """How much there is of each label, what is missing, and what went wrong; on stderr."""
-    from sonoscope.cli.display import clock, columns, count
+    from sonoscope.cli.display import clock
     from sonoscope.data import badrows
     from sonoscope.data.extract.cap import NAME as CAPPED
+    from sonoscope.errors import count
+    from sonoscope.values import columns
 
     say(f"{count(done.clips, 'clip')}; {count(done.cut, 'recording')} cut now, {done.kept:,} before")
     if done.counts:
@@ -196,7 +199,7 @@ def _tell(done: Extracted, target: int) -> None:
                 else "reached"
             )
             rows.append((one.label, f"{one.clips:,}", clock(one.seconds), f"{one.groups:,}", missing))
-        for line in columns(rows, right=(1, 2, 3)):
+        for line in columns(rows, right=(1, 2, 3), indent="  "):
             say(line)
     if done.capped:
         listed = ", ".join(f"{one.label} {one.clips:,}" for one in done.capped)

@@ -228,7 +228,7 @@ def _no_parameters(parameters: dict[str, Any]) -> None:
 
 
 def _tell(built: Built, out: Path) -> int:
-    from sonoscope.cli.display import count
+    from sonoscope.errors import count
 
     print(out)
     done = f"{count(built.made, 'row')} made, {built.kept:,} kept, {built.forgotten:,} forgotten"

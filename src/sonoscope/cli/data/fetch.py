@@ -100,10 +100,10 @@ def fetch_command(
 
 def formats_command(json: Json = False) -> int:
     """Show what `data` reads and writes: data sets, forms of manifests, annotations."""
-    from sonoscope.cli.display import columns
     from sonoscope.data.datasets import DATASETS
     from sonoscope.data.forms import FORMS
     from sonoscope.outputs import READERS, WRITERS
+    from sonoscope.values import columns
 
     notes = {
         "maps": ".txt with OnsetTime, OffsetTime, MidiPitch: notes of MAPS",
@@ -142,7 +142,7 @@ def formats_command(json: Json = False) -> int:
         (name, _endings(form), "read and written" if name in WRITERS else "read")
         for name, form in READERS.items()
     ]
-    print("\n".join(columns(rows)))
+    print("\n".join(columns(rows, indent="  ")))
     _table(list(notes.items()))
     return 0
 
@@ -164,17 +164,17 @@ def _table(rows: Sequence[tuple[str, str]]) -> None:
 
 def _show_all(found: Sequence[Dataset]) -> None:
     """Every data set, and which parts can be fetched."""
-    from sonoscope.cli.display import columns
+    from sonoscope.values import columns
 
     rows = [("name", "parts to fetch", "what")]
     rows += [(d.name, ",".join(d.parts) or "on request, or yours", d.what) for d in found]
-    print("\n".join(columns(rows, indent="")))
+    print("\n".join(columns(rows)))
 
 
 def _show(dataset: Dataset, items: Sequence[Item], root: Path | None) -> None:
     """What there is to fetch, where to, and what the disk has room for."""
-    from sonoscope.cli.display import columns
     from sonoscope.data.fetch import free_bytes, gigabytes
+    from sonoscope.values import columns
 
     print(f"{dataset.title}\n  {dataset.what}\n  licence: {dataset.licence}\n  cite: {dataset.citation}\n")
     rows = [("part", "file", "size", "state" if root else "", "checksum")]

@@ -25,8 +25,8 @@ def init_command(
     ] = None,
 ) -> None:
     """Make the folders of a project: recordings, clips, features, models, results. What is there stays."""
-    from sonoscope.cli.display import count
     from sonoscope.data import init
+    from sonoscope.errors import count
     from sonoscope.labels import LABEL_SETS
 
     wish: str | list[str] | None = labels

@@ -72,9 +72,9 @@ def manifest_command(
     Every new file is decoded to count its length. Those that are missing, cut short or damaged are left out and
     listed, with the reason, in MANIFEST's .bad_rows.csv; the exit code is then 1.
     """
-    from sonoscope.cli.display import count
     from sonoscope.data import paths, update
     from sonoscope.data import sources as words
+    from sonoscope.errors import count
 
     folders = [source for source in sources if Path(source).is_dir()]
     tables = [source for source in sources if source not in folders]

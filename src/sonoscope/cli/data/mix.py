@@ -139,12 +139,12 @@ def mix_command(
     Sounds of one mixture are of one split. Rows that are damaged or silent are left out and listed, with the
     reason, in manifest.bad_rows.csv; the exit code is then 1.
     """
-    from sonoscope.cli.display import count as counted
     from sonoscope.data import labelmap
     from sonoscope.data import sources as words
     from sonoscope.data.mix import mixtures
     from sonoscope.data.mix.pool import FAMILIES, Pool
     from sonoscope.data.mix.pool import families as families_of
+    from sonoscope.errors import count as counted
 
     if (count is None) == (again is None):
         raise UsageError("say how many mixtures (--count N), or which (--again mixtures.jsonl); not both")

@@ -331,8 +331,8 @@ def _table(source: str | None) -> Path | None:
 
 def _list(manifest: Manifest, pairs: Sequence[Pair] | None, path: Path) -> None:
     """The pairs that sound the same, as a table; none, no table."""
-    from sonoscope.cli.display import count
     from sonoscope.data import table
+    from sonoscope.errors import count
     from sonoscope.values import format_seconds
 
     if not pairs:

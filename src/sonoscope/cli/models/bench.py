@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.cli.words import listed, number
-from sonoscope.errors import UsageError
+from sonoscope.errors import UsageError, count
+from sonoscope.values import columns
 
 if TYPE_CHECKING:
     from sonoscope.speed import Speed
@@ -91,18 +92,18 @@ def _text(found: Speed) -> str:
         per_minute = 60_000 * taken / found.audio_s
         rows.append((name, f"{per_minute:,.1f}", f"{taken / found.whole_s:.0%}", factor(taken)))
     together = [("workers", "times real time", "each")]
-    for count, rate in found.workers.items():
-        together.append((str(count), f"{rate:,.0f}", f"{rate / count:,.0f}"))
+    for workers, rate in found.workers.items():
+        together.append((str(workers), f"{rate:,.0f}", f"{rate / workers:,.0f}"))
     live, ms = found.blocks, 1000.0
-    late = f"; {display.count(live.told, 'beginning')} told"
+    late = f"; {count(live.told, 'beginning')} told"
     if live.late_s is not None:
         late += f", {ms * live.late_s:,.0f} ms late (median)"
     return "\n".join(
         (
             f"{found.model} {found.version} on {found.on}: {display.clock(found.audio_s)} of {found.file}\n",
-            *display.columns(rows, right=(1, 2, 3), indent=""),
+            *columns(rows, right=(1, 2, 3)),
             "",
-            *display.columns(together, right=(0, 1, 2), indent=""),
+            *columns(together, right=(0, 1, 2)),
             f"\nmemory of a worker: {found.peak_mib:,.0f} MiB",
             f"live, a block of {ms * live.hop_s:g} ms: median {ms * live.p50_s:.2f} ms, 95 % {ms * live.p95_s:.2f}, "
             f"99 % {ms * live.p99_s:.2f}, longest {ms * live.longest_s:.2f}{late}",

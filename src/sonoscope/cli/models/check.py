@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.errors import BadBundle, SonoscopeError
+from sonoscope.errors import BadBundle, SonoscopeError, count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ def check_command(
     except SonoscopeError as error:
         display.complain(str(error))
         return 2
-    print(f"ok    description: schema {bundle.spec['schema']}, {display.count(len(bundle.labels), 'label')}")
+    print(f"ok    description: schema {bundle.spec['schema']}, {count(len(bundle.labels), 'label')}")
     failures = 0
     for name, check in CHECKS.items():
         try:
@@ -57,7 +57,7 @@ def check_command(
         except SonoscopeError as error:
             failures += 1
             print(f"BAD   {name}: {error}")
-    print(f"{bundle.name}: " + ("whole" if not failures else f"{display.count(failures, 'check')} failed"))
+    print(f"{bundle.name}: " + ("whole" if not failures else f"{count(failures, 'check')} failed"))
     return 2 if failures else 0
 
 

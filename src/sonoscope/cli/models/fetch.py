@@ -9,6 +9,7 @@ import typer
 
 from sonoscope.cli.telling import say
 from sonoscope.errors import UsageError, lookup
+from sonoscope.values import columns
 
 Wanted = Annotated[
     str | None,
@@ -69,7 +70,6 @@ def fetch_command(
 
 def _show(root: Path | None) -> None:
     """What can be fetched by name, how large it is, and whether it is there."""
-    from sonoscope.cli import display
     from sonoscope.data.fetch import gigabytes
     from sonoscope.models import cache
     from sonoscope.networks import published
@@ -83,5 +83,5 @@ def _show(root: Path | None) -> None:
         checked = checkpoint.files[0].checksum.partition(":")[0] or "noted at first use"
         here = all((place / file.name).is_file() for file in checkpoint.files)
         rows.append((name, checkpoint.title, size, checked, checkpoint.licence, "yes" if here else "no"))
-    print("\n".join(display.columns(rows, right=(2,), indent="")))
+    print("\n".join(columns(rows, right=(2,))))
     say(f"They go into {place}")

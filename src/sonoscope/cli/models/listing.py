@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sonoscope.errors import BadBundle
+from sonoscope.values import columns
 
 if TYPE_CHECKING:
     from sonoscope.models.bundle import Bundle
@@ -35,7 +36,7 @@ def list_command() -> int:
     if len(rows) == 1 and not damaged:
         print("No model is installed; $SONOSCOPE_MODELS may name folders that hold bundles.")
     else:
-        print("\n".join(display.columns(rows, right=(2, 3, 4), indent="")))
+        print("\n".join(columns(rows, right=(2, 3, 4))))
     for line in damaged:
         display.complain(line)
     return 2 if damaged else 0
@@ -46,7 +47,6 @@ def show_command(
 ) -> int:
     """Show the card and the thresholds of a model."""
     from sonoscope import models
-    from sonoscope.cli import display
     from sonoscope.models.bundle import NOTES
 
     bundle = models.load(name)
@@ -73,7 +73,7 @@ def show_command(
                 *_measured(bundle, label.id),
             )
         )
-    print("\n".join(display.columns(rows, right=(4, 5, 6, 7), indent="")))
+    print("\n".join(columns(rows, right=(4, 5, 6, 7))))
     return 0
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from sonoscope.data.audit import folds as folding
 from sonoscope.data.audit import intervals
-from sonoscope.data.audit.head import FOLDS, rooted
+from sonoscope.data.audit.head import FOLDS, rooted, standardised
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.errors import UsageError, optional
 from sonoscope.values import format_seconds
@@ -96,10 +96,7 @@ def fit(vectors: np.ndarray, classes: np.ndarray, *, clusters: int = CLUSTERS, s
     k_means = optional("sklearn.cluster", "data", "splitting a class")
     weight = 1.0 / np.bincount(classes)[classes]
     weight *= len(classes) / weight.sum()
-    roots = rooted(vectors)
-    mean, scale = roots.mean(axis=0), roots.std(axis=0)
-    scale[scale < 1e-12] = 1.0
-    scaled = (roots - mean) / scale
+    scaled, mean, scale = standardised(vectors)
     _, _, axes = np.linalg.svd(scaled, full_matrices=False)
     axes = axes[: min(COMPONENTS, len(axes))]
     points = scaled @ axes.T

@@ -145,10 +145,7 @@ def fit(vectors: np.ndarray, sounds: np.ndarray, known: np.ndarray, *, one_each:
 
     With ``one_each`` only rows with a label count, and labels that no row has are left out.
     """
-    roots = rooted(vectors)
-    mean, scale = roots.mean(axis=0), roots.std(axis=0)
-    scale[scale < 1e-12] = 1.0
-    scaled = (roots - mean) / scale
+    scaled, mean, scale = standardised(vectors)
     weights = np.full((sounds.shape[1], vectors.shape[1]), np.nan)
     offsets = np.full(sounds.shape[1], np.nan)
     if one_each:
@@ -163,6 +160,14 @@ def fit(vectors: np.ndarray, sounds: np.ndarray, known: np.ndarray, *, one_each:
                 model = _regression().fit(scaled[rows], sounds[rows, k])
                 weights[k], offsets[k] = model.coef_[0], model.intercept_[0]
     return Head(mean, scale, weights, offsets, one_each)
+
+
+def standardised(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The roots of rows (k, d), less their mean, over their deviation; and both of these, shape (d,)."""
+    roots = rooted(vectors)
+    mean, scale = roots.mean(axis=0), roots.std(axis=0)
+    scale[scale < 1e-12] = 1.0
+    return (roots - mean) / scale, mean, scale
 
 
 def rooted(vectors: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sonoscope.data import cells, table
 from sonoscope.data import manifest as manifests
-from sonoscope.data import table
 from sonoscope.data.audit.matching import Finder
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.errors import nearest
@@ -90,18 +90,10 @@ def _override(line: table.Line) -> Override:
     action = line.cells["action"].strip()
     if action not in ACTIONS:
         line.fail("action", f"is no action.{nearest(action, ACTIONS)}", f"Known: {', '.join(ACTIONS)}.")
-    labels = tuple(
-        dict.fromkeys(
-            name.strip() for name in line.cells["labels"].replace("|", ";").split(";") if name.strip()
-        )
-    )
+    labels = cells.labels(line.cells["labels"])
     if action in NEEDS_LABELS and not labels:
         line.fail("labels", f"names none, and {action!r} needs them", "Fill it in, or remove the row.")
-    text = line.cells.get("start_s", "").strip()
-    try:
-        start_s = float(text) if text else None
-    except ValueError:
-        line.fail("start_s", "is no number", "Give seconds, as 1.5.")
+    start_s = cells.number(line, "start_s")
     if not line.cells["path"].strip():
         line.fail("path", "names no file", "Fill it in, or remove the row.")
     return Override(line.cells["path"].strip(), start_s, action, labels, place=line.place)
@@ -112,7 +104,7 @@ def write(overrides: Iterable[Override], path: str | Path) -> None:
     rows = [
         (
             each.path,
-            "" if each.start_s is None else format_seconds(each.start_s),
+            format_seconds(each.start_s),
             each.action,
             ";".join(each.labels),
         )

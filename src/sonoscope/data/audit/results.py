@@ -13,7 +13,7 @@ from sonoscope.data.audit.agreement import Agreement
 from sonoscope.data.audit.auditing import Audit, Issue
 from sonoscope.data.audit.overrides import REVIEWED
 from sonoscope.data.rows import Row
-from sonoscope.values import format_seconds
+from sonoscope.values import columns, format_seconds
 
 ISSUES = ("rank", "path", "start_s", "duration_s", "given", "suggested", "score", "probabilities", "group")
 ROWS = ("path", "start_s", "duration_s", "labels", "score", "flagged", "reviewed")
@@ -26,8 +26,7 @@ DIFFERENCES = ("path", "start_s", "duration_s", "first", "second")
 
 def part(row: Row) -> tuple[str, str, str]:
     """Path, start and duration as cells."""
-    duration = "" if row.duration_s is None else format_seconds(row.duration_s)
-    return row.path, format_seconds(row.start_s), duration
+    return row.path, format_seconds(row.start_s), format_seconds(row.duration_s)
 
 
 def decimals(value: float) -> str:
@@ -81,8 +80,8 @@ def write_presence(audit: Audit, path: str | Path) -> None:
                 *part(audit.row(each.place)),
                 each.label,
                 decimals(each.share),
-                "" if each.first_s is None else format_seconds(each.first_s),
-                "" if each.last_s is None else format_seconds(each.last_s),
+                format_seconds(each.first_s),
+                format_seconds(each.last_s),
                 str(each.windows),
                 str(int(each.share < audit.at_least)),
             )
@@ -117,15 +116,7 @@ def write_agreement(found: Agreement, folder: Path) -> None:
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns of text for people: the first to the left, the others to the right."""
-    lines = [tuple(header), *map(tuple, rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return "\n".join(columns([header, *rows], right=range(1, len(header))))
 
 
 def ranged(value: float, low: float, high: float, *, signed: bool = False) -> str:

@@ -58,15 +58,8 @@ class Judgement:
         return tuple(label for label, there in zip(targets.labels, sounds, strict=True) if there)
 
 
-def judge(targets: Targets, unheard: Unheard, *, filter_by: str = FILTER) -> Judgement:
+def judge(targets: Targets, unheard: Unheard) -> Judgement:
     """Find the labels that the scores contradict.
-
-    Parameters
-    ----------
-    targets : Targets
-    unheard : Unheard
-    filter_by : str
-        cleanlab's rule of what is flagged.
 
     Raises
     ------
@@ -74,7 +67,7 @@ def judge(targets: Targets, unheard: Unheard, *, filter_by: str = FILTER) -> Jud
         If cleanlab is not installed.
     """
     if unheard.one_each:
-        return _judge_one_each(targets, unheard.probabilities, filter_by)
+        return _judge_one_each(targets, unheard.probabilities)
     probabilities = unheard.probabilities
     credible = np.where(targets.sounds, probabilities, 1.0 - probabilities)
     credible[~targets.known] = np.nan
@@ -83,13 +76,11 @@ def judge(targets: Targets, unheard: Unheard, *, filter_by: str = FILTER) -> Jud
         rows = np.flatnonzero(~np.isnan(credible[:, k]))
         if len(np.unique(targets.sounds[rows, k])) == 2:
             p = probabilities[rows, k]
-            doubtful[rows, k] = _issues(
-                targets.sounds[rows, k].astype(int), np.stack([1.0 - p, p], axis=1), filter_by
-            )
+            doubtful[rows, k] = _issues(targets.sounds[rows, k].astype(int), np.stack([1.0 - p, p], axis=1))
     return Judgement(credible, doubtful, _least(credible))
 
 
-def _judge_one_each(targets: Targets, probabilities: np.ndarray, filter_by: str) -> Judgement:
+def _judge_one_each(targets: Targets, probabilities: np.ndarray) -> Judgement:
     """One label a row: it is right or one other is, so a doubtful row has two doubtful labels."""
     given = targets.sounds.argmax(axis=1)
     own = np.where(
@@ -107,17 +98,17 @@ def _judge_one_each(targets: Targets, probabilities: np.ndarray, filter_by: str)
         others = shares.copy()
         others[np.arange(len(rows)), classes] = -1.0
         best = present[others.argmax(axis=1)]
-        issues = _issues(classes, shares, filter_by)
+        issues = _issues(classes, shares)
         doubtful[rows[issues], given[rows[issues]]] = True
         doubtful[rows[issues], best[issues]] = True
     return Judgement(credible, doubtful, own)
 
 
-def _issues(classes: np.ndarray, shares: np.ndarray, filter_by: str) -> np.ndarray:
+def _issues(classes: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """cleanlab's mask, bool, shape (k,), of classes (k,) given probabilities (k, n)."""
     cleanlab = optional("cleanlab.filter", "data", _PURPOSE)
     return np.asarray(
-        cleanlab.find_label_issues(classes, shares, filter_by=filter_by, n_jobs=1, verbose=False), dtype=bool
+        cleanlab.find_label_issues(classes, shares, filter_by=FILTER, n_jobs=1, verbose=False), dtype=bool
     )
 
 

@@ -109,7 +109,7 @@ def part(row: Row) -> str:
     if not row.start_s and row.duration_s is None:
         return ""
     end_s = row.end_s
-    return f"@{format_seconds(row.start_s)}-{'' if end_s is None else format_seconds(end_s)}"
+    return f"@{format_seconds(row.start_s)}-{format_seconds(end_s)}"
 
 
 def save(path: Path, array: np.ndarray) -> None:

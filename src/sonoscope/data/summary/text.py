@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from sonoscope.data.summary import Summary
 from sonoscope.data.summary.relations import Map
 from sonoscope.features.statistics import COLUMNS
+from sonoscope.values import columns
 
 #: Labels that a screen shows.
 LABELS = 30
@@ -65,22 +65,11 @@ def _labels(summary: Summary) -> list[str]:
         ]
         for label in ordered[:LABELS]
     ]
-    found = _columns([[*head, *splits], *rows])
+    names = [*head, *splits]
+    found = columns([names, *rows], right=range(1, len(names)), indent="  ")
     if len(ordered) > LABELS:
         found.append(f"  ... and {len(ordered) - LABELS} more labels")
     return found
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns, the first to the left, numbers to the right."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  "
-        + "  ".join(
-            [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    ]
 
 
 def _sound(summary: Summary) -> list[str]:
