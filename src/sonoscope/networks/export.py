@@ -17,19 +17,20 @@ from torch import nn
 
 from sonoscope import features
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
+from sonoscope.networks.backbones.frozen import Graph
 from sonoscope.networks.build import Network
 from sonoscope.networks.graphs import (
     CLIP_OUTPUTS,
     FRAME_OUTPUTS,
-    OPSET,
     TOLERANCE,
     largest_difference,
+    takes_one,
     write_graph,
 )
+from sonoscope.networks.writer import opset_in
 from sonoscope.writing import place_beside
 
 __all__ = [
-    "OPSET",
     "TOLERANCE",
     "largest_difference",
     "put_together",
@@ -72,13 +73,14 @@ def write_bundle(
         If the graph differs from the network, or the description contradicts itself; an older bundle stays.
     """
     steps = _steps(network, description, feature)
+    spec = {**description, **_interface(network, feature, description, clips=steps is not None)}
+    if isinstance(network.backbone, Graph):
+        spec["provenance"] = {**spec.get("provenance", {}), "backbone": network.backbone.origin()}
+    # What is frozen in a graph has no weights that torch could give to the head again.
     return put_together(
-        folder,
-        network,
-        {**description, **_interface(network, feature, description, clips=steps is not None)},
-        card,
-        partial(write_graph, network, steps=steps),
-    )
+        folder, network, spec, card, partial(write_graph, network, steps=steps),
+        weights=not isinstance(network.backbone, Graph),
+    )  # fmt: skip
 
 
 def put_together(
@@ -87,29 +89,33 @@ def put_together(
     spec: Mapping[str, Any],
     card: str,
     write: Callable[[Path], float],
+    *,
+    weights: bool = True,
 ) -> Path:
     """Write a bundle of any task beside ``folder``, open it once, and move it into place.
 
-    ``write`` writes the graph into a file and returns by how much it differs from ``network``, which has a ``config``.
+    ``write`` writes the graph into a file and returns by how much it differs from ``network``, which has a ``config``;
+    ``weights`` puts those of the network beside it.
     """
     folder = Path(folder)
     with place_beside(folder) as made:
         made.mkdir()
         difference = write(made / GRAPH)
-        half = {
-            k: v.half().contiguous() if v.is_floating_point() else v.clone()
-            for k, v in network.state_dict().items()
-        }
-        save_file(half, made / WEIGHTS)
-        (made / WEIGHTS).chmod(0o644)
+        if weights:
+            half = {
+                k: v.half().contiguous() if v.is_floating_point() else v.clone()
+                for k, v in network.state_dict().items()
+            }
+            save_file(half, made / WEIGHTS)
+            (made / WEIGHTS).chmod(0o644)
         (made / "README.md").write_text(card, encoding="utf-8")
         whole = {
             "schema": SCHEMA,
             **spec,
             "network": network.config,
-            "opset": OPSET,
+            "opset": opset_in(made / GRAPH),
             "export_difference": difference,
-            "checksums": {name: sha256_of(made / name) for name in (GRAPH, WEIGHTS)},
+            "checksums": {name: sha256_of(made / name) for name in (GRAPH, WEIGHTS)[: 1 + weights]},
         }
         (made / "bundle.json").write_text(readable_json(whole) + "\n", encoding="utf-8")
         open_bundle(made)
@@ -123,7 +129,7 @@ def _steps(network: Network, description: Mapping[str, Any], feature: features.F
     whole = int(description.get("window", 0)) % feature.hop_samples == 0
     if network.poolable and feature.streamable and whole:
         return None
-    return feature.shape(int(description["window"]))[0]
+    return network.backbone.fixed or feature.shape(int(description["window"]))[0]
 
 
 def _interface(
@@ -140,6 +146,8 @@ def _interface(
         }
         if clips:
             entry["frames"] = _steps(network, description, feature)
+    if clips and takes_one(network):
+        entry["batch"] = 1
     rate = description["sample_rate"] if feature is None else feature.sample_rate
     found: dict[str, Any] = {"sample_rate": rate, "input": entry, "states": []}
     if clips or feature is None:

@@ -33,9 +33,10 @@ from sonoscope.models.runtime import Runtime
 from sonoscope.models.scorers import frames_of_output
 from sonoscope.models.short import least_period
 from sonoscope.networks.asking import asked
-from sonoscope.networks.graphs import OPSET, TOLERANCE, quietly, reason_of, save
+from sonoscope.networks.graphs import TOLERANCE
 from sonoscope.networks.plain import Plain, framed
-from sonoscope.networks.writer import Writer, opset_in
+from sonoscope.networks.torchexport import quietly, reason_of, save
+from sonoscope.networks.writer import OPSET, Writer, opset_in
 from sonoscope.writing import place_beside
 
 INPUT = "samples"

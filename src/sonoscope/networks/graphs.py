@@ -1,19 +1,15 @@
 """Network to ONNX graph, compared with torch before anybody trusts it.
 
 Two kinds of graph: **frames** (a network that is poolable: dynamic batch and time, three outputs per frame: logits,
-attention scores, embeddings) and **clips** (any other: windows of one length, logits and embedding of the whole). After
-export the graph is run in ONNX Runtime and compared with torch at several shapes.
+attention scores, embeddings) and **clips** (any other: windows of one length, logits and embedding of the whole). A
+head on a finished model's graph is set behind it (``joined.py``). After export the graph is run in ONNX Runtime and
+compared with torch at several shapes.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import re
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,11 +18,14 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.networks.backbones.frozen import Graph
 from sonoscope.networks.build import Network
+from sonoscope.networks.joined import write_joined
+from sonoscope.networks.torchexport import exporting, save
+from sonoscope.networks.writer import OPSET
 from sonoscope.promises import BrokenContract
 
 TOLERANCE = 1e-4
-OPSET = 18
 FRAME_OUTPUTS = ("frame_logits", "frame_attention", "frame_embedding")
 CLIP_OUTPUTS = ("clip_logits", "clip_embedding")
 #: Rows in a batch that clip graphs are compared at.
@@ -63,22 +62,34 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
     BadBundle
         If the network cannot be written as such a graph, or the difference exceeds ``TOLERANCE``.
     """
-    if not network.backbone.exportable:
-        raise BadBundle(
-            f"the backbone {network.config['backbone']['name']!r} cannot be written as an ONNX graph"
-        )
     cast(Any, network.eval()).to("cpu", memory_format=torch.contiguous_format)
+    if steps is None and not network.poolable:
+        raise BadBundle("frame graphs are for networks that are valid in time; give the window's steps")
+    if isinstance(network.backbone, Graph):
+        outputs = FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS
+        write_joined(network, path, steps=steps, outputs=outputs)
+    else:
+        _export(network, path, steps)
+    worst = largest_difference(network, path, steps=steps)
+    if not worst <= TOLERANCE:
+        raise BadBundle(
+            f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
+        )
+    return worst
+
+
+def _export(network: Network, path: Path, steps: int | None) -> None:
+    """Write what torch's exporter makes of the whole network."""
     module: nn.Module
     if steps is None:
-        if not network.poolable:
-            raise BadBundle("frame graphs are for networks that are valid in time; give the window's steps")
         field = network.backbone.receptive_field
         module, example = network, _rows(network, 2, field + 40)
         times = torch.export.Dim("time", min=field, max=1 << 20)
         dynamic: Any = {0: torch.export.Dim("batch", min=1, max=4096), 1: times}
     else:
-        module, example = _Clips(network), _rows(network, 2, steps)
-        dynamic = {0: torch.export.Dim("batch", min=1, max=4096)}
+        alone = takes_one(network)
+        module, example = _Clips(network), _rows(network, 1 if alone else 2, steps)
+        dynamic = {} if alone else {0: torch.export.Dim("batch", min=1, max=4096)}
     with exporting(path):
         program = torch.onnx.export(
             module,
@@ -93,86 +104,40 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
         )
         assert program is not None  # with dynamo=True
         save(program, path)
-    worst = largest_difference(network, path, steps=steps)
-    if not worst <= TOLERANCE:
-        raise BadBundle(
-            f"{path}: the exported graph differs from torch by {worst:.2e} (limit {TOLERANCE:.0e})"
-        )
-    return worst
 
 
-def save(program: torch.onnx.ONNXProgram, path: Path) -> None:
-    """Write a graph without the exporter's notes: they name files and lines of the machine that it ran on."""
-    import onnx
-
-    program.save(str(path), external_data=False)
-    model = onnx.load(str(path))
-    graph = model.graph
-    for part in (
-        model,
-        graph,
-        *graph.node,
-        *graph.value_info,
-        *graph.input,
-        *graph.output,
-        *graph.initializer,
-    ):
-        del part.metadata_props[:]
-    onnx.save(model, str(path))
-
-
-@contextmanager
-def exporting(path: Path) -> Iterator[None]:
-    """Quietly and without gradients; raises ``BadBundle`` for what torch's exporter cannot write into ``path``."""
-    with quietly(), torch.no_grad():
-        try:
-            yield
-        except Exception as error:  # torch raises many kinds, with pages of advice around the first of them
-            raise BadBundle(
-                f"{path.name} cannot be written: torch's exporter says {reason_of(error)}"
-            ) from error
-
-
-def reason_of(error: BaseException) -> str:
-    """The first line of an exporter's innermost error, and the line of code that it is about."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error).strip() or type(error).__name__
-    places = re.findall(r'File "([^"]+)", line (\d+)', text)
-    where = f" ({Path(places[-1][0]).name}:{places[-1][1]})" if places else ""
-    return f"{text.splitlines()[0].strip()!r}{where}"
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without torch's remarks on operators that no network here has (torchvision's), and its drafts of what fails."""
-    logs = [logging.getLogger(name) for name in ("torch.onnx", "torch.fx.experimental.symbolic_shapes")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+def takes_one(network: Network) -> bool:
+    """Whether the network's graph takes one window at a time: code of others may count its batch in Python."""
+    return not network.backbone.exportable
 
 
 def largest_difference(network: Network, path: Path, *, steps: int | None = None) -> float:
-    """Largest |ONNX Runtime - torch| over all outputs at several shapes."""
+    """Largest |ONNX Runtime - torch| over all outputs at several shapes.
+
+    Raises
+    ------
+    BadBundle
+        If the graph does not take one of them.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name, worst = session.get_inputs()[0].name, 0.0
     field = network.backbone.receptive_field
     shapes = ((1, field), (1, field + 252), (3, field + 7), (8, max(80, field)), (2, 2 * field))
-    for batch, time in shapes if steps is None else [(batch, steps) for batch in BATCHES]:
+    batches = (1,) if takes_one(network) else BATCHES
+    for batch, time in shapes if steps is None else [(batch, steps) for batch in batches]:
         rows = _rows(network, batch, time)
         with torch.no_grad():
             given = torch.from_numpy(rows)
             expected = network(given) if steps is None else network.answers(given)
-        got = session.run(list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS), {name: rows})
+        try:
+            got = session.run(list(FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS), {name: rows})
+        except Exception as problem:  # ONNX Runtime raises its own, undocumented kinds
+            reason = " ".join(str(problem).split())
+            raise BadBundle(
+                f"{path.name}: the exported graph does not take {rows.shape} ({reason})"
+            ) from None
         worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
     return worst
 

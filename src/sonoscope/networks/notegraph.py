@@ -15,8 +15,10 @@ from torch import nn
 
 from sonoscope.errors import BadBundle
 from sonoscope.networks.framenotes import Heard
-from sonoscope.networks.graphs import OPSET, TOLERANCE, exporting, save
+from sonoscope.networks.graphs import TOLERANCE
 from sonoscope.networks.notes import OUTPUTS
+from sonoscope.networks.torchexport import exporting, save
+from sonoscope.networks.writer import OPSET
 
 INPUT = "frames"
 

@@ -1,7 +1,8 @@
 """Writing ONNX graphs by hand: a few nodes, constants, and whole graphs of other bundles set among them.
 
-Operators are those of ONNX's default domain, so that any ONNX Runtime runs them. What is computed in double says so by
-its constants (:meth:`Writer.double`); those that are kept as float32 are cast once when the graph is loaded.
+Operators are those of ONNX's default domain, so that any ONNX Runtime runs them; graphs of others bring their own. What
+is computed in double says so by its constants (:meth:`Writer.double`); those that are kept as float32 are cast once
+when the graph is loaded.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from sonoscope.errors import UsageError
 OPSET = 18
 #: The oldest runtimes that are promised (onnxruntime 1.18) read this version of the file format.
 IR_VERSION = 9
+#: Names of ONNX's default domain.
+OWN = ("", "ai.onnx")
 
 
 class Writer:
@@ -35,6 +38,7 @@ class Writer:
         self.opset, self._prefix = opset, prefix
         self._nodes: list[Any] = []
         self._values: list[Any] = []
+        self._domains: dict[str, int] = {}
         self._count = 0
 
     def name(self, stem: str) -> str:
@@ -106,7 +110,9 @@ class Writer:
         from onnx import compose, helper
         from onnx.utils import Extractor
 
-        part = Extractor(self._loaded(path)).extract_model(list(given), list(wanted))
+        whole = self._loaded(path)
+        part = Extractor(whole).extract_model(list(given), list(wanted))
+        self._domains |= {each.domain: each.version for each in whole.opset_import if each.domain not in OWN}
         prefix = f"{self.name('part')}/"
         part = compose.add_prefix(part, prefix)
         for inner, outer in given.items():
@@ -118,9 +124,11 @@ class Writer:
     def _loaded(self, path: Path) -> Any:
         """A model in this graph's version of the operators."""
         import onnx
-        from onnx import version_converter
+        from onnx import inliner, version_converter
 
         model = onnx.load(str(path))
+        if model.functions:
+            model = inliner.inline_local_functions(model)
         opset = opset_of(model)
         if opset == self.opset:
             return model
@@ -163,6 +171,7 @@ class Writer:
             [helper.make_tensor_value_info(end, TensorProto.FLOAT, None) for end in ends],
             body._values,
         )
+        self._domains |= body._domains
         tables = [self.name("scanned") for _ in found]
         self._nodes.append(helper.make_node("Scan", [rows], tables, body=graph, num_scan_inputs=1))
         return tables
@@ -184,17 +193,20 @@ class Writer:
             for name, (_, shape) in gives.items()
         ]
         graph = helper.make_graph([*self._nodes, *ends], "sonoscope", inputs, outputs, self._values)
+        domains = {"": self.opset, **self._domains}
         made = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)], producer_name="sonoscope"
+            graph,
+            opset_imports=[helper.make_opsetid(*each) for each in domains.items()],
+            producer_name="sonoscope",
         )
-        made.ir_version = max(IR_VERSION, helper.find_min_ir_version_for(list(made.opset_import)))
+        made.ir_version = max(IR_VERSION, helper.find_min_ir_version_for(made.opset_import[:1]))
         onnx.checker.check_model(made)
         return made
 
 
 def opset_of(model: Any) -> int:
     """Version of the operators of ONNX's own domain."""
-    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+    return int(next(entry.version for entry in model.opset_import if entry.domain in OWN))
 
 
 def opset_in(path: Path) -> int:

@@ -47,7 +47,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "hear": hear.Hear,
 }
 
-__all__ = ["BACKBONES", "Backbone", "Wants", "build", "takes_bands"]
+__all__ = ["BACKBONES", "Backbone", "Wants", "as_it_comes", "build", "kind_of", "takes_bands"]
 
 
 def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) -> Backbone:
@@ -76,5 +76,15 @@ def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[
 
 def takes_bands(spec: str | Mapping[str, Any]) -> bool:
     """Whether the backbone of that name takes the parts of a row as bands (``Backbone.takes_bands``)."""
+    return getattr(kind_of(spec), "takes_bands", False)
+
+
+def as_it_comes(spec: str | Mapping[str, Any]) -> bool:
+    """Whether the backbone of that name normalises rows itself (``Backbone.as_it_comes``)."""
+    return getattr(kind_of(spec), "as_it_comes", False)
+
+
+def kind_of(spec: str | Mapping[str, Any]) -> Any:
+    """The class of the backbone of that name, or the function that makes it."""
     make = plugins.resolve(BACKBONES, spec if isinstance(spec, str) else spec["name"], "backbone")
-    return getattr(getattr(make, "func", make), "takes_bands", False)
+    return getattr(make, "func", make)

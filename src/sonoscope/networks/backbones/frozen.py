@@ -5,11 +5,13 @@ holds its own normalisation, so the feature must come as it is. ``onnx`` takes a
 (batch, n) or frames (batch, frames, bins) in, embeddings (batch, dim) or (batch, frames', dim) out.
 
 The graph runs in ONNX Runtime on the CPU, one thread. There is no gradient through it and nothing to learn in it: what
-is trained is the head. It cannot be exported again; the two graphs are run one after the other.
+is trained is the head. In the bundle of that training the graph stands before the head's (``networks/joined.py``), so
+nothing else is needed where it is used.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,11 +20,15 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.models.bundle import sha256_of
 from sonoscope.models.layouts import Layout
 from sonoscope.networks.backbones.field import Field, Step, measured
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, Wants
+from sonoscope.networks.writer import Writer
 
+#: The bundle where none is named.
+DEFAULT = "instruments"
 #: Input steps that a foreign graph's stride is measured on, unless it says how many it takes: samples, frames.
 PROBE = {2: 32000, 3: 256}
 
@@ -30,11 +36,13 @@ PROBE = {2: 32000, 3: 256}
 class Graph(Backbone):
     """What every frozen graph shares: the session, made when first needed, and rows of one length at a time."""
 
-    exportable = False
+    as_it_comes = True
 
     def __init__(self, path: Path, *, input_name: str, output_name: str) -> None:
         super().__init__()
         self.path, self.input_name, self.output_name = path, input_name, output_name
+        #: Rows that the graph takes at a time; None: any number.
+        self.batch: int | None = None
         self._session: Any = None
 
     @property
@@ -50,10 +58,29 @@ class Graph(Backbone):
 
     def run(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows of one length to embeddings (batch, frames', dim), on their device."""
-        given = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
-        (out,) = self.session.run([self.output_name], {self.input_name: given})
-        frames = torch.from_numpy(np.asarray(out, dtype=np.float32)).to(rows.device)
+        frames = torch.from_numpy(self.asked(rows)).to(rows.device)
         return frames[:, None] if frames.ndim == 2 else frames
+
+    def asked(self, rows: torch.Tensor) -> np.ndarray:
+        """What the graph answers to rows of one length, float32."""
+        given = np.ascontiguousarray(rows.detach().cpu().numpy(), dtype=np.float32)
+        pieces = [given] if self.batch is None else [given[k : k + 1] for k in range(len(given))]
+        tables = [self.session.run([self.output_name], {self.input_name: piece})[0] for piece in pieces]
+        return np.concatenate(tables).astype(np.float32, copy=False)
+
+    @abstractmethod
+    def write(self, graph: Writer, rows: str) -> str:
+        """Nodes that do as :meth:`run`: (batch, n) or (batch, frames, bins) to (batch, frames', dim).
+
+        Raises
+        ------
+        UsageError
+            If the graph's operators cannot be brought to those of ``graph``.
+        """
+
+    def origin(self) -> dict[str, Any]:
+        """What a bundle says of the graph that is in it."""
+        return {"graph": self.path.name, "sha256": sha256_of(self.path)}
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """Maps (batch, 1, time, bins) or samples (batch, n) to (batch, frames', dim), without gradient."""
@@ -85,7 +112,7 @@ class FrozenBundle(Graph):
 
     variant: ClassVar[str] = "model"
 
-    def __init__(self, n_bins: int, *, channels: int = 1, model: str | Path = "instruments") -> None:
+    def __init__(self, n_bins: int, *, channels: int = 1, model: str | Path = DEFAULT) -> None:
         from sonoscope import models
 
         bundle = models.load(str(model))
@@ -98,14 +125,11 @@ class FrozenBundle(Graph):
                 f"{feature.n_bins} bins, its own feature's"
             )
         super().__init__(
-            bundle.path / "model.onnx",
-            input_name=bundle.spec["input"]["name"],
-            output_name=outputs["embedding"]["name"],
+            bundle.graph, input_name=bundle.spec["input"]["name"], output_name=outputs["embedding"]["name"]
         )
+        self.bundle = bundle
         self.dim = int(outputs["embedding"]["size"])
         self.clip, self._layout = "clip" in outputs, Layout(bundle)
-        #: Steps of the windows that a graph which answers once for a window takes; None: any number.
-        self.fixed: int | None = None
         if self.clip:
             self.fixed = bundle.window_samples if feature is None else bundle.window_frames
         step = Step(self.fixed, 1) if self.fixed else Step(bundle.receptive_field, bundle.trunk_stride)
@@ -135,6 +159,20 @@ class FrozenBundle(Graph):
         found = self._layout.answers("embedding", tables, len(given))
         return torch.from_numpy(found).to(rows.device)[:, None]
 
+    def write(self, graph: Writer, rows: str) -> str:
+        from sonoscope.networks.asking import asked
+
+        if self.clip:
+            found = asked(graph, self.bundle, rows, ["embedding"])[0]
+            return graph.node("Unsqueeze", found, graph.numbers(1))
+        return graph.include(self.path, {self.input_name: rows}, self.output_name)
+
+    def origin(self) -> dict[str, Any]:
+        bundle = self.bundle
+        return {
+            "name": bundle.name, "version": bundle.version, "licence": bundle.licence, "sha256": bundle.sha256,
+        }  # fmt: skip
+
 
 class FrozenGraph(Graph):
     """Embeddings of an ONNX graph.
@@ -153,7 +191,10 @@ class FrozenGraph(Graph):
     Raises
     ------
     BadBundle
-        If the graph's input or output has another number of axes, or the file is no graph.
+        If the graph's input or output has another number of axes, it takes several rows at a time, or the file is no
+        graph.
+    ValueError
+        If ``channels`` is not 1.
     """
 
     variant: ClassVar[str] = "path"
@@ -169,6 +210,8 @@ class FrozenGraph(Graph):
         output_name: str = "",
         sample_rate: int | None = None,
     ) -> None:
+        if channels != 1:
+            raise ValueError(f"channels={channels}: the graph {path} takes one map (network.normalise=none)")
         session = open_session(Path(path))
         takes, gives = session.get_inputs(), session.get_outputs()
         given = next((one for one in takes if one.name == input_name), takes[0])
@@ -181,19 +224,24 @@ class FrozenGraph(Graph):
                 f"{path}: its input {given.name!r} has shape {given.shape}; samples (batch, n) or frames "
                 "(batch, frames, bins) are needed"
             )
+        self.batch = given.shape[0] if isinstance(given.shape[0], int) else None
+        if self.batch not in (None, 1):
+            raise BadBundle(
+                f"{path}: takes {self.batch} rows at a time; export it for one, or for any number"
+            )
         n = given.shape[1] if isinstance(given.shape[1], int) else PROBE[axes]
-        shape = (1, n) if axes == 2 else (1, n, n_bins)
-        out = self.run(torch.zeros(shape))
-        if out.ndim != 3:
+        out = self._tried((1, n) if axes == 2 else (1, n, n_bins))
+        if out.ndim not in (2, 3):
             raise BadBundle(
                 f"{path}: its output {self.output_name!r} has {out.ndim} axes; (batch, dim) or (batch, frames, "
                 "dim) are needed"
             )
         fixed = n if isinstance(given.shape[1], int) else None
         self.fixed = fixed
-        self.clip = out.shape[1] == 1
-        self.dim = out.shape[2]
-        self.field = Field.of([self._step(n, n_bins, axes, fixed, out.shape[1])])
+        self._flat = out.ndim == 2
+        self.clip = self._flat or out.shape[1] == 1
+        self.dim = out.shape[-1]
+        self.field = Field.of([self._step(n, n_bins, axes, fixed, 1 if self._flat else out.shape[1])])
         self.wants = Wants(
             kind="samples" if axes == 2 else "features",
             sample_rate=sample_rate,
@@ -205,6 +253,25 @@ class FrozenGraph(Graph):
     def shortest(self) -> int:
         """All of its length where the graph has one length only."""
         return self.fixed or self.field.shortest
+
+    def _tried(self, shape: tuple[int, ...]) -> np.ndarray:
+        """What it makes of zeros. Raises ``BadBundle`` if it does not take that shape."""
+        try:
+            return self.asked(torch.zeros(shape))
+        except Exception as problem:  # ONNX Runtime raises its own, undocumented kinds
+            reason = str(problem).strip().splitlines()[0]
+            raise BadBundle(f"{self.path}: fails on an input of shape {shape} ({reason})") from None
+
+    def write(self, graph: Writer, rows: str) -> str:
+        if self.batch is None:
+            found = graph.include(self.path, {self.input_name: rows}, self.output_name)
+        else:
+            body = Writer(graph.opset, prefix=f"{graph.name('each')}/")
+            row = body.name("row")
+            given = body.node("Unsqueeze", row, body.numbers(0))
+            answer = body.include(self.path, {self.input_name: given}, self.output_name)
+            found = graph.scan(body, row, rows, [body.node("Squeeze", answer, body.numbers(0))])[0]
+        return graph.node("Unsqueeze", found, graph.numbers(1)) if self._flat else found
 
     def _step(self, n: int, n_bins: int, axes: int, fixed: int | None, frames: int) -> Step:
         """How frames follow from input steps: told by the shape where that is fixed, else measured."""

@@ -11,13 +11,15 @@ function) and has
 ``receptive_frames``     input steps an output frame depends on; ``None``: all of the input
 ``first_centre``         input step that output frame 0 is centred on
 ``shortest``             the fewest input steps that it takes
+``fixed``                the only number of input steps that it takes; ``None``: not only one
 ``output_lengths(n)``    output frames of ``n`` input steps; ``n`` is an int or a tensor
 ``poolable``             valid in time: a stretch of output is what the same stretch of input gives, so
                          overlapped windows can share one run over the recording
 ``clip``                 one output frame for the whole input (``frames' == 1``), whatever its length
 ``wants``                what goes in (:class:`Wants`)
 ``groups()``, ``layers`` parameters by depth, input side first; the names of these groups
-``exportable``           whether it can be written as an ONNX graph
+``exportable``           whether it is promised that it can be written as an ONNX graph
+``as_it_comes``          whether its maps are rows as the feature gives them, not normalised again
 ``token_grid``           of a transformer: how its tokens lie (:class:`TokenGrid`)
 =======================  =====================================================================================
 
@@ -96,6 +98,9 @@ class Backbone(nn.Module, ABC):
     #: Whether it takes the parts of a row as bands, one map each, not as channels of one map.
     takes_bands: ClassVar[bool] = False
 
+    #: Whether it normalises rows itself, so that none is done before it unless that is asked for.
+    as_it_comes: ClassVar[bool] = False
+
     dim: int
     #: Layers along time.
     field: Field
@@ -103,6 +108,9 @@ class Backbone(nn.Module, ABC):
     local: bool = True
     #: One output frame for the whole input.
     clip: bool = False
+    #: The only number of input steps that it takes, where weights or a graph fix it.
+    fixed: int | None = None
+    #: False: code of others, of which it turns out when it is tried.
     exportable: bool = True
     wants: Wants = Wants()
     #: Of a transformer: how its tokens lie; None: it has none, or one for each frame.
