@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 import sonoscope  # noqa: E402
-from sonoscope.errors import Stopped, UsageError  # noqa: E402
+from sonoscope.errors import SonoscopeError, Stopped, UsageError  # noqa: E402
 from sonoscope.training import phases, rundir, watch  # noqa: E402
 from sonoscope.training.config import Config, compose  # noqa: E402
 from sonoscope.training.engine import fit  # noqa: E402
@@ -28,6 +28,11 @@ Tones = Callable[..., Config]
 LABELS = ("low", "middle", "high")
 
 
+CNN14 = "network.backbone={name: cnn14, width: 0.0625}"
+AST = (
+    "network.backbone={name: ast, longest: 32, hidden_size: 48, num_hidden_layers: 1, num_attention_heads: 2, "
+    "intermediate_size: 64}"
+)
 SMALL_CNN = ("network.backbone=small_cnn", "network.backbone.stages=[8, 8]", "network.head=linear")
 
 
@@ -243,6 +248,53 @@ def test_names_are_looked_up_before_anything_is_decoded(
     with pytest.raises(UsageError) as refused:
         Setting(tones(*words), tmp_path, quick=True, say=lambda _: None)
     assert message in str(refused.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("training.phases=[{train: from conv9}]",), "unknown layer 'conv9'. Did you mean 'conv6'"),
+        (("network.init_from=nowhere",), "nowhere: no such checkpoint"),
+        (("network.init_from=EMPTY",), "holds no weights: neither a bundle, nor a run"),
+        (("network.init_from=TEXT",), "text.pt: cannot be read as weights only"),
+        (("network.init_from=OTHER",), "not one of its weights fits the backbone of this network"),
+        ((CNN14, "features.0.n_mels=32", "network.backbone.weights=nowhere"), "nowhere: no such checkpoint"),
+        ((CNN14, "features.0.n_mels=32", "network.backbone.weights=OTHER"), "the checkpoint does not fit CNN14"),
+        (("network.backbone=bundle:nowhere",), "unknown model 'nowhere'"),
+        (("network.backbone={name: onnx, path: TEXT}",), "cannot be run by ONNX Runtime"),
+        (
+            ("data.window_s=null", "feature_on=loader", "network.backbone=crnn"),
+            "feature_on=loader computes windows: to learn from whole clips leave feature_on=device",
+        ),
+        (("data.shown=clips", "feature_on=loader"), "feature_on=loader computes windows"),
+        (("network.adapters={name: bottleneck, layers: [conv9]}",), "unknown layer 'conv9'"),
+        (("data.window_s=0.5",), "'valid_cnn' needs at least 31"),
+        ((AST, "network.normalise=level"), "is 41 input steps, and the backbone 'ast' takes at most 32: use shorter"),
+        (("kind=pretrain", "pretext=masked"), "the pretext 'masked' hides patches"),
+        (("kind=pretrain", "pretext=contrastive", "features=logmel", "network.backbone=bundle:field"), "is finished"),
+        (("kind=notes", "network.backbone=local_transformer", "data.window_s=0.5"), "fewer than the 43"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_told_before_anything_is_decoded(
+    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+):
+    from safetensors.torch import save_file
+
+    from sonoscope.data import shards
+    from sonoscope.training import start
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.pt").write_text("nothing")
+    save_file({"theirs.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    places = {"EMPTY": "empty", "TEXT": "text.pt", "OTHER": "other.safetensors"}
+    for word, name in places.items():
+        words = tuple(each.replace(word, str(tmp_path / name)) for each in words)
+    decoded: list[object] = []
+    monkeypatch.setattr(shards, "build", lambda *given, **_: decoded.append(given))
+    with pytest.raises(SonoscopeError) as refused:
+        start.fit(tones(*words), tmp_path / "run", say=lambda _: None)
+    assert message in str(refused.value)
+    assert not decoded and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

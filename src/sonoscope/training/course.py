@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 
 from sonoscope.data import badrows, certificate, manifest
-from sonoscope.training import ranks, rundir
+from sonoscope.training import adapters, atop, ranks, rundir
 from sonoscope.training.begin import begin_with, take_shape
 from sonoscope.training.config import Config
 from sonoscope.training.gradients import Gradients
@@ -37,6 +38,8 @@ class Begun:
     say : callable
     learns_from : Config, optional
         What data and network are made of, where that is not ``config``.
+    check : callable
+        Refuses what cannot be meant, before any sound is decoded.
 
     Where several processes train together, each has one of these; only the first (``leads``) writes and speaks.
 
@@ -55,9 +58,12 @@ class Begun:
         quick: bool,
         say: Say,
         learns_from: Config | None = None,
+        check: Callable[[Setting], Any] = lambda _setting: None,
     ) -> None:
         self.leads = ranks.rank(config.training) == 0
         say = say if self.leads else _silent
+        config = atop.fitted(config)
+        learns_from = None if learns_from is None else atop.fitted(learns_from)
         self.config, self.folder, self.say = config, folder, say
         if self.leads:
             rundir.open_for(folder, config, resume=resume)
@@ -68,19 +74,29 @@ class Begun:
         torch.set_num_threads(config.training.threads)
         lightning.seed_everything(config.training.seed, verbose=False)
         self.setting = Setting(learns_from or config, folder, quick=quick, say=say)
-        if self.leads:
-            written(self.setting)
-            self._announced = ranks.announce(config.training)
         self._last = folder / rundir.LAST
         self._going_on = resume and self._last.is_file()
         self._epochs, self._interrupted = 0, False
-        if config.network.init_from:
-            take_shape(self.setting.network, config.network.init_from, say)
-        if not self._going_on:
+        normalised = self._weights()
+        check(self.setting)
+        if self.leads:  # the first that asks for sound: from here on it is decoded
+            written(self.setting)
+            self._announced = ranks.announce(config.training)
+        if not (self._going_on or normalised):
             self.setting.normalise()
-            if config.network.init_from:
-                begin_with(self.setting.network, config.network.init_from, say, self.setting.data.labels)
         self._watch = Watch(folder / rundir.HISTORY, say, self._going_on or not self.leads)
+
+    def _weights(self) -> bool:
+        """Give the network what it begins with, and its adapters; whether mean and standard deviation came along."""
+        net, network = self.config.network, self.setting.network
+        loaded: tuple[str, ...] = ()
+        if net.init_from:
+            take_shape(network, net.init_from, self.say)
+            if not self._going_on:
+                loaded = begin_with(network, net.init_from, self.say, self.setting.labels).loaded
+        if net.adapters:
+            self.say(adapters.adapt(network, net.adapters).text())
+        return {"mean", "std"} <= set(loaded)
 
     def trainer(self, monitor: str | None = None, judge: Judge | None = None) -> lightning.Trainer:
         """What fits; ``monitor`` is the figure that the best epoch is chosen by, by default the configuration's."""

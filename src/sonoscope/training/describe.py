@@ -86,8 +86,8 @@ def description(
     }
 
 
-def card(found: Mapping[str, Any], certificate: str) -> str:
-    """The bundle's ``README.md``."""
+def card(found: Mapping[str, Any], certificate: str, *, beneath: Mapping[str, Any] | None = None) -> str:
+    """The bundle's ``README.md``; ``beneath`` says of what finished graph the head was trained on, if it was."""
     test = found["metrics"].get("fitted", {})
     data = found["training_data"]
     lines = [
@@ -102,6 +102,8 @@ def card(found: Mapping[str, Any], certificate: str) -> str:
         "It was not tested: there was no test part.",
         "",
     ]  # fmt: skip
+    if beneath:
+        lines[4:4] = [_beneath(beneath), ""]
     if test:
         lines += ["| figure | value | 95 % |", "|---|---|---|"]
         for name in ("map", "micro_f1", "macro_f1", "top1", "macro_top1"):
@@ -119,3 +121,12 @@ def card(found: Mapping[str, Any], certificate: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _beneath(origin: Mapping[str, Any]) -> str:
+    """A sentence on the graph that a head was trained on."""
+    if "name" in origin:
+        what = f"the model {origin['name']} {origin['version']}, whose licence ({origin['licence']}) holds for it still"
+    else:
+        what = f"the graph {origin['graph']}, whose licence holds for it still"
+    return f"Only its head was trained: before it stands {what}. Both are in `model.onnx`."

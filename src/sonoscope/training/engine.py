@@ -13,6 +13,8 @@ import torch
 from sonoscope.errors import BadBundle
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
+from sonoscope.networks.backbones.frozen import Graph
+from sonoscope.networks.build import Network
 from sonoscope.networks.export import write_bundle
 from sonoscope.training import adapters, augment, describe, rundir
 from sonoscope.training.classical import baselines
@@ -68,8 +70,6 @@ def fit(
     """
     begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
     setting = begun.setting
-    if config.network.adapters:
-        begun.say(adapters.adapt(setting.network, config.network.adapters).text())
     task = task_of(setting)
     trainer = begun.trainer(judge=judge)
     if learn:
@@ -146,15 +146,6 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
             "no bundle: no window; to learn from whole clips and analyse windows, set data.shown=clips"
         )
         return
-    if not network.backbone.exportable:
-        name = network.config["backbone"]["name"]
-        instead = (
-            "; kind=classical on its embedding has one (preset logistic-embedding)"
-            if "bundle:" in name
-            else ""
-        )
-        setting.say(f"no bundle: the backbone {name!r} cannot be written as a graph{instead}")
-        return
     hop = setting.config.data.hop_s
     learned = [i for i, row in enumerate(setting.data.shards.rows) if row.split == TRAIN]
     about = {
@@ -167,11 +158,12 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
         hop=window // 2 if hop is None else round(hop * setting.rate),
         validation=validation, metrics=metrics, training_data=about,
     )  # fmt: skip
-    card = describe.card(found, setting.data.certificate.text())
+    beneath = network.backbone.origin() if isinstance(network.backbone, Graph) else None
+    card = describe.card(found, setting.data.certificate.text(), beneath=beneath)
     try:
         write_bundle(setting.folder / rundir.BUNDLE, network, found, feature=setting.feature, card=card)
     except BadBundle as problem:  # what was learned and measured stays
-        setting.say(f"no bundle: {problem}")
+        setting.say(f"no bundle: {problem}{_of_others(network)}")
         return
     own = [spec["name"] for spec in setting.config.features if ".py:" in spec["name"]]
     if own:
@@ -179,6 +171,16 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
             f"the bundle does not hold {', '.join(own)}: where it is used, an installed package must offer that "
             "feature under the entry points 'sonoscope.features'"
         )
+
+
+def _of_others(network: Network) -> str:
+    """What else there is to say where a network cannot be written as a graph."""
+    if network.backbone.exportable:
+        return ""
+    name = network.config["backbone"]["name"]
+    return (
+        f". {name!r} is code of others, which runs where torch is; the training's checkpoints hold the head"
+    )
 
 
 def opening(setting: Setting, task: Task) -> str:

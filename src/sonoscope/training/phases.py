@@ -185,6 +185,13 @@ def first_layer(phase: Phase, names: Sequence[str]) -> str:
     return first
 
 
+def check_layers(phases: Iterable[Phase], names: Sequence[str]) -> None:
+    """See that the backbone has the layers that phases name. Raises ``UnknownName`` as :func:`first_layer`."""
+    for phase in phases:
+        if phase.train not in (HEAD, ALL):
+            first_layer(phase, names)
+
+
 def _by_decay(parameters: list[nn.Parameter], decay: float) -> Iterable[tuple[float, list[nn.Parameter]]]:
     for weight, kept in (
         (decay, [p for p in parameters if p.ndim > 1]),

@@ -28,6 +28,24 @@ SPOKEN = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDAT
 
 
 @dataclass(frozen=True)
+class Planned:
+    """What will be learned from, before any of it is decoded.
+
+    Attributes
+    ----------
+    manifest : Manifest
+        Rows with their part.
+    labels : tuple of str
+    by : str
+        The column that no part cuts.
+    """
+
+    manifest: Manifest
+    labels: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What a training learns from.
 
@@ -54,25 +72,55 @@ def prepare(
     sample_rate: int,
     *,
     quick: bool = False,
-    labelled: bool = True,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Prepared:
+    """Load, split, and decode: :func:`planned`, then :func:`decoded`."""
+    return decoded(planned(data, quick=quick), folder, sample_rate, say=say)
+
+
+def planned(data: Data, *, quick: bool = False, labelled: bool = True) -> Planned:
+    """Load and split.
+
+    Parameters
+    ----------
+    data : Data
+    quick : bool
+        At most ``QUICK_ROWS`` rows of each part.
+    labelled : bool
+        Whether labels are needed; without, there are none, whatever the rows say.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to learn from, or a part is empty.
+    """
+    whole = limited(divided(data), data, quick=quick)
+    _check_parts(whole.rows)
+    labels = () if not labelled else whole.label_map or whole.labels()
+    if labelled and not labels:
+        raise UsageError("no row has a label: name the labels' column, or train on a folder for each label")
+    return Planned(whole, tuple(labels), data.by)
+
+
+def decoded(
+    plan: Planned,
+    folder: Path,
+    sample_rate: int,
+    *,
     build: bool = True,
     feature: Feature | None = None,
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Prepared:
-    """Load, split, and decode into ``folder`` what it does not hold yet.
+    """Decode into ``folder`` what it does not hold yet.
 
     Parameters
     ----------
-    data : Data
+    plan : Planned
     folder : Path
         Of what is prepared; may be shared by trainings one after the other, and at once by those of the same rows.
     sample_rate : int
         Hz.
-    quick : bool
-        At most ``QUICK_ROWS`` rows of each part.
-    labelled : bool
-        Whether labels are needed; without, there are none, whatever the rows say.
     build : bool
         Decode what is missing; False: another process has done so.
     feature : Feature, optional
@@ -83,10 +131,9 @@ def prepare(
     Raises
     ------
     UsageError
-        If there is nothing to learn from, a part is empty, or another training prepares other rows there meanwhile.
+        If nothing of a part can be decoded, or another training prepares other rows there meanwhile.
     """
-    whole = divided(data)
-    whole = limited(whole, data, quick=quick)
+    whole = plan.manifest
     problems: tuple[Problem, ...] = ()
     if build:
         content = shards.audio(sample_rate) if feature is None else shards.frames(feature)
@@ -94,17 +141,18 @@ def prepare(
     held = shards.open(folder)
     if build:
         _check_rows(held, whole, len(problems))
-    labels = () if not labelled else whole.label_map or whole.labels()
-    counts = {part: sum(row.split == part for row in held.rows) for part in (TRAIN, VALIDATION)}
-    for part, count in counts.items():
-        if not count:
+    _check_parts(held.rows)
+    found = certificate.certify(held.manifest, by=(plan.by,), seconds=(held.lengths / sample_rate).tolist())
+    return Prepared(held, plan.labels, found, problems)
+
+
+def _check_parts(rows: Sequence[Row]) -> None:
+    """See that there is something to learn from and to validate on."""
+    for part in (TRAIN, VALIDATION):
+        if not any(row.split == part for row in rows):
             raise UsageError(
                 f"there is no {part} recording that can be used: give more data, or another split"
             )
-    if labelled and not labels:
-        raise UsageError("no row has a label: name the labels' column, or train on a folder for each label")
-    found = certificate.certify(held.manifest, by=(data.by,), seconds=(held.lengths / sample_rate).tolist())
-    return Prepared(held, tuple(labels), found, problems)
 
 
 def _built(

@@ -20,7 +20,7 @@ from sonoscope.evaluation import tagging
 from sonoscope.features import Feature
 from sonoscope.networks import backbones, framenotes, heads
 from sonoscope.networks.backbones.masking import frame_mask
-from sonoscope.networks.build import Network
+from sonoscope.networks.build import NORMALISATIONS, Network
 from sonoscope.training import augment, beside, phases, prepare, ranks
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
@@ -42,7 +42,8 @@ Say = Callable[[str], None]
 class Setting:
     """Everything of a training but the fitting: data, network, loaders.
 
-    Where several processes train together, each has one: ``rank`` says which, and only the first prepares data.
+    Sound is decoded when ``data`` is first asked for, after the network was made and all that can be wrong with it is
+    told. Where several processes train together, each has one: ``rank`` says which, and only the first prepares data.
     """
 
     def __init__(self, config: Config, folder: Path, *, quick: bool, say: Say) -> None:
@@ -50,41 +51,43 @@ class Setting:
         self.rank, self.world = ranks.rank(config.training), ranks.processes(config.training)
         check_names(config)
         self.feature = feature_of(config)
-        rate = rate_of(config, self.feature)
-        place = Path(config.data.folder) if config.data.folder else folder / "data"
+        self.rate = rate_of(config, self.feature)
+        self._kept = kept_feature(config, self.feature)
         labelled = config.kind not in ("pretrain", "notes")
-        kept = kept_feature(config, self.feature)
-        self.data: Prepared = prepare.prepare(
-            config.data,
-            place,
-            rate,
-            quick=quick,
-            labelled=labelled,
-            build=self.rank == 0,
-            feature=kept,
-            say=say,
-        )
-        self.rate = rate
+        self._plan = prepare.planned(config.data, quick=quick, labelled=labelled)
+        self.labels = self._plan.labels
         seconds = config.data.window_s
-        self.window = None if seconds is None else round(seconds * rate)
+        self.window = None if seconds is None else round(seconds * self.rate)
         self.learns_clips = self.window is None or config.data.shown == "clips"
         torch.manual_seed(config.training.seed)
         # Without labels there is still a head, of one class, which nothing reads.
-        n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.data.labels), 1)
+        n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.labels), 1)
         self.network = network_of(config, self.feature, n_classes)
+        phases.check_layers(config.training.phases, self.network.backbone.layers)
         self.frames = self._frames()
-        if config.kind != "notes":  # whose feed says it of the frames that are judged
+        if config.kind == "notes":
+            self._judged()
+        else:
             self._check_window()
         on_device = config.feature_on == "device" or self.network.takes_samples
         if self.learns_clips and not on_device:
             raise UsageError(
                 "feature_on=loader computes windows: to learn from whole clips leave feature_on=device"
             )
-        self.loader_feature = None if on_device or kept else self.feature
-        shown = self.feature if on_device and not kept and not self.network.takes_samples else None
+        self.loader_feature = None if on_device or self._kept else self.feature
+        shown = self.feature if on_device and not self._kept and not self.network.takes_samples else None
         self.frontend = Frontend(shown, self.window, self.frames if shown is not None else None)
         #: Of what is learned from.
         self.learning_frontend = Frontend(shown) if self.learns_clips else self.frontend
+
+    @cached_property
+    def data(self) -> Prepared:
+        """What is learned from, decoded."""
+        folder = self.config.data.folder
+        return prepare.decoded(
+            self._plan, Path(folder) if folder else self.folder / "data", self.rate, build=self.rank == 0,
+            feature=self._kept, say=self.say,
+        )  # fmt: skip
 
     def _frames(self) -> int | None:
         """Rows of a window: those centred in it, and for a network that is shown whole windows the one on its end."""
@@ -101,18 +104,26 @@ class Setting:
                 f"data.window_s={self.window / self.rate:g} must be a multiple of the feature's hop of "
                 f"{hop / self.rate:g} s for {'data.cache=features' if kept else 'this backbone'}, such as {nearest:g}"
             )
-        if poolable:
+        if poolable or self.network.backbone.fixed == self.window // hop:
             return self.window // hop
         return 1 + self.window // hop
 
     def _check_window(self) -> None:
         """See that the backbone can be shown a window."""
-        shown, least = self.window if self.feature is None else self.frames, self.network.backbone.shortest
-        if shown is not None and shown < least:
+        shown, backbone = self.window if self.feature is None else self.frames, self.network.backbone
+        least, most = backbone.shortest, backbone.wants.longest
+        if shown is None or least <= shown <= (most or shown):
+            return
+        told = f"data.window_s={self.config.data.window_s:g} is {shown} input steps, and the backbone "
+        told += repr(self.config.network.backbone["name"])
+        if backbone.fixed is not None:
+            hop = 1 if self.feature is None else self.feature.hop_samples
             raise UsageError(
-                f"data.window_s={self.config.data.window_s:g} is {shown} input steps, and the backbone "
-                f"{self.config.network.backbone['name']!r} needs at least {least}: use longer windows, or a smaller hop"
+                f"{told} takes {backbone.fixed}, no more, no less: data.window_s={backbone.fixed * hop / self.rate:g}"
             )
+        if shown < least:
+            raise UsageError(f"{told} needs at least {least}: use longer windows, or a smaller hop")
+        raise UsageError(f"{told} takes at most {most}: use shorter windows, or a larger hop")
 
     def feed(self, part: str, *, seed: int = 0) -> Feed:
         """Windows of a part."""
@@ -129,7 +140,7 @@ class Setting:
                 batch_size=training.batch_size, seed=seed, split=part, **computed,
             )  # fmt: skip
         return Feed(
-            self.data.shards, self.data.labels, window=self.window, batch_size=training.batch_size, seed=seed,
+            self.data.shards, self.labels, window=self.window, batch_size=training.batch_size, seed=seed,
             split=part, balance=balance, **computed,
         )  # fmt: skip
 
@@ -157,7 +168,7 @@ class Setting:
         """Batches in an epoch, of each process."""
         limit, size = self.config.training.epoch_batches, self.config.training.batch_size
         if self.learns_clips:
-            count = Whole(self.data.shards, self.data.labels, TRAIN, size, world=self.world).steps
+            count = Whole(self.data.shards, self.labels, TRAIN, size, world=self.world).steps
             return count if limit is None else min(limit, count)
         rows = np.array([row.split == TRAIN for row in self.data.shards.rows])
         assert self.window is not None
@@ -172,7 +183,7 @@ class Setting:
         training = self.config.training
         if self.learns_clips:
             clips = Whole(
-                self.data.shards, self.data.labels, TRAIN, training.batch_size, seed=training.seed,
+                self.data.shards, self.labels, TRAIN, training.batch_size, seed=training.seed,
                 shortest=self.shortest(), longest=self.longest(), rank=rank, world=world,
             )  # fmt: skip
             return loader(clips, training.loader_workers)
@@ -192,7 +203,7 @@ class Setting:
         if self.window is None:
             clips = Whole(
                 self.data.shards,
-                self.data.labels,
+                self.labels,
                 part,
                 self.config.training.batch_size,
                 shortest=self.shortest(),
@@ -263,7 +274,7 @@ class Setting:
     def learned(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Targets of the training rows, and whether they are judged, (rows, classes) each."""
         rows = tuple(row for row in self.data.shards.rows if row.split == TRAIN)
-        targets, judged = replace(self.data.shards.manifest, rows=rows).targets(self.data.labels)
+        targets, judged = replace(self.data.shards.manifest, rows=rows).targets(self.labels)
         return torch.from_numpy(targets), torch.from_numpy(judged).float()
 
     def class_weights(self) -> torch.Tensor | None:
@@ -356,7 +367,9 @@ def network_of(config: Config, feature: Feature | None, n_classes: int) -> Netwo
     """
     parts = (1,) if feature is None else feature.parts
     normalise = config.network.normalise
-    if feature is None or (len(parts) > 1 and normalise == "level+shape"):
+    if normalise == NORMALISATIONS[0] and backbones.as_it_comes(config.network.backbone):
+        normalise = "none"
+    elif feature is None or (len(parts) > 1 and normalise == NORMALISATIONS[0]):
         normalise = "level"
     try:
         network = Network(

@@ -52,8 +52,9 @@ def fit(
     """
     _check(config)
     begun = Begun(
-        config, Path(folder), resume=resume, quick=quick, say=say, learns_from=_without_labels(config)
-    )
+        config, Path(folder), resume=resume, quick=quick, say=say, learns_from=_without_labels(config),
+        check=_tried,
+    )  # fmt: skip
     setting = begun.setting
     task = task_of(setting)
     trainer = begun.trainer(start.monitored(config), judge)
@@ -88,18 +89,32 @@ def _without_labels(config: Config) -> Config:
     )
 
 
-def task_of(setting: Setting) -> PretextTask:
-    """The module that Lightning fits."""
-    config, network = setting.config, setting.network
+def _tried(setting: Setting) -> None:
+    """See that there is something to learn, and that the pretext fits the network and the window."""
+    if not any(True for _ in setting.network.backbone.parameters()):
+        raise UsageError(
+            f"the backbone {setting.config.network.backbone['name']!r} is finished: nothing in it can be pre-trained"
+        )
+    with torch.random.fork_rng(devices=[]):  # what is made for the training begins with the same numbers
+        _pretext(setting)
+
+
+def _pretext(setting: Setting) -> Any:
+    config, frames = setting.config, setting.frames
     assert config.pretext is not None
-    if config.training.channels_last:
-        cast(Any, network).to(memory_format=torch.channels_last)
-    frames = setting.frames
     if frames is None:
         raise UsageError(
             "pretexts are tasks about rows of a feature: choose one (features=logmel), not samples"
         )
-    made = pretrain.build(config.pretext, network, frames)
+    return pretrain.build(config.pretext, setting.network, frames)
+
+
+def task_of(setting: Setting) -> PretextTask:
+    """The module that Lightning fits."""
+    config, network = setting.config, setting.network
+    if config.training.channels_last:
+        cast(Any, network).to(memory_format=torch.channels_last)
+    made = _pretext(setting)
     return PretextTask(network, setting.frontend, made, config, steps_per_epoch=setting.steps_per_epoch())
 
 
