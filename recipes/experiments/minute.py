@@ -6,7 +6,7 @@ Networks that are ours have their own sizes, few clips and a minute (Ctrl-C is p
 transformers and networks of timm are tiny (``TINY``), and tell that; networks of notes learn from stems that are
 rendered first (FluidSynth and a soundfont). A line for each: what became of it, how many epochs it began, what it cost,
 and the test part's mean average precision, which after a minute says only that it is a number.
-Presets whose library is not installed say so. Exit code 1 if one fails.
+Presets whose library is not installed say so. Exit code 1 if one fails, or ends without a bundle.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ def one(name: str, data: str, work: Path, seconds: float) -> tuple[str, bool]:
     last = next((line for line in reversed(lines) if line), "")
     if process.returncode:
         return last, "is not installed" in last
-    return figures(folder, network=network, tiny=name in TINY), (
-        folder / rundir.BUNDLE / "model.onnx"
-    ).is_file() or ("no bundle" in " ".join(lines))
+    if not (folder / rundir.BUNDLE / "model.onnx").is_file():
+        return next((line for line in lines if line.startswith("no bundle")), "no bundle, and no reason"), False
+    return figures(folder, network=network, tiny=name in TINY), True
 
 
 def rate_of(config: Config) -> str:
