@@ -64,10 +64,14 @@ class Recipe:
         self.feature = features.from_dict(self.settings["feature"])
         self.mix = MixSpec(**self.settings["mix"])
 
-    def network(self) -> Network:
-        """A fresh, untrained network."""
+    def network(self, *, background_weight: float = 0.0) -> Network:
+        """A fresh, untrained network, in which ``other`` lowers the labels by this weight."""
         torch.manual_seed(self.seed)
-        return Network(self.feature.n_bins, len(IDS), **self.settings["network"])
+        settings = dict(self.settings["network"])
+        if background_weight:
+            rejecting = {"background": IDS.index("other"), "background_weight": background_weight}
+            settings["head"] = {**settings["head"], **rejecting}
+        return Network(self.feature.n_bins, len(IDS), **settings)
 
     @property
     def bank(self) -> Bank:
@@ -204,8 +208,8 @@ def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
 
 
 def trained(recipe: Recipe, folder: Path) -> Network:
-    """The averaged network that ``fit`` left in a folder."""
-    network = recipe.network()
+    """The averaged network that ``fit`` left in a folder, with the weight of ``other`` that it answers with."""
+    network = recipe.network(background_weight=recipe.settings["decision"].get("background_weight", 0.0))
     network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
     return network.eval()
 

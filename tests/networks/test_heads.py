@@ -127,3 +127,27 @@ def test_unknown_inputs_and_shapes_are_refused() -> None:
         head(torch.randn(2, 8), values={"genre": torch.zeros(2, 3)})
     with pytest.raises(ValueError, match=r"input 'drums' has shape \(2, 2\), expected \(2, 1\)"):
         head(torch.randn(2, 8), values={"drums": torch.zeros(2, 2)})
+
+
+def test_a_background_lowers_the_others_by_how_sure_it_is() -> None:
+    torch.manual_seed(0)
+    plain = build("framewise_attention", 6, 4).eval()
+    head = build({"name": "framewise_attention", "background": 2, "background_weight": 0.8}, 6, 4).eval()
+    head.load_state_dict(plain.state_dict())
+    embeddings = 5.0 * torch.randn(3, 7, 6)
+    (raw, looks), (logits, attention) = plain(embeddings), head(embeddings)
+    torch.testing.assert_close(attention, looks)
+    torch.testing.assert_close(logits[..., 2], raw[..., 2])
+    others = [0, 1, 3]
+    lowered = raw[..., others] - 0.8 * torch.log1p(torch.exp(raw[..., 2:3]))
+    torch.testing.assert_close(logits[..., others], lowered)
+    with torch.no_grad():
+        head.logits.bias[2] = -100.0
+        plain.logits.bias[2] = -100.0
+    torch.testing.assert_close(head(embeddings)[0], plain(embeddings)[0])
+
+
+@pytest.mark.parametrize("wrong", [{"background": 4}, {"background": 1, "background_weight": -0.1}])
+def test_a_background_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises((ValueError, UsageError), match="background"):
+        build({"name": "framewise_attention", **wrong}, 6, 4)
