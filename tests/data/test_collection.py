@@ -122,6 +122,18 @@ def test_a_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
         collection.read(root)
 
 
+def test_a_length_that_is_no_number_and_a_line_cut_short_are_named_with_their_line(tmp_path: Path) -> None:
+    root = write(tmp_path, [row("oboe"), row("harp", duration_s="")])
+    with pytest.raises(UsageError, match=r"manifest\.csv, line 3: duration_s '' is not a number of seconds"):
+        collection.read(root)
+    with open(root / "manifest.csv", "a", encoding="utf-8") as file:
+        file.write("lab/oboe.wav,oboe\n")
+    write_again = (root / "manifest.csv").read_text(encoding="utf-8").replace(",,CC0", ",1,CC0")
+    (root / "manifest.csv").write_text(write_again, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"manifest\.csv, line 4: fewer cells than columns"):
+        collection.read(root)
+
+
 def test_an_origin_in_two_folds_is_refused(tmp_path: Path) -> None:
     root = write(tmp_path, [row("oboe"), row("harp", fold="B")])
     with pytest.raises(UsageError, match=r"line 3: the origin lab is in fold 'B' and in fold 'A'"):

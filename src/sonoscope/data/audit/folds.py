@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sonoscope.data.duplicates import united
 from sonoscope.data.rows import COLUMNS, Row
 from sonoscope.errors import UsageError, nearest
 
@@ -34,22 +35,13 @@ def groups_of(rows: Sequence[Row], column: str = "group") -> np.ndarray:
         raise UsageError(
             f"no column {column!r} of text to group by.{nearest(column, known)} Known: {', '.join(sorted(known))}."
         )
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def top(name: tuple[str, str]) -> tuple[str, str]:
-        while (above := parent.setdefault(name, name)) != name:
-            parent[name] = name = parent[above]
-        return name
-
-    names = []
-    for row in rows:
-        file = ("path", row.path)
-        names.append(file)
+    ties: dict[tuple[str, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        ties.setdefault(("path", row.path), []).append(place)
         value = getattr(row, column) if column in COLUMNS else row.extra.get(column, "")
         if value:
-            parent[top(file)] = top((column, str(value)))
-    numbers: dict[tuple[str, str], int] = {}
-    return np.array([numbers.setdefault(top(name), len(numbers)) for name in names], dtype=np.int64)
+            ties.setdefault((column, str(value)), []).append(place)
+    return united(len(rows), ties.values())
 
 
 def assign(groups: np.ndarray, targets: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:

@@ -52,6 +52,7 @@ def rows(root: Path, *, name: str = "medium", translation: str = "general") -> I
     place = _set_folder(root, name)
     classes = _translation(root, place, translation)
     folds = _folds(place / "folds.csv")
+    sounds = _Sounds(root / "audio")
     recordings: dict[str, list[_Span]] = {}
     first: dict[str, str] = {}
     for line in table(place / "annotations.csv", "ident", "start", "end", "label"):
@@ -71,7 +72,7 @@ def rows(root: Path, *, name: str = "medium", translation: str = "general") -> I
         fold, role = folds[ident]
         if role == EXCLUDE:
             continue
-        path = relative(root, _audio(root, ident, first[ident]))
+        path = relative(root, sounds.of(ident, first[ident]))
         for start_s, end_s, labels in stretches(spans):
             yield Row(
                 path=path,
@@ -147,20 +148,28 @@ def _folds(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _audio(root: Path, ident: str, told_by: str) -> Path:
-    """The recording of an ident, whatever its suffix."""
-    stem = root / "audio" / ident
-    found = [
-        path
-        for path in (sorted(stem.parent.iterdir()) if stem.parent.is_dir() else ())
-        if path.stem == stem.name and path.suffix.lower() in SUFFIXES
-    ]
-    if len(found) != 1:
-        what = f"is ambiguous: {', '.join(path.name for path in found)}" if found else "does not exist"
-        raise BadManifest(
-            f"{told_by}: the recording {stem}.* {what}. Put it there once, in any format of sound."
-        )
-    return found[0]
+class _Sounds:
+    """The recordings below ``audio`` by their ident, whatever their suffix; a folder is listed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._listed: dict[Path, dict[str, list[Path]]] = {}
+
+    def of(self, ident: str, told_by: str) -> Path:
+        """The only recording of an ident. Raises ``BadManifest`` if there is none, or several."""
+        stem = self._folder / ident
+        if stem.parent not in self._listed:
+            by_stem = self._listed[stem.parent] = {}
+            for path in sorted(stem.parent.iterdir()) if stem.parent.is_dir() else ():
+                if path.suffix.lower() in SUFFIXES:
+                    by_stem.setdefault(path.stem, []).append(path)
+        found = self._listed[stem.parent].get(stem.name, [])
+        if len(found) != 1:
+            what = f"is ambiguous: {', '.join(path.name for path in found)}" if found else "does not exist"
+            raise BadManifest(
+                f"{told_by}: the recording {stem}.* {what}. Put it there once, in any format of sound."
+            )
+        return found[0]
 
 
 DATASET = Dataset(

@@ -83,8 +83,8 @@ def read(root: str | Path) -> list[Clip]:
     Raises
     ------
     UsageError
-        If the manifest is missing, lacks a column, names a file that does not exist, or puts an origin into
-        two folds.
+        If the manifest is missing, lacks a column or a cell, names a file that does not exist, states a length that is
+        no number, or puts an origin into two folds.
     """
     root = Path(root)
     manifest = root / "manifest.csv"
@@ -98,6 +98,8 @@ def read(root: str | Path) -> list[Clip]:
         if missing:
             raise UsageError(f"{manifest} lacks the column(s) {', '.join(missing)}")
         for row in reader:
+            if None in row.values():
+                raise UsageError(f"{manifest}, line {reader.line_num}: fewer cells than columns")
             name, *detail = row["labels"].split("|")
             if name in _LEFT_OUT:
                 continue
@@ -122,11 +124,18 @@ def read(root: str | Path) -> list[Clip]:
                     fold=row["fold"],
                     trainable=row["trainable"] == "yes",
                     source=row["source"],
-                    duration_s=float(row["duration_s"]),
+                    duration_s=_seconds(row["duration_s"], f"{manifest}, line {reader.line_num}"),
                     licence=(row.get("licence") or "").strip(),
                 )
             )
     return clips
+
+
+def _seconds(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{where}: duration_s {text!r} is not a number of seconds") from None
 
 
 def rows(root: Path) -> Iterator[Row]:

@@ -22,7 +22,7 @@ from sonoscope.data.datasets.reading import (
     present,
     relative,
     table,
-    text_lines,
+    vocabulary,
 )
 from sonoscope.data.rows import Row
 
@@ -33,8 +33,7 @@ def rows(root: Path) -> Iterator[Row]:
     """Development clips, then evaluation clips; a part whose sounds were not fetched is left out."""
     folder = home(root, "FSD50K.ground_truth")
     truth = folder / "FSD50K.ground_truth"
-    vocabulary = truth / "vocabulary.csv"
-    known = frozenset(line.split(",")[1].strip() for _, line in text_lines(vocabulary) if "," in line)
+    known = vocabulary(truth / "vocabulary.csv")
     for part in ("dev", "eval"):
         sounds = folder / f"FSD50K.{part}_audio"
         if not sounds.is_dir():

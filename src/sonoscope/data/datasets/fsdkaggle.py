@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from sonoscope.data.datasets.description import LEFT_OUT, Dataset, Remote
-from sonoscope.data.datasets.reading import filled, home, one_of, present, relative, table, text_lines
+from sonoscope.data.datasets.reading import filled, home, one_of, present, relative, table, vocabulary
 from sonoscope.data.rows import Row
 from sonoscope.data.table import Line
 
@@ -67,8 +67,7 @@ def rows_2018(root: Path) -> Iterator[Row]:
 def rows_2019(root: Path) -> Iterator[Row]:
     """Curated, noisy and test clips; a part whose sounds were not fetched is left out."""
     folder = home(root, "FSDKaggle2019.meta")
-    words = folder / "FSDKaggle2019.meta" / "vocabulary.csv"
-    known = frozenset(line.split(",")[1].strip() for _, line in text_lines(words) if "," in line)
+    known = vocabulary(folder / "FSDKaggle2019.meta" / "vocabulary.csv")
     for part, line, path in _clips(folder, "FSDKaggle2019", PARTS_2019, "labels"):
         labels = tuple(one_of(label.strip(), known, line.place) for label in line.cells["labels"].split(","))
         wrong = KNOWN_WRONG_2019.get(path.stem, "") if part == "curated" else ""

@@ -94,6 +94,11 @@ def text_lines(path: Path, told_by: str = "") -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def vocabulary(path: Path) -> frozenset[str]:
+    """The second cells of a table without header, as FSD50K and FSDKaggle list their labels. Raises ``BadManifest``."""
+    return frozenset(line.split(",")[1].strip() for _, line in text_lines(path) if "," in line)
+
+
 def document(path: Path, told_by: str = "") -> Any:
     """A JSON or (``.yaml``) YAML file.
 

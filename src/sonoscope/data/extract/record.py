@@ -17,14 +17,10 @@ from typing import Any
 
 from sonoscope.data.extract.cut import Clip, Cut
 from sonoscope.data.extract.plan import Source
+from sonoscope.data.locking import taken
 from sonoscope.data.survey import Problem
 from sonoscope.data.table import put
 from sonoscope.errors import Locked, UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 SCHEMA = 1
 STATE, RECORD, LOCK, WORK = ".sonoscope", "extract.jsonl", "extract.lock", "extract.work"
@@ -163,12 +159,10 @@ def alone(folder: Path) -> Iterator[Path]:
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
     with open(state / LOCK, "a+b") as lock:
-        try:
-            _take(lock)
-        except OSError:
+        if not taken(lock):
             raise Locked(
                 f"{folder} is being written by another process: wait for it, or name another folder with -o"
-            ) from None
+            )
         work = state / WORK
         work.mkdir(exist_ok=True)
         # What a run that was killed left half written.
@@ -179,14 +173,3 @@ def alone(folder: Path) -> Iterator[Path]:
         finally:
             with contextlib.suppress(OSError):
                 work.rmdir()
-
-
-def _take(lock: Any) -> None:
-    """Lock an open file without waiting; the system gives it back when the process ends."""
-    if fcntl is not None:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return
-    import msvcrt
-
-    lock.seek(0)
-    msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)

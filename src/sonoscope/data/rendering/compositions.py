@@ -27,8 +27,8 @@ from sonoscope.errors import UsageError
 
 #: General MIDI's percussion channel, from 0.
 _DRUM_CHANNEL = 9
-#: Pedal values from here on are down.
-_PEDAL_DOWN = 64
+#: The controller of the sustain pedal.
+_PEDAL = 64
 
 
 def read_midi(file: str | Path) -> Score:
@@ -58,7 +58,7 @@ def read_midi(file: str | Path) -> Score:
             onset_s, velocity = held[message.channel, message.note].pop(0)
             if now_s - onset_s >= music.SHORTEST_S:
                 notes.append(NoteEvent(onset_s, now_s, message.note, velocity))
-        elif message.type == "control_change" and message.control == _PEDAL_DOWN:
+        elif message.type == "control_change" and message.control == _PEDAL:
             controls.append(Control(now_s, "pedal", float(message.value)))
     if not notes:
         raise BadManifest(f"{file} holds no pitched notes: leave it out")

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sonoscope.data.rendering.compositions import as_score
 from sonoscope.data.rendering.music import NoteEvent, Score
-from sonoscope.data.rendering.style import SCALES, Style
 from sonoscope.data.rendering.synth import Synth
 
 #: The partial an octave below the key counts if it is no further than this below all harmonics together.
@@ -48,8 +48,7 @@ def octave_of(samples: np.ndarray, sample_rate: int, pitch: float) -> int:
 
 def alone(pitch: int) -> Score:
     """A score of one long note, by which :func:`judged` can tell the octave."""
-    style = Style(120.0, 4, 1, 0, SCALES["major"], 21, 108, (0,), 0.0, 0.5)
-    return Score((NoteEvent(*_NOTE_S, pitch, 90),), (), 1.7, style, 0.0, "single")
+    return as_score([NoteEvent(*_NOTE_S, pitch, 90)], (), 1.7)
 
 
 def judged(samples: np.ndarray, sample_rate: int, pitch: int) -> int:

@@ -3,8 +3,8 @@
 ``render_stems(out, soundfont=..., counts=...)`` composes, plays and writes::
 
     out/render.json                                what was asked for: a folder holds one bank
-    out/manifest.csv                               a row per stem (the columns every manifest has, and four
-    more) out/violin/violin-p040-00000.flac              mono, 16 bit, as loud as rendered, never clipped
+    out/manifest.csv                               a row per stem: the columns every manifest has, and four more
+    out/violin/violin-p040-00000.flac              mono, 16 bit, as loud as rendered, never clipped
     out/violin/violin-p040-00000.notes.csv         onset,offset,pitch,velocity,label,score
 
 The same seed gives the same bytes. Stems that exist are not rendered again, so an interrupted bank is

@@ -20,23 +20,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from sonoscope.data.locking import taken
 from sonoscope.data.shards.content import Content
 from sonoscope.data.table import put
 from sonoscope.errors import Locked, RunRefused, UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 #: Version of the folder's form; another one is refused.
 SCHEMA = "1"
@@ -270,28 +265,12 @@ def lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK
     with open(path, "a+b") as file:
-        if not _taken(file):
+        if not taken(file):
             raise Locked(
                 f"{folder} is being built by another process. Wait for it, or choose another folder."
             )
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
-
-
-def _taken(file: IO[bytes]) -> bool:
-    """Whether the lock on an open file was free; without such locks (Windows, some network disks) it counts as free."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    try:
-        # Whoever held it may have removed the name in between: then the lock is on a file that nobody else sees.
-        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
-    except OSError:
-        return False
+            with suppress(OSError):  # Windows removes no file that is open.
+                path.unlink(missing_ok=True)
