@@ -12,8 +12,9 @@ import soundfile
 import soxr
 
 from sonoscope.data import certificate, duplicates, fingerprint, splits
-from sonoscope.data.duplicates import Index, similarity, united
+from sonoscope.data.duplicates import Index, similarity
 from sonoscope.data.rows import Manifest, Row
+from sonoscope.data.units import united
 from sonoscope.errors import UnreadableAudio, UsageError
 
 RATE = 22_050

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonoscope.data import certificate, duplicates, manifest, splits, stratify
+from sonoscope.data import certificate, duplicates, manifest, splits, stratify, units
 from sonoscope.data.duplicates import Pair
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.errors import UnknownName, UsageError
@@ -91,7 +91,7 @@ def test_stratification_is_better_than_shuffling_groups():
     ours, random = [], []
     for seed in range(8):
         m = made(seed, 40)
-        found = splits.units(m)
+        found = units.units(m)
         weights, _ = splits.weigh(m, found)
         goal = stratify._Goal(weights, shares)
         rng = np.random.default_rng(seed)
@@ -130,10 +130,10 @@ def test_ties_of_several_kinds_are_followed_through():
         Row("c.wav", site="x"), Row("d.wav", site="x"), Row("e.wav"),
     )  # fmt: skip
     m = Manifest(rows, Path())
-    assert splits.units(m).of.tolist() == [0, 0, 0, 1, 2, 3]
-    assert splits.units(m, by=("group", "site")).of.tolist() == [0, 0, 0, 1, 1, 2]
-    assert splits.units(m, ties=[(0, 5), (3, 5)]).of.tolist() == [0, 0, 0, 0, 1, 0]
-    assert len(splits.units(m)) == 4
+    assert units.units(m).of.tolist() == [0, 0, 0, 1, 2, 3]
+    assert units.units(m, by=("group", "site")).of.tolist() == [0, 0, 0, 1, 1, 2]
+    assert units.units(m, ties=[(0, 5), (3, 5)]).of.tolist() == [0, 0, 0, 0, 1, 0]
+    assert len(units.units(m)) == 4
 
 
 def test_official_splits_are_respected():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from sonoscope.data import table
@@ -30,6 +30,14 @@ def write(problems: Iterable[Problem], path: str | Path) -> None:
         for problem in problems
     ]
     table.write(path, COLUMNS, rows)
+
+
+def keep(problems: Collection[Problem], path: str | Path) -> None:
+    """See to it that the table is what there is to say now: written if there are any, removed if there are none."""
+    if problems:
+        write(problems, path)
+    else:
+        Path(path).unlink(missing_ok=True)
 
 
 def read(path: str | Path) -> list[Problem]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sonoscope.data import duplicates, lengths, paths, splits, table
+from sonoscope.data import duplicates, lengths, paths, table, units
 from sonoscope.data.duplicates import Pair
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.values import columns, format_seconds
@@ -145,7 +145,7 @@ def digest_of(rows: Sequence[Row]) -> str:
 def certify(
     manifest: Manifest,
     *,
-    by: Sequence[str] = splits.BY,
+    by: Sequence[str] = units.BY,
     pairs: Sequence[Pair] | None = None,
     unheard: int = 0,
     seconds: Sequence[float] | None = None,
@@ -175,7 +175,7 @@ def certify(
     lasting = lengths.seconds(manifest) if seconds is None else seconds
     shared: dict[str, list[str]] = {"group": [], "file": [], "known": [], "near": []}
     for name in by:
-        held = [splits.belongings(name, cell) for cell in splits.column(manifest, name)]
+        held = [units.belongings(name, cell) for cell in units.column(manifest, name)]
         for value, inside in _by_value(held, rows):
             shared["group"].append(f"{name} {value} is in {inside}")
     for path, inside in _by_value([[row.path] for row in rows], rows):
@@ -222,7 +222,7 @@ def _and(parts: set[str]) -> str:
 
 def _parts(manifest: Manifest, by: Sequence[str], seconds: Sequence[float]) -> tuple[Part, ...]:
     """What each part holds, in the usual order of names."""
-    found = splits.units(manifest, by=by)
+    found = units.units(manifest, by=by)
     usual = {"train": 0, "val": 1, "test": 2}
     names = sorted(
         {row.split for row in manifest.rows if row.split}, key=lambda n: (usual.get(n, 3), len(n), n)

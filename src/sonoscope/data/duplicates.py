@@ -17,7 +17,7 @@ loud, or the mere decay of a note whose attack was cut away.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -338,25 +338,3 @@ def _correlation(a: np.ndarray, b: np.ndarray, offset: int, shared: int) -> tupl
     lags = np.r_[0 : reach * finer, -reach * finer : 0]
     best = int(lags[np.argmax(fine[lags])])
     return float(min(fine[best] / norm, 1.0)), offset + best / finer, shared
-
-
-def united(places: int, ties: Iterable[Sequence[int]]) -> np.ndarray:
-    """The number of the set that each of ``places`` things is in, when those in one tie are together.
-
-    Sets are numbered in the order of their first members. Shape (places,), int64.
-    """
-    above = list(range(places))
-
-    def top(place: int) -> int:
-        while above[place] != place:
-            above[place] = above[above[place]]
-            place = above[place]
-        return place
-
-    for tie in ties:
-        first = top(tie[0])
-        for other in tie[1:]:
-            one, two = sorted((first, top(other)))
-            above[two] = first = one
-    numbers: dict[int, int] = {}
-    return np.array([numbers.setdefault(top(place), len(numbers)) for place in range(places)], dtype=np.int64)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -32,7 +32,7 @@ from sonoscope import plugins
 from sonoscope.data import manifest
 from sonoscope.data.rows import BadManifest, Manifest
 from sonoscope.data.survey import from_folder
-from sonoscope.data.table import decoded, put
+from sonoscope.data.table import decoded
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.values import Label
 
@@ -150,18 +150,6 @@ def read_list(path: str | Path) -> list[Source]:
     if not sources:
         raise BadManifest(f"{path}: an empty list. Write a manifest, a folder, or TYPE:FOLDER a line.")
     return sources
-
-
-def write_list(sources: Iterable[Source], path: str | Path) -> None:
-    """Write a list of sources; paths below its folder become relative to it."""
-    path = Path(path)
-    folder = path.parent.absolute()
-    lines = []
-    for source in sources:
-        whole = Path(source.path).absolute()
-        shown = whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else whole.as_posix()
-        lines.append(f"{replace(source, path=shown)}\n")
-    put(path, "".join(lines).encode())
 
 
 def load(

@@ -10,6 +10,7 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,11 @@ def png(grey: np.ndarray) -> bytes:
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),
     )
+    return png_of(parts)
+
+
+def png_of(parts: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A PNG file of its chunks, each a kind and a body."""
     chunks = (
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in parts

@@ -1,108 +1,31 @@
 """Splits that cut no group: shares of every label, folds, leaving one value out, moving from part to part.
 
-What may not be cut is a *unit*: rows that have a value in common in one of the columns of ``by`` (an empty cell has
-nothing in common with any), rows of one file, and rows that are tied for another reason, such as sounding the same
-(:mod:`~sonoscope.data.duplicates`). Ties are followed through: if A is tied to B, and B to C, all three are one unit.
-
-A unit goes to one part as a whole. Parts get their shares of the seconds (or rows) in all and of each label, so far as
-units allow (:mod:`~sonoscope.data.stratify`); partially labelled rows count for what they say is absent, too. A row
-that has a split keeps it, unless ``anew``; units with such rows are dealt already. The same seed gives the same split.
+What may not be cut is a unit (:mod:`~sonoscope.data.units`), which goes to one part as a whole. Parts get their shares
+of the seconds (or rows) in all and of each label, so far as units allow (:mod:`~sonoscope.data.stratify`); partially
+labelled rows count for what they say is absent, too. A row that has a split keeps it, unless ``anew``; units with such
+rows are dealt already. The same seed gives the same split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
 
 from sonoscope.data import lengths, stratify
-from sonoscope.data.duplicates import united
-from sonoscope.data.rows import COLUMNS, EVERYTHING_ELSE, Manifest, Row
+from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
+from sonoscope.data.units import BY, Units, column, units
 from sonoscope.errors import UnknownName, UsageError, count, nearest
 
 PARTS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
-#: The column that says what no split may cut.
-BY = ("group",)
 #: The part that is left out, when one value of a column is.
 TEST = "test"
 #: A part that misses its share of the whole by more than this is told.
 TOLD_BEYOND = 0.05
-#: Names of groups in a message.
-SHOWN = 6
 
 Tell = Callable[[str], None]
-
-
-# ---- what belongs together ---------------------------------------------------------------------------------
-
-
-def column(manifest: Manifest, name: str) -> list[str]:
-    """The text of a column, a cell for each row.
-
-    Raises
-    ------
-    UnknownName
-        If no row has such a column.
-    """
-    if name in COLUMNS and name not in ("start_s", "duration_s", "labels", "absent", "unknown"):
-        return [getattr(row, name).strip() for row in manifest.rows]
-    if not any(name in row.extra for row in manifest.rows):
-        known = {*COLUMNS, *(key for row in manifest.rows for key in row.extra)}
-        known -= {"start_s", "duration_s", "labels", "absent", "unknown"}
-        raise UnknownName(
-            f"no column {name!r} in this manifest.{nearest(name, known)} Known: {', '.join(sorted(known))}."
-        )
-    return [row.extra.get(name, "").strip() for row in manifest.rows]
-
-
-def belongings(name: str, cell: str) -> list[str]:
-    """The values in a cell: the groups of a mixture are several, ``;`` between them; any other cell is one value."""
-    return list(filter(None, map(str.strip, cell.split(";")))) if name == "group" else [cell] if cell else []
-
-
-@dataclass(frozen=True)
-class Units:
-    """What no split may cut: ``of`` is the unit of every row, shape (rows,); ``names`` calls each unit something."""
-
-    of: np.ndarray
-    names: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def listed(self, chosen: Sequence[int]) -> str:
-        """The names of some units, the largest first, not more than :data:`SHOWN`."""
-        rows = np.bincount(self.of, minlength=len(self))
-        order = sorted(chosen, key=lambda unit: (-rows[unit], self.names[unit]))
-        shown = [f"{self.names[unit]} ({count(int(rows[unit]), 'row')})" for unit in order[:SHOWN]]
-        return ", ".join(shown) + (f" and {len(order) - SHOWN:,} more" if len(order) > SHOWN else "")
-
-
-def units(manifest: Manifest, *, by: Sequence[str] = BY, ties: Sequence[Sequence[int]] = ()) -> Units:
-    """The units of a manifest's rows; ``ties`` are further sets of rows (their places) that stay together.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such column.
-    """
-    first: dict[Hashable, int] = {}
-    links: list[Sequence[int]] = list(ties)
-    names: dict[int, str] = {}
-    cells = {name: column(manifest, name) for name in by}
-    for place, row in enumerate(manifest.rows):
-        links.append((first.setdefault(("path", row.path), place), place))
-        for name, values in cells.items():
-            for value in belongings(name, values[place]):
-                links.append((first.setdefault((name, value), place), place))
-    of = united(len(manifest), links)
-    for place, unit in enumerate(of.tolist()):
-        if unit not in names:
-            value = next((values[place] for values in cells.values() if values[place]), "")
-            names[unit] = value or manifest.rows[place].path
-    return Units(of, tuple(names[unit] for unit in range(len(names))))
 
 
 # ---- shares ------------------------------------------------------------------------------------------------
@@ -393,29 +316,25 @@ def move(
     for unit, row in zip(found.of.tolist(), manifest.rows, strict=True):
         parts_of.setdefault(unit, set()).add(row.split)
     inside = [unit for unit, parts in parts_of.items() if source in parts]
-    held = [unit for unit in inside if parts_of[unit] - {source, target, ""}]
-    torn = [unit for unit in inside if target in parts_of[unit] and unit not in held]
+    held = {unit for unit in inside if parts_of[unit] - {source, target, ""}}
     if len(inside) - len(held) < 2:
         raise UsageError(
             f"{source!r} has too few groups that can be moved without cutting one: {found.listed(inside)}. "
             "Name a finer column (--by)."
         )
     if tell is not None and held:
-        tell(f"left in {source}, since other parts hold pieces of them: {found.listed(held)}")
+        tell(f"left in {source}, since other parts hold pieces of them: {found.listed(sorted(held))}")
     weights, labels = weigh(manifest, found, _only(manifest, source, seconds))
-    fixed = np.full(len(inside), -1)
-    fixed[[inside.index(unit) for unit in held]] = 0
-    fixed[[inside.index(unit) for unit in torn]] = 1
+    fixed = np.array([0 if u in held else 1 if target in parts_of[u] else -1 for u in inside], dtype=np.int64)
     dealt = stratify.deal(
         weights[inside], np.array([1 - share, share]), np.random.default_rng(seed), fixed=fixed
     )
     moved = {unit for unit, part in zip(inside, dealt, strict=True) if part}
     if tell is not None:
         wanted = {source: 1 - share, target: share}
-        few = Units(found.of, found.names)
         chosen = np.full(len(found), -1)
         chosen[inside] = dealt
-        _tell(tell, few, np.where((chosen >= 0)[:, None], weights, 0.0), labels, chosen, wanted)
+        _tell(tell, found, np.where((chosen >= 0)[:, None], weights, 0.0), labels, chosen, wanted)
     rows = tuple(
         replace(row, split=target) if unit in moved and row.split == source else row
         for row, unit in zip(manifest.rows, found.of.tolist(), strict=True)

@@ -3,9 +3,9 @@
 After Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, ECML PKDD 2011: the label of which
 least is left is dealt with first, and what has it goes to the part that is furthest from its share of it, here in
 proportion to that share. What is dealt are groups, which cannot be cut and weigh what their rows last, the heaviest
-first. Then single groups are
-moved, or two exchanged, as long as that brings the parts nearer to their shares, since a greedy deal of a few large
-groups seldom ends well. Of several deals, which differ in how ties are broken, the best is kept.
+first. Then single groups are moved, or two exchanged, as long as that brings the parts nearer to their shares, since a
+greedy deal of a few large groups seldom ends well. Of several deals, which differ in how ties are broken, the best is
+kept.
 """
 
 from __future__ import annotations

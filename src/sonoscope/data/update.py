@@ -252,8 +252,5 @@ def _unjudged(old: Manifest, new: Manifest) -> tuple[str, ...]:
 def tell(path: str | Path, problems: Sequence[Problem]) -> Path | None:
     """Keep the ``bad_rows.csv`` of a manifest: written if there are any, removed if there are none."""
     beside = badrows.beside(path)
-    if problems:
-        badrows.write(problems, beside)
-        return beside
-    beside.unlink(missing_ok=True)
-    return None
+    badrows.keep(problems, beside)
+    return beside if problems else None

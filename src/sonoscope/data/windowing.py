@@ -222,11 +222,6 @@ def _judged(window: Row, rule: Windowing, spans: dict[str, np.ndarray], start: i
     return replace(window, labels=labels, absent=tuple(dict.fromkeys(said)), unknown=(*others, *short))
 
 
-def too_short(events: Iterable[Event], rule: Windowing) -> list[Event]:
-    """The events that last less than a window needs, which no window will have on their account alone."""
-    return [e for e in events if round((e.end_s - e.start_s) * rule.sample_rate) < rule.least_samples]
-
-
 # ---- frames ------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sonoscope.data.spectrogram import png_of
 from sonoscope.errors import UsageError
 from sonoscope.features.logmel import hz_to_mel, mel_to_hz
 
@@ -204,10 +205,7 @@ def png(grey: np.ndarray, colours: Colours = "grey") -> bytes:
         (b"IDAT", zlib.compress(lines.tobytes(), 3)),
         (b"IEND", b""),
     )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
-    )
+    return png_of(parts)
 
 
 def palette(colours: Colours) -> bytes:

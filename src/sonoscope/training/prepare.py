@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from sonoscope.data import certificate, shards, sources, splits
+from sonoscope.data import certificate, shards, sources, splits, units
 from sonoscope.data.certificate import Certificate
 from sonoscope.data.manifest import merge
 from sonoscope.data.rows import Manifest, Row
@@ -245,7 +245,7 @@ def selected(manifest: Manifest, wish: str | None) -> list[bool]:
     if not sign or not name:
         raise UsageError(f"{wish!r} must be column=value, such as split=A or trainable=yes")
     wanted = {value.strip() for value in values.split(",")}
-    found = [cell in wanted for cell in splits.column(manifest, name)]
+    found = [cell in wanted for cell in units.column(manifest, name)]
     if not any(found):
         raise UsageError(f"no row has {wish!r}: look at the values of that column")
     return found

@@ -221,9 +221,9 @@ def _listened(
     manifest: Manifest, columns: Sequence[str], similar: float | None, problems: list[Problem]
 ) -> list[Pair]:
     """The pairs that sound the same and are not in one group already."""
-    from sonoscope.data import duplicates, splits
+    from sonoscope.data import duplicates, units
 
-    together = splits.units(manifest, by=columns)
+    together = units.units(manifest, by=columns)
     return duplicates.find(
         manifest,
         apart=together.of.tolist(),

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sonoscope.data.duplicates import united
 from sonoscope.data.rows import COLUMNS, Row
+from sonoscope.data.units import united
 from sonoscope.errors import UsageError, nearest
 
 

@@ -5,7 +5,7 @@ Each listens (or takes what was saved), computes, writes, and gives back what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from sonoscope.models.bundle import Bundle
 
 #: Doubtful rows that get a player.
 TOP = 200
-EMBEDDINGS = "embeddings.npz"
+EMBEDDINGS, BAD_ROWS = "embeddings.npz", "bad_rows.csv"
 Progress = Callable[[int, float], None]
 
 
@@ -74,7 +74,7 @@ class Listening:
             keep=keep,
         )
         if folder is not None and keep is not None:
-            tell(folder, problems)
+            badrows.keep(problems, folder / BAD_ROWS)
             keep(found)
         if not len(found):
             first = f" The first: {problems[0].path}: {problems[0].reason}." if problems else ""
@@ -88,15 +88,6 @@ class Listening:
         if not path.is_file():
             raise UsageError(f"{path}: there are no embeddings. Give the folder of an earlier audit.")
         return path
-
-
-def tell(folder: Path, problems: Sequence[Problem]) -> None:
-    """Keep ``bad_rows.csv``: written if there are any, removed if there are none."""
-    path = folder / "bad_rows.csv"
-    if problems:
-        badrows.write(problems, path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def need_packages() -> None:
@@ -290,7 +281,7 @@ def divide(
     heard, problems = listening.embeddings(replace(rows, rows=tuple(rows.rows[k] for k in coarse)))
     problems = (*bad_pairs, *problems)
     if listening.folder is not None:
-        tell(listening.folder, problems)
+        badrows.keep(problems, listening.folder / BAD_ROWS)
     of_pairs = [pairs.rows[index] for index in learnt.rows]
     vectors, classes = learnt.of_rows(), division.classes_of(of_pairs, plan)
     shares = (1.0, keep_share) if keep_share < 1.0 else (1.0,)

@@ -34,11 +34,6 @@ class InTurn:
         self._rows = np.repeat(np.arange(len(lengths)), np.maximum(lengths // window, 1))
         self._round, self._order = -1, self._rows
 
-    @property
-    def per_round(self) -> int:
-        """Windows after which every row has had its turns."""
-        return len(self._rows)
-
     def __call__(self, seed: int, number: int, size: int) -> np.ndarray:
         """The rows of batch ``number``, shape (size,), int64."""
         drawn, position = [], number * size

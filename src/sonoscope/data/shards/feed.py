@@ -169,11 +169,6 @@ class Feed:
 
     # ---- random windows ------------------------------------------------------------------------------------
 
-    @property
-    def batches_per_round(self) -> int | None:
-        """Batches in which every row has had its turn, the last not full; None where draws are balanced."""
-        return -(-self._draw.per_round // self.batch_size) if isinstance(self._draw, InTurn) else None
-
     def batch(self, number: int) -> Batch:
         """Batch ``number``, counted from 0: it depends on that and the seed alone."""
         chosen = self._draw(self.seed, number, self.batch_size)

@@ -55,7 +55,6 @@ INDEX_TYPE = np.dtype(
 )
 #: Bytes of the header of a shard: the number of rows is known, and written there, only when it is closed.
 HEADER_BYTES = 128
-READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +245,9 @@ def write_json(path: Path, told: Mapping[str, Any]) -> bytes:
 
 
 def sha256_of(path: Path) -> str:
-    """Digest of a file, read a piece at a time."""
-    digest = hashlib.sha256()
+    """Digest of a file."""
     with open(path, "rb") as file:
-        while piece := file.read(READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -267,7 +267,7 @@ def _finish(
         path, item = where[row_index]
         index[position] = place[path], item.first, item.stored, item.count, item.n_samples, item.scale
     rows = replace(manifest, rows=tuple(manifest.rows[i] for i in order))
-    _write_manifest(rows, folder)
+    write_manifest(rows, folder)
     with beside(folder / files.INDEX, binary=True) as file:
         np.save(file, index)
     digests = {name: files.sha256_of(folder / name) for name in (files.MANIFEST, files.INDEX)}
@@ -288,11 +288,7 @@ def _finish(
         "shards": [shard.path.name for shard in shards],
     }
     files.write_json(folder / files.DESCRIPTION, described)
-    bad = folder / files.BAD_ROWS
-    if problems:
-        badrows.write(problems, bad)
-    else:
-        bad.unlink(missing_ok=True)
+    badrows.keep(problems, folder / files.BAD_ROWS)
     for path in files.shard_paths(folder):
         if path not in place:
             path.with_suffix(".json").unlink()
@@ -306,8 +302,8 @@ def _has_statistics(folder: Path, print_of_all: str) -> bool:
     return path.exists() and files.read_json(path).get("fingerprint") == print_of_all
 
 
-def _write_manifest(rows: Manifest, folder: Path) -> None:
-    """The rows, and their label map if they have one."""
+def write_manifest(rows: Manifest, folder: Path) -> None:
+    """Write the rows into a folder, and beside them their label map if they have one."""
     for name in (labelmap.JSON_NAME, labelmap.TEXT_NAME):
         (folder / name).unlink(missing_ok=True)
     if rows.label_map:

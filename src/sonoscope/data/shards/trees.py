@@ -28,7 +28,7 @@ from sonoscope.data.shards import convert
 from sonoscope.data.shards import folder as files
 from sonoscope.data.shards.content import Content, Converted
 from sonoscope.data.shards.folder import Source
-from sonoscope.data.shards.making import Built, is_same, source_of
+from sonoscope.data.shards.making import Built, is_same, source_of, write_manifest
 from sonoscope.data.shards.statistics import Moments
 from sonoscope.data.survey import Problem
 from sonoscope.data.table import put
@@ -317,17 +317,9 @@ def _finish(
         told = {"mel_path": f"{way}/{base}" if way != "." else base, "n_frames": str(entry.n_frames)}
         rows.append(replace(row, duration_s=duration_s, extra={**row.extra, **told}))
         moments.add(layout.read(folder, base), row.split)
-    for name in (labelmap.JSON_NAME, labelmap.TEXT_NAME):
-        (folder / name).unlink(missing_ok=True)
-    if manifest.label_map:
-        labelmap.keep(manifest.label_map, folder)
-    manifests.write(replace(placed, rows=tuple(rows)), folder / files.MANIFEST)
+    write_manifest(replace(placed, rows=tuple(rows)), folder)
     files.write_json(folder / files.STATISTICS, moments.to_dict())
-    bad = folder / files.BAD_ROWS
-    if problems:
-        badrows.write(problems, bad)
-    else:
-        bad.unlink(missing_ok=True)
+    badrows.keep(problems, folder / files.BAD_ROWS)
 
 
 class _Statistics:

@@ -7,6 +7,7 @@ chart serves light and dark. Every SVG has a title and a description for those w
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -214,11 +215,9 @@ def matrix(names: Sequence[str], values: np.ndarray, title: str) -> str:
 
 def cloud(points: np.ndarray, groups: Sequence[str], title: str, axes: tuple[str, str] = ("", "")) -> str:
     """Points in the plane, those of the most frequent groups in colours of their own, and a legend."""
-    sizes = {name: sum(group == name for group in groups) for name in dict.fromkeys(groups)}
-    top = sorted(sizes, key=lambda name: -sizes[name])
-    top = [name for name in top if name][
-        : COLOURS if len([name for name in top if name]) <= COLOURS else COLOURS - 1
-    ]
+    sizes = Counter(groups)
+    named = [name for name, _ in sizes.most_common() if name]
+    top = named if len(named) <= COLOURS else named[: COLOURS - 1]
     height, x, y = 430, *_fitted(points, WIDTH, 395)
     # Few points are large, many are small.
     wide = min(max(90 / math.sqrt(len(points)), 2.6), 7.0)

@@ -13,6 +13,7 @@ from sonoscope.data.rows import Manifest
 from sonoscope.data.summary.counts import NO_SPLIT, Counts
 from sonoscope.data.summary.sound import NOTHING_DB, SILENCE_DB, Heard
 from sonoscope.data.survey import Problem
+from sonoscope.errors import count
 
 #: A label with fewer rows is hard to learn, and harder to measure.
 FEW_ROWS = 20
@@ -55,10 +56,6 @@ def named(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
 
-def _n(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def _s(number: int, verb: str) -> str:
     """A verb as so many things do it."""
     return f"{verb}s" if number == 1 else verb
@@ -69,7 +66,7 @@ def _problems(problems: Sequence[Problem]) -> Iterator[Finding]:
         first = problems[0]
         yield Finding(
             "warning",
-            f"{_n(len(problems), 'row')} cannot be used; the first: {first.path}: {first.reason}.",
+            f"{count(len(problems), 'row')} cannot be used; the first: {first.path}: {first.reason}.",
         )
 
 
@@ -82,7 +79,7 @@ def _leaks(counts: Counts) -> Iterator[Finding]:
             rows = sum(sum(found.values()) for found in shared.values())
             yield Finding(
                 "warning",
-                f"{_n(len(shared), kind)} with {_n(rows, 'row')} in more than one split: {named(list(shared))}. "
+                f"{count(len(shared), kind)} with {count(rows, 'row')} in more than one split: {named(list(shared))}. "
                 "What is measured on such splits is recognition of recordings, not of sounds.",
             )
     if "group" not in counts.origins:
@@ -98,13 +95,13 @@ def _labels(counts: Counts) -> Iterator[Finding]:
     if never:
         yield Finding(
             "warning",
-            f"{_n(len(never), 'label')} of the label map never {_s(len(never), 'sound')}: {named(never)}.",
+            f"{count(len(never), 'label')} of the label map never {_s(len(never), 'sound')}: {named(never)}.",
         )
     # Those with most rows are named first.
     there = sorted((label for label in counts.labels if label.rows), key=lambda label: -label.rows)
     few = [f"{label.label} ({label.rows})" for label in there if label.rows < FEW_ROWS]
     if few:
-        yield Finding("warning", f"{_n(len(few), 'label')} with fewer than {FEW_ROWS} rows: {named(few)}.")
+        yield Finding("warning", f"{count(len(few), 'label')} with fewer than {FEW_ROWS} rows: {named(few)}.")
     splits = [split.split for split in counts.splits if split.split != NO_SPLIT]
     for split in splits if len(splits) > 1 else []:
         missing = [label.label for label in there if not label.by_split.get(split)]
@@ -137,7 +134,7 @@ def _answers(counts: Counts) -> Iterator[Finding]:
     if silent and counts.labels:
         yield Finding(
             "note",
-            f"{_n(silent, 'row')} ({silent / counts.rows:.1%}) without a label that sounds: negatives, if that is "
+            f"{count(silent, 'row')} ({silent / counts.rows:.1%}) without a label that sounds: negatives, if that is "
             "what they are, and else rows that nobody labelled.",
         )
     answers = counts.rows * len(counts.labels)
@@ -154,13 +151,13 @@ def _licences(counts: Counts) -> Iterator[Finding]:
     if licences is None:
         return
     if licences.get("", 0):
-        yield Finding("note", f"{_n(licences[''], 'row')} without a licence.")
+        yield Finding("note", f"{count(licences[''], 'row')} without a licence.")
     bound = {name: rows for name, rows in licences.items() if _NOT_FREE.search(name)}
     if bound:
         rows = sum(bound.values())
         yield Finding(
             "note",
-            f"{_n(rows, 'row')} under licences that forbid or may forbid some uses: {named(list(bound))}.",
+            f"{count(rows, 'row')} under licences that forbid or may forbid some uses: {named(list(bound))}.",
         )
 
 
@@ -175,11 +172,11 @@ def _copies(manifest: Manifest, heard: Heard) -> Iterator[Finding]:
     across = [rows for rows in copies if len({row.split for row in rows}) > 1]
     example = (across or copies)[0]
     extra = sum(len(rows) - 1 for rows in copies)
-    text = f"{_n(extra, 'row')} {_s(extra, 'sound')} exactly like another one, such as "
+    text = f"{count(extra, 'row')} {_s(extra, 'sound')} exactly like another one, such as "
     text += f"{example[0].path} and {example[1].path}"
     yield Finding(
         "warning" if across else "note",
-        f"{text}; {_n(len(across), 'such sound')} in more than one split." if across else f"{text}.",
+        f"{text}; {count(len(across), 'such sound')} in more than one split." if across else f"{text}.",
     )
 
 
@@ -187,12 +184,14 @@ def _levels(manifest: Manifest, heard: Heard) -> Iterator[Finding]:
     clipped = int(np.count_nonzero(heard.clipped > CLIPPED_ROW))
     if clipped:
         yield Finding(
-            "note", f"{_n(clipped, 'row')} with more than {CLIPPED_ROW:.1%} of samples at full scale."
+            "note", f"{count(clipped, 'row')} with more than {CLIPPED_ROW:.1%} of samples at full scale."
         )
     silent = np.flatnonzero((heard.silent > SILENT_ROW) | (heard.level_db < SILENCE_DB))
     if silent.size:
         first = manifest.rows[int(heard.rows[silent[0]])].path
-        yield Finding("warning", f"{_n(silent.size, 'row')} with hardly any sound in it; the first: {first}.")
+        yield Finding(
+            "warning", f"{count(silent.size, 'row')} with hardly any sound in it; the first: {first}."
+        )
     typical = {label: float(np.median(heard.level_db[places])) for label, places in by_label(manifest, heard)}
     if len(typical) > 1:
         low, high = min(typical, key=lambda k: typical[k]), max(typical, key=lambda k: typical[k])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from sonoscope.data.summary import Summary, sections, sound_sections
 from sonoscope.data.summary.sections import Section
 from sonoscope.data.summary.text import spoken_length
+from sonoscope.data.table import put
 
 _STYLE = Path(__file__).with_name("style.css")
 _WORDS = {"warning": "Look at this", "note": "Note", "good": "Good"}
@@ -15,19 +17,20 @@ _WORDS = {"warning": "Look at this", "note": "Note", "good": "Good"}
 
 def html(summary: Summary, title: str) -> str:
     """The report about a summary as HTML; the same summary gives the same text."""
-    parts: list[Section] = [
-        section for section in (*sections.about(summary), *sound_sections.about(summary)) if section.content
-    ]
-    links = "".join(f'<a href="#{part.anchor}">{escape(part.title)}</a>' for part in parts)
+    links, body = laid_out((*sections.about(summary), *sound_sections.about(summary)))
+    return document(title, f"{_lead(summary)}{_tiles(summary)}{links}{_findings(summary)}{body}")
+
+
+def laid_out(parts: Iterable[Section]) -> tuple[str, str]:
+    """Links to the sections that have content, and these sections, as HTML."""
+    filled = [part for part in parts if part.content]
+    links = "".join(f'<a href="#{part.anchor}">{escape(part.title)}</a>' for part in filled)
     body = "".join(
         f'<section id="{part.anchor}" aria-labelledby="{part.anchor}-title"><h2 id="{part.anchor}-title">'
         f"{escape(part.title)}</h2>{part.content}</section>"
-        for part in parts
+        for part in filled
     )
-    return document(
-        title,
-        f'{_lead(summary)}{_tiles(summary)}<nav aria-label="Sections">{links}</nav>{_findings(summary)}{body}',
-    )
+    return f'<nav aria-label="Sections">{links}</nav>', body
 
 
 def document(title: str, content: str, style: str = "") -> str:
@@ -91,6 +94,4 @@ def write(summary: Summary, path: str | Path, title: str) -> None:
     UsageError
         If the folder does not exist.
     """
-    from sonoscope.data.table import put
-
     put(Path(path), html(summary, title).encode())

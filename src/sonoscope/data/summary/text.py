@@ -9,6 +9,7 @@ import numpy as np
 
 from sonoscope.data.summary import Summary
 from sonoscope.data.summary.relations import Map
+from sonoscope.errors import count
 from sonoscope.features.statistics import COLUMNS
 from sonoscope.values import columns
 
@@ -27,16 +28,12 @@ def spoken_length(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
-def _n(number: int, one: str) -> str:
-    return f"{number:,} {one if number == 1 else one + 's'}"
-
-
 def lines(summary: Summary) -> list[str]:
     """What a screen shows: sizes, splits, labels, sound in a few words, and what stands out."""
     counts = summary.counts
     length = f", {spoken_length(counts.seconds)}" if counts.seconds else ""
-    unknown = f" ({_n(counts.open_rows, 'row')} of unknown length)" if counts.open_rows else ""
-    told = [f"{_n(counts.rows, 'row')}, {_n(counts.files, 'file')}{length}{unknown}"]
+    unknown = f" ({count(counts.open_rows, 'row')} of unknown length)" if counts.open_rows else ""
+    told = [f"{count(counts.rows, 'row')}, {count(counts.files, 'file')}{length}{unknown}"]
     if counts.has_splits:
         told.append("splits: " + ", ".join(f"{each.split} {each.rows:,}" for each in counts.splits))
     if counts.labels:
@@ -77,7 +74,7 @@ def _sound(summary: Summary) -> list[str]:
     assert heard is not None
     low, middle, high = np.percentile(heard.level_db, [5, 50, 95])
     told = [
-        f"heard {_n(len(heard), 'row')}: level {middle:.0f} dB ({low:.0f} to {high:.0f}), "
+        f"heard {count(len(heard), 'row')}: level {middle:.0f} dB ({low:.0f} to {high:.0f}), "
         f"{np.count_nonzero(heard.clipped > 0):,} touch full scale, {heard.silent.mean():.0%} silence"
     ]
     keys = Counter(str(key) for key in heard.sure_keys())
@@ -86,7 +83,7 @@ def _sound(summary: Summary) -> list[str]:
     tempos = [tempo.beats_per_minute for tempo in heard.sure_tempos()]
     if tempos:
         told.append(
-            f"tempo: {np.median(tempos):.0f} beats a minute in the median of {_n(len(tempos), 'row')}"
+            f"tempo: {np.median(tempos):.0f} beats a minute in the median of {count(len(tempos), 'row')}"
         )
     if summary.explained.any():
         best = np.argsort(-summary.explained, kind="stable")[:3]
