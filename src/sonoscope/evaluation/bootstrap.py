@@ -29,7 +29,7 @@ def draws_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> list[n
     if not len(groups):
         raise ValueError("a bootstrap needs rows, got none")
     _, of_group = np.unique(np.asarray(groups), return_inverse=True)
-    members = [np.flatnonzero(of_group == k) for k in range(of_group.max() + 1)]
+    members = np.split(np.argsort(of_group, kind="stable"), np.cumsum(np.bincount(of_group))[:-1])
     rng = np.random.default_rng(seed)
     return [
         np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
-from sonoscope.data.summary.page import document
+from sonoscope.data.summary.page import document, laid_out
+from sonoscope.data.summary.sections import Section
 from sonoscope.evaluation.history import TRAINING
 from sonoscope.evaluation.page import clipcharts, lines, maps, mistakes, pictures, tables
 from sonoscope.evaluation.result import SIDE_BY_SIDE, Figure, Result, plain, shown
@@ -21,26 +21,12 @@ _STYLE = Path(__file__).with_name("page.css")
 TILES = 6
 
 
-class Section(NamedTuple):
-    """A part of the page: ``content`` is HTML."""
-
-    anchor: str
-    title: str
-    content: str
-
-
 def html(result: Result) -> str:
     """The report as HTML; the same result gives the same text."""
-    parts = [part for part in _sections(result) if part.content]
-    links = "".join(f'<a href="#{part.anchor}">{escape(part.title)}</a>' for part in parts)
-    body = "".join(
-        f'<section id="{part.anchor}" aria-labelledby="{part.anchor}-title"><h2 id="{part.anchor}-title">'
-        f"{escape(part.title)}</h2>{part.content}</section>"
-        for part in parts
-    )
+    links, body = laid_out(_sections(result))
     return document(
         result.title,
-        f'{_lead(result)}{_tiles(result)}{_notes(result)}<nav aria-label="Sections">{links}</nav>{body}',
+        f"{_lead(result)}{_tiles(result)}{_notes(result)}{links}{body}",
         _STYLE.read_text(encoding="utf-8"),
     )
 
