@@ -68,7 +68,7 @@ def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any:
     BadBundle
         If the bundle is incomplete, damaged, or of a schema that this version does not know.
     """
-    bundle = models.load(os.fspath(name_or_folder))
+    bundle = models.load(os.fspath(name_or_folder), labels=False)
     if bundle.task == NOTES:
         from sonoscope.noteapi import NoteModel
 

@@ -42,7 +42,7 @@ def load_model(model_file_path: str = "") -> Any:
         If torch is not installed, or the model gives no embeddings.
     """
     nn = optional("torch.nn", "train", "the HEAR API")
-    bundle = models.load(model_file_path or "field")
+    bundle = models.load(model_file_path or "field", labels=False)
     module = nn.Module()
     module.sample_rate = bundle.sample_rate
     module.scene_embedding_size = module.timestamp_embedding_size = Embedder(bundle).size

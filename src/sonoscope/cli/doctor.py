@@ -236,7 +236,7 @@ def models() -> Iterator[Line]:
         yield Line(BAD, "models", "none is installed: install sonoscope again, or set SONOSCOPE_MODELS")
     for name, folder in names.items():
         try:
-            bundle = models.load(folder)
+            bundle = models.load(folder, labels=False)
             yield Line(OK, f"model {name}", f"{bundle.version}, {len(bundle.labels)} labels; in {folder}")
         except BadBundle as error:
             yield Line(BAD, f"model {name}", str(error))
@@ -252,7 +252,7 @@ def self_test() -> Iterator[Line]:
         first, again = (
             _written(each.analyze(_tone(5.0, TONE_RATE), sample_rate=TONE_RATE).scores) for each in model
         )
-        what = "frames" if bundles.load(name).task == "notes" else "windows"
+        what = "frames" if bundles.load(name, labels=False).task == "notes" else "windows"
         if first[1] == again[1]:
             yield Line(OK, "self-test", f"{name}: {first[0]} {what} scored twice, the same bytes")
         else:
@@ -279,6 +279,6 @@ def graphics() -> Iterator[Line]:
     from sonoscope.models import devices
 
     for name, folder in models.names().items():
-        found = devices.probe(models.load(folder))
+        found = devices.probe(models.load(folder, labels=False))
         for line in found.text().splitlines():
             yield Line(OK if found.engine and line.startswith(found.engine) else FACT, f"gpu, {name}", line)

@@ -82,7 +82,7 @@ def embed(
     if workers is not None and dask is None:
         raise UsageError("--workers is about --dask: alone, recordings are heard one after the other")
     found = find.find(inputs)
-    bundle = models.load(model)
+    bundle = models.load(model, labels=False)
     embedder = Embedder(bundle, hop, channel)
     windows = 0
 

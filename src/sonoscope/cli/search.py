@@ -140,7 +140,7 @@ def _open(folder: Path, model: str | None, hop: float | None, dtype: str, *, mak
 
     lookup(indexes.DTYPES, dtype, "dtype")
     known = indexes.about(folder) if (folder / "index.json").is_file() or not make else None
-    bundle = models.load(model or (known["model"] if known else "field"))
+    bundle = models.load(model or (known["model"] if known else "field"), labels=False)
     if known and hop is None:
         hop = min(known["hop_samples"], bundle.window_samples) / bundle.sample_rate
     return Index(folder, Embedder(bundle, hop), make=make, dtype=dtype)

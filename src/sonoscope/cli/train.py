@@ -199,9 +199,20 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
                 break
     print(finished.table(finished.lines(finished.find([place]))))
     if not many and (place / rundir.BUNDLE).is_dir():
-        verb = "notes" if planned[0].config.kind == "notes" else "analyze"
-        say(f"the model: {place / rundir.BUNDLE}; sonoscope {verb} RECORDINGS -m {place / rundir.BUNDLE}")
+        say(_what_to_do(planned[0].config.kind, place, place / rundir.BUNDLE))
     return 0
+
+
+def _what_to_do(kind: str, run: Path, bundle: Path) -> str:
+    """Where a model lies, and the command that it is for."""
+    if kind == "pretrain":
+        return (
+            f"the backbone: {run}; sonoscope train SOUNDS network.init_from={run}, or only a head on it: "
+            f"network.backbone=bundle:{bundle}; sonoscope embed RECORDINGS -m {bundle}"
+        )
+    return (
+        f"the model: {bundle}; sonoscope {'notes' if kind == 'notes' else 'analyze'} RECORDINGS -m {bundle}"
+    )
 
 
 def _search(

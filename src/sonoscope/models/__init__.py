@@ -11,9 +11,9 @@ import contextlib
 import os
 from pathlib import Path
 
-from sonoscope.errors import UnknownName, nearest
+from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.models import cache
-from sonoscope.models.bundle import Bundle, open_bundle
+from sonoscope.models.bundle import EMBEDDING, Bundle, open_bundle
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -42,8 +42,14 @@ def _gather(folder: Path, found: dict[str, Path]) -> None:
             found.setdefault(entry.name, entry)
 
 
-def load(name_or_folder: str | Path) -> Bundle:
+def load(name_or_folder: str | Path, *, labels: bool = True) -> Bundle:
     """A bundle by its name or its folder.
+
+    Parameters
+    ----------
+    name_or_folder : str or path
+    labels : bool
+        Whether it must name something; False: one that only gives embeddings will do.
 
     Raises
     ------
@@ -51,14 +57,26 @@ def load(name_or_folder: str | Path) -> Bundle:
         If there is no such name and no such folder.
     BadBundle
         If the folder is no usable bundle.
+    UsageError
+        If it only gives embeddings, and labels are needed.
     """
     known = names()
-    if str(name_or_folder) in known:
-        return open_bundle(known[str(name_or_folder)])
-    folder = Path(name_or_folder)
+    folder = known.get(str(name_or_folder), Path(name_or_folder))
     if folder.is_dir():
-        return open_bundle(folder)
+        bundle = open_bundle(folder)
+        if labels:
+            check_labels(bundle)
+        return bundle
     raise UnknownName(
         f"unknown model {str(name_or_folder)!r}.{nearest(str(name_or_folder), known)} "
         f"Known: {', '.join(sorted(known)) or 'none'}; or give the folder of a bundle."
     )
+
+
+def check_labels(bundle: Bundle) -> None:
+    """See that a model names something. Raises ``UsageError``."""
+    if bundle.task == EMBEDDING:
+        raise UsageError(
+            f"the model {bundle.name!r} names nothing, it only gives embeddings: train a head on it (sonoscope train "
+            f"SOUNDS network.backbone=bundle:{bundle.path}), or use it with sonoscope embed"
+        )

@@ -24,8 +24,9 @@ from sonoscope.values import Label
 SCHEMA_MAJOR = 1
 SCHEMA = "1.0"
 
-#: What there is a way to run.
-NOTES = "notes"
+#: What there is a way to run, besides ``tagging``: notes, and what names nothing but gives embeddings (its graph's
+#: logits are of no label).
+NOTES, EMBEDDING = "notes", "embedding"
 #: What fills a window that is longer than the recording.
 SILENCE, REPEAT = "silence", "repeat"
 
@@ -57,7 +58,7 @@ class Bundle:
 
     @property
     def task(self) -> str:
-        """``tagging`` (labels over time) or ``notes``."""
+        """``tagging`` (labels over time), ``notes``, or ``embedding`` (no labels)."""
         return self.spec["task"]
 
     @property
@@ -174,7 +175,7 @@ class Bundle:
         entries = self.spec["calibration"]
         return np.array(
             [[entries[i]["slope"], entries[i]["offset"]] for i in self.label_ids], dtype=np.float64
-        )
+        ).reshape(-1, 2)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -260,7 +261,10 @@ def open_bundle(folder: str | Path) -> Bundle:
 def _inconsistency(bundle: Bundle) -> str:
     """What contradicts itself in a description that has every required key, or an empty string."""
     ids, window, feature = bundle.label_ids, bundle.window_samples, bundle.feature
-    if not ids or len(set(ids)) != len(ids):
+    if bundle.task == EMBEDDING:
+        if ids or not bundle.embedding_size:
+            return "a bundle of the task embedding has an output 'embedding' and no labels"
+    elif not ids or len(set(ids)) != len(ids):
         return f"labels must be one or more different ids, got {', '.join(ids) or 'none'}"
     if set(bundle.spec["calibration"]) != set(ids) or set(bundle.thresholds) != set(ids):
         return "calibration and thresholds must name exactly the labels"

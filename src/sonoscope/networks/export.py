@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sonoscope import features
-from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
+from sonoscope.models.bundle import EMBEDDING, SCHEMA, open_bundle, sha256_of
 from sonoscope.networks.backbones.frozen import Graph
 from sonoscope.networks.build import Network
 from sonoscope.networks.graphs import (
@@ -61,7 +61,8 @@ def write_bundle(
     network : Network
     description : mapping
         The keys of ``bundle.json`` that only the caller knows: name, version, task, labels, window, hop,
-        calibration, decision, licence, and what else belongs in (metrics, training data, provenance).
+        calibration, decision, licence, and what else belongs in (metrics, training data, provenance). In the task
+        ``embedding``, which has no labels, the head has no part.
     feature : Feature, optional
         What the rows are computed by; None for a network that takes samples.
     card : str
@@ -72,13 +73,14 @@ def write_bundle(
     BadBundle
         If the graph differs from the network, or the description contradicts itself; an older bundle stays.
     """
+    labels = description.get("task") != EMBEDDING
     steps = _steps(network, description, feature)
     spec = {**description, **_interface(network, feature, description, clips=steps is not None)}
     if isinstance(network.backbone, Graph):
         spec["provenance"] = {**spec.get("provenance", {}), "backbone": network.backbone.origin()}
     # What is frozen in a graph has no weights that torch could give to the head again.
     return put_together(
-        folder, network, spec, card, partial(write_graph, network, steps=steps),
+        folder, network, spec, card, partial(write_graph, network, steps=steps, labels=labels),
         weights=not isinstance(network.backbone, Graph),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from sonoscope.networks.backbones.frozen import Graph
 from sonoscope.networks.build import Network
 from sonoscope.networks.joined import write_joined
 from sonoscope.networks.torchexport import exporting, save
-from sonoscope.networks.writer import OPSET
+from sonoscope.networks.writer import OPSET, Writer, opset_in
 from sonoscope.promises import BrokenContract
 
 TOLERANCE = 1e-4
@@ -45,7 +45,7 @@ class _Clips(nn.Module):
         return self.network.answers(rows)
 
 
-def write_graph(network: Network, path: Path, *, steps: int | None = None) -> float:
+def write_graph(network: Network, path: Path, *, steps: int | None = None, labels: bool = True) -> float:
     """Write the ONNX file and return the largest absolute difference to torch over several shapes.
 
     The network is left on the CPU, in evaluation mode.
@@ -56,6 +56,8 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
     path : Path
     steps : int, optional
         Input steps (rows of features, or samples) of a window, for a clip graph; None: a frame graph.
+    labels : bool
+        False: logits and attention have no columns, whatever the head is.
 
     Raises
     ------
@@ -65,11 +67,13 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None) -> fl
     cast(Any, network.eval()).to("cpu", memory_format=torch.contiguous_format)
     if steps is None and not network.poolable:
         raise BadBundle("frame graphs are for networks that are valid in time; give the window's steps")
+    outputs = FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS
     if isinstance(network.backbone, Graph):
-        outputs = FRAME_OUTPUTS if steps is None else CLIP_OUTPUTS
         write_joined(network, path, steps=steps, outputs=outputs)
     else:
         _export(network, path, steps)
+    if not labels:
+        _leave_out_logits(path, outputs)
     worst = largest_difference(network, path, steps=steps)
     if not worst <= TOLERANCE:
         raise BadBundle(
@@ -106,6 +110,23 @@ def _export(network: Network, path: Path, steps: int | None) -> None:
         save(program, path)
 
 
+def _leave_out_logits(path: Path, outputs: tuple[str, ...]) -> None:
+    """Write the graph again with embeddings only; its other outputs, which are asked for by name, are empty."""
+    import onnx
+
+    (given,) = onnx.load(str(path)).graph.input
+    axes = given.type.tensor_type.shape.dim
+    writer = Writer(opset_in(path))
+    embedding = writer.include(path, {given.name: given.name}, outputs[-1])
+    empty = writer.columns(embedding, 0, 0)
+    shape: list[int | str] = ["batch"] if outputs == CLIP_OUTPUTS else ["batch", "frame"]
+    gives = {name: (empty, [*shape, 0]) for name in outputs[:-1]} | {
+        outputs[-1]: (embedding, [*shape, "dimension"])
+    }
+    model = writer.model({given.name: [axis.dim_param or axis.dim_value for axis in axes]}, gives)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
 def takes_one(network: Network) -> bool:
     """Whether the network's graph takes one window at a time: code of others may count its batch in Python."""
     return not network.backbone.exportable
@@ -138,7 +159,8 @@ def largest_difference(network: Network, path: Path, *, steps: int | None = None
             raise BadBundle(
                 f"{path.name}: the exported graph does not take {rows.shape} ({reason})"
             ) from None
-        worst = max(worst, *(float(np.abs(g - e.numpy()).max()) for g, e in zip(got, expected, strict=True)))
+        for table, answer in zip(got, expected, strict=True):
+            worst = max(worst, float(np.abs(table - answer.numpy()).max(initial=0.0)))
     return worst
 
 

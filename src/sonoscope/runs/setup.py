@@ -107,7 +107,9 @@ def prepare(spec: RunSpec) -> Setup:
 
 
 def check_tasks(spec: RunSpec, bundles: tuple[Bundle, ...]) -> None:
-    """Refuse options that mean nothing to any of the models, and pictures that nothing here can draw."""
+    """Refuse models without labels, options that mean nothing to any, and pictures that nothing here can draw."""
+    for bundle in bundles:
+        models.check_labels(bundle)
     notes = [bundle.name for bundle in bundles if bundle.task == NOTES]
     if not notes and spec.notes != NoteWishes():
         wished = ", ".join(spec.notes.to_json())

@@ -9,7 +9,7 @@ from typing import Any
 
 from sonoscope import api, models
 from sonoscope.errors import BadBundle, lookup
-from sonoscope.models.bundle import Bundle, open_bundle
+from sonoscope.models.bundle import EMBEDDING, Bundle, open_bundle
 
 #: What is asked if nobody names a model.
 DEFAULT = "instruments"
@@ -32,13 +32,15 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def opened(folder: Path | None) -> dict[str, Bundle]:
-    """Every usable model by its name; those that are damaged are left out."""
+    """Every usable model by its name; those that are damaged, or name nothing, are left out."""
     found = {}
     for name, path in sorted(known(folder).items()):
         try:
-            found[name] = _opened(path, (path / "bundle.json").stat().st_mtime_ns)
+            bundle = _opened(path, (path / "bundle.json").stat().st_mtime_ns)
         except (BadBundle, OSError):
             continue
+        if bundle.task != EMBEDDING:
+            found[name] = bundle
     return found
 
 

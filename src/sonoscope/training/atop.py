@@ -30,7 +30,7 @@ def fitted(config: Config) -> Config:
     if backbones.kind_of(spec) is not FrozenBundle:
         return config
     _, _, parameters = backbones.named(spec)
-    bundle = models.load(spec["name"].partition(":")[2] or parameters.get("model", DEFAULT))
+    bundle = models.load(spec["name"].partition(":")[2] or parameters.get("model", DEFAULT), labels=False)
     return replace(
         config,
         features=(_feature(config, bundle),),

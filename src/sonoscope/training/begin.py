@@ -25,7 +25,7 @@ from sonoscope.training.setting import Say
 #: What a pre-training leaves.
 BACKBONE = "backbone.safetensors"
 #: Where a folder keeps weights, best first.
-PLACES = (f"{rundir.BUNDLE}/model.safetensors", "model.safetensors", BACKBONE, rundir.BEST, rundir.LAST)
+PLACES = (BACKBONE, f"{rundir.BUNDLE}/model.safetensors", "model.safetensors", rundir.BEST, rundir.LAST)
 #: What checkpoints of this program put before the names of a network; averaged weights are the better ones.
 OWN_PREFIXES = ("averaged.module.", "network.")
 #: Labels that a message spells out.
@@ -61,7 +61,7 @@ def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()
             f"{wish}: not one of its weights fits the backbone of this network.\n{report.text()}"
         )
     say(report.text().replace("weights:", f"{path}:", 1))
-    if anew:
+    if anew and theirs:
         say(f"the head begins anew: it was of {_shown(theirs or ())}; here the labels are {_shown(labels)}")
     elif theirs is None and any(name.startswith("head.") for name in report.loaded):
         say(f"{path} does not say which labels its head is of; it is taken since its shapes fit")
@@ -94,12 +94,26 @@ def _path_of(wish: str) -> Path:
         place = models.names()[wish]
     if not place.is_dir():
         return place
+    _check_not_atop(place)
     found = next((place / name for name in PLACES if (place / name).is_file()), None)
     if found is None:
         raise UsageError(
             f"{wish} holds no weights: neither a bundle, nor a run that has finished an epoch ({', '.join(PLACES)})"
         )
     return found
+
+
+def _check_not_atop(place: Path) -> None:
+    """Refuse a head on a finished model, which has no weights of its own beneath it."""
+    for bundle in (place / rundir.BUNDLE, place):
+        spec = bundle / "bundle.json"
+        held = json.loads(spec.read_text(encoding="utf-8")) if spec.is_file() else {}
+        if beneath := held.get("provenance", {}).get("backbone"):
+            model = beneath.get("name") or beneath.get("graph")
+            raise UsageError(
+                f"{place} is a head on the finished model {model}, without weights to begin with: begin with those of "
+                f"that model, or train a head on this one: network.backbone=bundle:{bundle}"
+            )
 
 
 def _weights(path: Path, network: nn.Module) -> Mapping[str, Any]:

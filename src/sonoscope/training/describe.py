@@ -86,6 +86,17 @@ def description(
     }
 
 
+def of_own_features(config: Config) -> str:
+    """What there is to say of features that a bundle does not hold; empty where there are none."""
+    own = [spec["name"] for spec in config.features if ".py:" in spec["name"]]
+    if not own:
+        return ""
+    return (
+        f"the bundle does not hold {', '.join(own)}: where it is used, an installed package must offer that "
+        "feature under the entry points 'sonoscope.features'"
+    )
+
+
 def card(found: Mapping[str, Any], certificate: str, *, beneath: Mapping[str, Any] | None = None) -> str:
     """The bundle's ``README.md``; ``beneath`` says of what finished graph the head was trained on, if it was."""
     test = found["metrics"].get("fitted", {})
@@ -129,4 +140,7 @@ def _beneath(origin: Mapping[str, Any]) -> str:
         what = f"the model {origin['name']} {origin['version']}, whose licence ({origin['licence']}) holds for it still"
     else:
         what = f"the graph {origin['graph']}, whose licence holds for it still"
-    return f"Only its head was trained: before it stands {what}. Both are in `model.onnx`."
+    return (
+        f"Only its head was trained: before it stands {what}. Both are in `model.onnx`. What that learned from is not "
+        "counted in the split below: the figures hold for recordings that it never heard either."
+    )

@@ -165,12 +165,8 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
     except BadBundle as problem:  # what was learned and measured stays
         setting.say(f"no bundle: {problem}{_of_others(network)}")
         return
-    own = [spec["name"] for spec in setting.config.features if ".py:" in spec["name"]]
-    if own:
-        setting.say(
-            f"the bundle does not hold {', '.join(own)}: where it is used, an installed package must offer that "
-            "feature under the entry points 'sonoscope.features'"
-        )
+    if told := describe.of_own_features(setting.config):
+        setting.say(told)
 
 
 def _of_others(network: Network) -> str:
@@ -189,9 +185,12 @@ def opening(setting: Setting, task: Task) -> str:
         part: sum(row.split == part for row in setting.data.shards.rows) for part in (TRAIN, VALIDATION, TEST)
     }
     size = sum(p.numel() for p in setting.network.parameters())
+    beneath = isinstance(setting.network.backbone, Graph)
+    unknown = "\nwhat the model beneath the head learned from is not known here, nor counted in the split"
     return (
         f"{counts[TRAIN]} clips to learn from, {counts[VALIDATION]} to validate, {counts[TEST]} to test; "
         f"{len(setting.data.labels)} labels; {setting.data.certificate.line}\n"
         f"{setting.config.network.backbone['name']} with {size:,} parameters, "
         f"{task.plan.stretches[-1].end} epochs of {setting.steps_per_epoch()} batches"
+        f"{unknown if beneath else ''}"
     )

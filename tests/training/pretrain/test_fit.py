@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +18,18 @@ pytest.importorskip("lightning")
 from safetensors.torch import load_file  # noqa: E402
 
 import sonoscope  # noqa: E402
+from sonoscope import models  # noqa: E402
+from sonoscope.cli import main  # noqa: E402
 from sonoscope.errors import UsageError  # noqa: E402
+from sonoscope.networks.build import Network  # noqa: E402
 from sonoscope.training import engine, pretrain, rundir  # noqa: E402
 from sonoscope.training.config import Config, Phase, compose  # noqa: E402
 
 pytestmark = pytest.mark.train
 
 RATE = 8000
+#: The command where torch cannot be imported.
+WITHOUT = "import sys; sys.modules['torch'] = None; from sonoscope.cli import main; sys.exit(main())"
 VIT = {"name": "vit", "patch": [5, 6], "dim": 32, "depth": 2, "heads": 2}
 CNN = {"name": "small_cnn", "stages": [8, 16], "dim": 24}
 #: Pretexts that a few seconds suffice for, a backbone for each, and how many batches.
@@ -148,6 +156,79 @@ def test_adapters_on_a_pretrained_trunk_end_in_a_bundle_without_them(
     assert set(theirs) < set(kept) and not any("lora" in name for name in kept)
     scores = sonoscope.load(tmp_path / "run" / "bundle").analyze(sounds / "0.wav").scores
     assert np.isfinite(scores.logits).all() and scores.logits.shape[1] == 2
+
+
+VALID = {"name": "valid_cnn", "width": 0.25, "dim": 12}
+
+
+@pytest.mark.parametrize("backbone", [VALID, CNN], ids=["frames", "windows"])
+def test_it_ends_as_a_bundle_that_gives_embeddings_where_there_is_no_torch(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], backbone: dict[str, object]
+) -> None:
+    words = ("training.epochs=1", "training.epoch_batches=4", "features.0.hop_samples=100", "name=trunk")
+    config = configured(sounds, "contrastive", *words)
+    config = replace(config, network=replace(config.network, backbone=backbone))
+    said: list[str] = []
+    pretrain.fit(config, tmp_path / "run", say=said.append)
+    assert not any("no bundle" in line for line in said)
+    place = tmp_path / "run" / "bundle"
+    bundle = models.load(place, labels=False)
+    assert bundle.task == "embedding" and bundle.label_ids == () and bundle.spec["export_difference"] <= 1e-4
+    assert bundle.poolable == (backbone is VALID) and bundle.spec["metrics"]["pretext"] == "contrastive"
+
+    command = [
+        "embed",
+        str(sounds / "0.wav"),
+        "-m",
+        str(place),
+        "-o",
+        str(tmp_path / "all.npz"),
+        "--hop",
+        "0.5",
+    ]
+    subprocess.run([sys.executable, "-c", WITHOUT, *command], check=True, capture_output=True)
+    vectors = np.load(tmp_path / "all.npz")["vector"]
+    assert vectors.shape == (1, bundle.embedding_size)
+    network = Network(**bundle.spec["network"]).eval()
+    network.load_state_dict(load_file(tmp_path / "run" / "backbone.safetensors"), strict=False)
+    samples, _ = soundfile.read(sounds / "0.wav", dtype="float32")
+    rows = bundle.feature(torch.from_numpy(samples)[None])[:, : bundle.window_frames]
+    with torch.no_grad():
+        np.testing.assert_allclose(vectors[0], network.answers(rows)[1][0].numpy(), atol=1e-3)
+
+    assert main(["models", "check", str(place)]) == 0
+    assert main(["models", "show", str(place)]) == 0
+    assert "It names nothing: it gives embeddings" in capsys.readouterr().out
+    for verb in (["analyze", str(sounds / "0.wav"), "-m", str(place)], ["evaluate", str(place), str(sounds)]):
+        assert main(verb) == 2
+        assert "names nothing, it only gives embeddings: train a head on it" in capsys.readouterr().err
+    assert sonoscope.load(place).analyze(sounds / "0.wav").events == ()
+
+
+def test_a_head_on_it_is_a_bundle_and_its_weights_are_begun_with(sounds: Path, tmp_path: Path) -> None:
+    config = configured(sounds, "contrastive", "training.epochs=1", "training.epoch_batches=4")
+    pretrain.fit(config, tmp_path / "pretrained", say=lambda _: None)
+    place = tmp_path / "pretrained" / "bundle"
+    begun = labelled(sounds, tmp_path, "contrastive", place)
+    atop = replace(
+        begun, network=replace(begun.network, init_from=None, backbone={"name": f"bundle:{place}"})
+    )
+    engine.fit(atop, tmp_path / "head", say=lambda _: None)
+    shutil.move(place, tmp_path / "moved")
+    scores = sonoscope.load(tmp_path / "head" / "bundle").analyze(sounds / "0.wav").scores
+    assert scores.logits.shape[1] == 2 and np.isfinite(scores.logits).all()
+    with pytest.raises(
+        UsageError, match=r"head is a head on the finished model model, .*network.backbone=bundle:"
+    ):
+        engine.fit(
+            replace(begun, network=replace(begun.network, init_from=str(tmp_path / "head"))), tmp_path / "no",
+            say=lambda _: None,
+        )  # fmt: skip
+    said: list[str] = []
+    whole = replace(begun.network, init_from=str(tmp_path / "moved"))
+    engine.fit(replace(begun, network=whole), tmp_path / "whole", say=said.append)
+    assert "moved/model.safetensors: " in said[0] and "2 left out: head." in said[0]
+    assert not any("begins anew" in line for line in said)
 
 
 def test_it_goes_on_to_the_same_weights(

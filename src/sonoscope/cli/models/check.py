@@ -43,7 +43,7 @@ def check_command(
     from sonoscope.cli import display
 
     try:
-        bundle = models.load(path)
+        bundle = models.load(path, labels=False)
     except SonoscopeError as error:
         display.complain(str(error))
         return 2
@@ -188,7 +188,7 @@ def _scored(bundle: Bundle, pieces: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _apart(bundle: Bundle, samples: np.ndarray) -> float:
-    """Largest difference of a logit between windows that share the trunk and windows on their own."""
+    """Largest difference between windows that share the trunk and windows alone: of logits, or of embeddings."""
     import copy
 
     import numpy as np
@@ -200,9 +200,10 @@ def _apart(bundle: Bundle, samples: np.ndarray) -> float:
     hop = bundle.feature.hop_samples * bundle.trunk_stride
     alone = Opened(bundle.path, {**copy.copy(bundle.spec), "poolable": False})
     tables: list[Any] = []
+    which = 0 if bundle.labels else 1
     for each in (bundle, alone):
-        scorer = Runtime(each).scorer(hop)
-        tables.append(np.concatenate([scorer.push(samples)[0], scorer.close()[0]]))
+        scorer = Runtime(each).scorer(hop, embeddings=which == 1)
+        tables.append(np.concatenate([scorer.push(samples)[which], scorer.close()[which]]))
     return float(np.abs(tables[0] - tables[1]).max())
 
 

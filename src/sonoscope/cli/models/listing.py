@@ -27,7 +27,7 @@ def list_command() -> int:
     damaged = []
     for name, folder in models.names().items():
         try:
-            bundle = models.load(folder)
+            bundle = models.load(folder, labels=False)
         except BadBundle as error:
             damaged.append(f"{name}: {error}")
             continue
@@ -49,7 +49,7 @@ def show_command(
     from sonoscope import models
     from sonoscope.models.bundle import NOTES
 
-    bundle = models.load(name)
+    bundle = models.load(name, labels=False)
     if bundle.card.is_file():
         print(bundle.card.read_text(encoding="utf-8").rstrip() + "\n")
     print(f"{bundle.name} {bundle.version}, {bundle.task}, licence {bundle.licence}; in {bundle.path}")

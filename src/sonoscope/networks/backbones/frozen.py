@@ -115,7 +115,7 @@ class FrozenBundle(Graph):
     def __init__(self, n_bins: int, *, channels: int = 1, model: str | Path = DEFAULT) -> None:
         from sonoscope import models
 
-        bundle = models.load(str(model))
+        bundle = models.load(str(model), labels=False)
         outputs, feature = bundle.spec["outputs"], bundle.feature
         if "embedding" not in outputs:
             raise BadBundle(f"{bundle.path}: gives no embeddings; export it again, or use another model")

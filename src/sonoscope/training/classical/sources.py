@@ -330,7 +330,7 @@ def bundle_of(part: Mapping[str, Any]) -> Bundle:
         raise UsageError(
             f"features: {dict(part)} must have a name and a model, such as model=instruments, and may have a pool"
         )
-    return models.load(str(part["model"]))
+    return models.load(str(part["model"]), labels=part["name"] == SCORES)
 
 
 def built(part: Mapping[str, Any], rate: int | None, seconds: float) -> Feature:

@@ -1,8 +1,8 @@
 """Pre-training as a configuration says: from DATA without labels to the weights of a backbone, in a resumable folder.
 
-What is left is what a training leaves (``rundir.py``), without answers and a bundle: nothing can be named yet. Instead
-there is ``backbone.safetensors``: the backbone, and mean and standard deviation of its rows, under the names that they
-have in a network.
+What is left is what a training leaves (``rundir.py``), without answers: nothing can be named yet. The bundle gives
+embeddings only (``bundling.py``), and beside it is ``backbone.safetensors``: the backbone in full precision, and mean
+and standard deviation of its rows, under the names that they have in a network.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sonoscope.training.begin import BACKBONE
 from sonoscope.training.config import Config
 from sonoscope.training.course import Begun, keep_best, tester
 from sonoscope.training.prepare import TEST, TRAIN, VALIDATION
+from sonoscope.training.pretrain.bundling import bundled
 from sonoscope.training.pretrain.task import PretextTask
 from sonoscope.training.rundir import Outcome
 from sonoscope.training.setting import Say, Setting
@@ -64,7 +65,9 @@ def fit(
         return begun.left()
     keep_best(task, begun.folder)
     write_backbone(begun.folder / BACKBONE, setting)
-    return begun.ended(_measured(setting, task))
+    figures = _measured(setting, task)
+    bundled(setting, figures)
+    return begun.ended(figures)
 
 
 def _check(config: Config) -> None:

@@ -77,7 +77,7 @@ def teach(
             else f"{folder} is there already and holds no model: name another place (-o)"
         )
     optional("onnx", "train", "writing the model")
-    listener = Listener(models.load(wish.base))
+    listener = Listener(models.load(wish.base, labels=False))
     if finetune:
         tuning = room("sonoscope.training.teach.finetuning", "fine-tuning")
         tuning.check(listener.base)
