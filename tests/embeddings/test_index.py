@@ -125,6 +125,20 @@ def test_another_model_is_refused(sounds, built, tmp_path, capsys) -> None:
     assert "another model" in capsys.readouterr().err
 
 
+def test_a_model_without_a_name_is_asked_for_by_its_folder(sounds, tmp_path, capsys, monkeypatch) -> None:
+    own, folder = tmp_path / "mine", str(tmp_path / "index")
+    shutil.copytree(models.names()["field"], own)
+    spec = json.loads((own / "bundle.json").read_text())
+    (own / "bundle.json").write_text(json.dumps(spec | {"name": "mine"}))
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "--index", folder, "--build", str(sounds / "tone0.wav"), "-m", str(own)]) == 0
+    assert main(["search", str(sounds / "tone0.wav"), "--index", folder]) == 2
+    assert (
+        "was built with the model 'mine', which has no name here: give its folder" in capsys.readouterr().err
+    )
+    assert main(["search", str(sounds / "tone0.wav"), "--index", folder, "-m", str(own), "-o", "-"]) == 0
+
+
 def test_no_index_and_no_query_are_told(sounds, tmp_path, capsys) -> None:
     assert main(["search", str(sounds / "tone0.wav"), "--index", str(tmp_path / "none")]) == 2
     assert "--build" in capsys.readouterr().err

@@ -140,6 +140,10 @@ def _open(folder: Path, model: str | None, hop: float | None, dtype: str, *, mak
 
     lookup(indexes.DTYPES, dtype, "dtype")
     known = indexes.about(folder) if (folder / "index.json").is_file() or not make else None
+    if model is None and known and known["model"] not in models.names():
+        raise UsageError(
+            f"{folder} was built with the model {known['model']!r}, which has no name here: give its folder (-m FOLDER)"
+        )
     bundle = models.load(model or (known["model"] if known else "field"), labels=False)
     if known and hop is None:
         hop = min(known["hop_samples"], bundle.window_samples) / bundle.sample_rate

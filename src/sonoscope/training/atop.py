@@ -65,5 +65,5 @@ def _window(config: Config, bundle: Bundle) -> float | None:
         return seconds
     raise UsageError(
         f"data.window_s={'null' if asked is None else f'{asked:g}'}: the model {bundle.name!r} sees windows of one "
-        f"length, {seconds:g} s: leave it out"
+        f"length: data.window_s={seconds:g}"
     )

@@ -198,7 +198,9 @@ def test_it_ends_as_a_bundle_that_gives_embeddings_where_there_is_no_torch(
 
     assert main(["models", "check", str(place)]) == 0
     assert main(["models", "show", str(place)]) == 0
-    assert "It names nothing: it gives embeddings" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "It names nothing: it gives embeddings" in shown
+    assert f"embeddings of {bundle.embedding_size}" in shown.splitlines()[-1]
     for verb in (["analyze", str(sounds / "0.wav"), "-m", str(place)], ["evaluate", str(place), str(sounds)]):
         assert main(verb) == 2
         assert "names nothing, it only gives embeddings: train a head on it" in capsys.readouterr().err
@@ -210,9 +212,11 @@ def test_a_head_on_it_is_a_bundle_and_its_weights_are_begun_with(sounds: Path, t
     pretrain.fit(config, tmp_path / "pretrained", say=lambda _: None)
     place = tmp_path / "pretrained" / "bundle"
     begun = labelled(sounds, tmp_path, "contrastive", place)
-    atop = replace(
-        begun, network=replace(begun.network, init_from=None, backbone={"name": f"bundle:{place}"})
-    )
+    frozen = replace(begun.network, init_from=None, backbone={"name": f"bundle:{place}"})
+    atop = replace(begun, network=frozen)
+    with pytest.raises(UsageError, match=r"data.window_s=2: .* windows of one length: data.window_s=1"):
+        longer = replace(atop, data=replace(atop.data, window_s=2.0))
+        engine.fit(longer, tmp_path / "no", say=lambda _: None)
     engine.fit(atop, tmp_path / "head", say=lambda _: None)
     shutil.move(place, tmp_path / "moved")
     scores = sonoscope.load(tmp_path / "head" / "bundle").analyze(sounds / "0.wav").scores

@@ -47,7 +47,7 @@ def show_command(
 ) -> int:
     """Show the card and the thresholds of a model."""
     from sonoscope import models
-    from sonoscope.models.bundle import NOTES
+    from sonoscope.models.bundle import EMBEDDING, NOTES
 
     bundle = models.load(name, labels=False)
     if bundle.card.is_file():
@@ -57,6 +57,11 @@ def show_command(
         print(_about_notes(bundle))
         return 0
     window, hop = bundle.window_samples / bundle.sample_rate, bundle.hop_samples / bundle.sample_rate
+    if bundle.task == EMBEDDING:
+        print(
+            f"{bundle.sample_rate} Hz, windows of {window:g} s every {hop:g} s: embeddings of {bundle.embedding_size}"
+        )
+        return 0
     print(f"{bundle.sample_rate} Hz, windows of {window:g} s every {hop:g} s; events of at least")
     print(f"{bundle.min_duration_s:g} s, joined over gaps of up to {bundle.max_gap_s:g} s.\n")
     rows = [("label", "name", "group", "kind", "threshold", "down to", "precision", "recall")]
