@@ -185,12 +185,21 @@ def named(
 ) -> tuple[str, Any, dict[str, Any]]:
     """Name, maker and parameters of a part that a configuration names, before it is made.
 
-    Raises as :func:`resolve` and :func:`check_parameters`, whose arguments these are.
+    Raises as :func:`resolve` and :func:`check_parameters`, whose arguments these are, and ``UsageError`` where a
+    parameter that has no default is missing.
     """
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = parameters.pop("name")
     make = resolve(table, name, kind)
     check_parameters(make, parameters, kind, given)
+    for key, wanted in inspect.signature(make).parameters.items():
+        stated = key in parameters or (not isinstance(given, int) and key in given)
+        if (
+            wanted.kind is inspect.Parameter.KEYWORD_ONLY
+            and wanted.default is inspect.Parameter.empty
+            and not stated
+        ):
+            raise UsageError(f"the {kind} {name!r} needs the parameter {key!r}")
     return name, make, parameters
 
 

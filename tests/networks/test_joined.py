@@ -159,6 +159,18 @@ def test_samples_to_one_vector_of_any_version_alone_or_in_batches(
         np.testing.assert_allclose(logits, network.window_logits(windows).numpy(), atol=5e-4 + TOLERANCE)
 
 
+def test_a_head_on_an_imported_model_that_hears_one_window_at_a_time(bundle: Bundle, tmp_path: Path) -> None:
+    """A whole model of samples, of which any length is one input: it is run window by window, inside the graph too."""
+    from sonoscope.models.foreign import Wish, import_graph
+    from sonoscope.networks.fused import write_fused
+
+    write_fused(bundle, tmp_path / "whole.onnx")
+    wish = Wish(bundle.labels, 8000, WINDOW / 8000, scores="scores", embedding="embedding")
+    import_graph(tmp_path / "whole.onnx", tmp_path / "imported", wish)
+    network = on({"name": "bundle", "model": str(tmp_path / "imported")}, {"name": "mlp", "layers": [5]}, 1)
+    assert write_graph(network, tmp_path / "model.onnx", steps=WINDOW) <= TOLERANCE
+
+
 def test_a_graph_with_functions_and_operators_of_its_own_domain(tmp_path: Path) -> None:
     """What torch exports may hold functions; ONNX Runtime has operators that ONNX has not."""
     function = onnx.helper.make_function(

@@ -260,6 +260,7 @@ def test_names_are_looked_up_before_anything_is_decoded(
         (("network.init_from=OTHER",), "not one of its weights fits the backbone of this network"),
         ((CNN14, "features.0.n_mels=32", "network.backbone.weights=nowhere"), "nowhere: no such checkpoint"),
         ((CNN14, "features.0.n_mels=32", "network.backbone.weights=OTHER"), "the checkpoint does not fit CNN14"),
+        (("network.backbone=onnx",), "the backbone 'onnx' needs the parameter 'path'"),
         (("network.backbone=bundle:nowhere",), "unknown model 'nowhere'"),
         (("network.backbone={name: onnx, path: TEXT}",), "cannot be run by ONNX Runtime"),
         (

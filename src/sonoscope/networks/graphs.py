@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
-from sonoscope.networks.backbones.frozen import Graph
+from sonoscope.networks.backbones.frozen import Graph, open_session
 from sonoscope.networks.build import Network
 from sonoscope.networks.joined import write_joined
 from sonoscope.networks.torchexport import exporting, save
@@ -138,11 +138,9 @@ def largest_difference(network: Network, path: Path, *, steps: int | None = None
     Raises
     ------
     BadBundle
-        If the graph does not take one of them.
+        If the graph cannot be run, or does not take one of them.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     name, worst = session.get_inputs()[0].name, 0.0
     field = network.backbone.receptive_field
     shapes = ((1, field), (1, field + 252), (3, field + 7), (8, max(80, field)), (2, 2 * field))

@@ -51,7 +51,8 @@ class Writer:
         from onnx import numpy_helper
 
         name = self.name("constant")
-        self._values.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        # np.ascontiguousarray would give a number an axis, which operators that want a number refuse here and there.
+        self._values.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def double(self, array: np.ndarray) -> str:
