@@ -160,3 +160,9 @@ def test_files_that_are_wrong_say_so(tmp_path, name, content, message):
     file.write_text(content)
     with pytest.raises(UsageError, match=message):
         resolve(str(file), MODEL)
+
+
+def test_many_labels_are_more_than_a_name_of_a_file_may_have():
+    wish = f"violin={0.5:.200f},cello={0.4:.200f}"
+    assert len(wish) > 400
+    assert resolve(wish, Model())[0] == {"violin": 0.5, "cello": 0.4, "other": 0.6}

@@ -96,10 +96,18 @@ def origin(wish: str | None) -> Mapping[str, Any] | None:
         If the file cannot be read.
     """
     file = Path(wish.strip()) if wish else None
-    if file is None or not file.is_file() or file.suffix.lower() == ".csv":
+    if file is None or not _is_file(file) or file.suffix.lower() == ".csv":
         return None
     held = _mapping(file).get(ORIGIN)
     return held if isinstance(held, dict) else None
+
+
+def _is_file(file: Path) -> bool:
+    """Whether there is such a file; thresholds of many labels make a name that no file can have."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
 
 
 def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
@@ -107,7 +115,7 @@ def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
     if wish == OWN:
         return {}
     file = Path(wish)
-    if wish and file.is_file():
+    if wish and _is_file(file):
         return _of_labels(_read(file), bundle, where=f"{wish}: ")
     number = _number(wish)
     if number is not None:
