@@ -204,7 +204,8 @@ def test_it_ends_as_a_bundle_that_gives_embeddings_where_there_is_no_torch(
     for verb in (["analyze", str(sounds / "0.wav"), "-m", str(place)], ["evaluate", str(place), str(sounds)]):
         assert main(verb) == 2
         assert "names nothing, it only gives embeddings: train a head on it" in capsys.readouterr().err
-    assert sonoscope.load(place).analyze(sounds / "0.wav").events == ()
+    heard = sonoscope.load(place).analyze(sounds / "0.wav", hop=0.5, embeddings=True)
+    assert heard.events == () and np.array_equal(heard.embeddings, vectors)
 
 
 def test_a_head_on_it_is_a_bundle_and_its_weights_are_begun_with(sounds: Path, tmp_path: Path) -> None:
