@@ -45,9 +45,10 @@ def test_differences_are_those_of_the_same_draws(made):
         each = [average_precision(truth[clips, k], scores[clips, k]) for k in range(3)]
         return float(np.nanmean(each))
 
-    value, (low, high), above = bootstrap.of_difference(
-        lambda clips: macro_ap(good, clips), lambda clips: macro_ap(worse, clips), groups, draws=DRAWS
-    )
+    draws = bootstrap.draws_of(groups, DRAWS)
+    drawn = [np.array([macro_ap(scores, clips) for clips in draws]) for scores in (good, worse)]
+    value = macro_ap(good, np.arange(90)) - macro_ap(worse, np.arange(90))
+    (low, high), above = bootstrap.of_difference(*drawn)
     figure = rows["macro_ap"][3]
     assert (figure.value, figure.low, figure.high) == pytest.approx((value, low, high))
     assert rows["macro_ap"][4] == pytest.approx(above)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sonoscope.evaluation import bootstrap, tagging
+from sonoscope.evaluation import bootstrap, resampling, tagging
 from sonoscope.evaluation.tagging import Answers
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -83,11 +85,29 @@ def test_an_interval_over_groups_is_as_wide_as_theory_says(rng):
 def test_a_paired_difference_cancels_what_both_find_hard(rng):
     hard = rng.standard_normal(40)
     first, second = hard + 0.1 + 0.01 * rng.standard_normal(40), hard
-    groups = [str(i) for i in range(40)]
-    difference, (low, high), above = bootstrap.of_difference(
-        lambda rows: float(first[rows].mean()), lambda rows: float(second[rows].mean()), groups
-    )
-    assert difference == pytest.approx(0.1, abs=0.01) and 0.09 < low < high < 0.11 and above == 1.0
+    draws = bootstrap.draws_of([str(i) for i in range(40)])
+    drawn = [np.array([values[rows].mean() for rows in draws]) for values in (first, second)]
+    (low, high), above = bootstrap.of_difference(*drawn)
+    assert 0.09 < low < high < 0.11 and above == 1.0
+    assert bootstrap.of_difference(np.array([1.0, np.nan]), np.array([2.0, 1.0])) == ((-1.0, -1.0), 0.0)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_figures_of_draws_are_those_of_their_clips(rng, single):
+    """Also with labels that nobody judged or that a draw leaves out, ties, and draws without a clip of one label."""
+    a = answers(rng)
+    n, c = a.truth.shape
+    truth = np.eye(c)[rng.integers(c, size=n)] if single else (rng.random((n, c)) < 0.1).astype(float)
+    a = replace(
+        a, truth=truth, known=rng.random((n, c)) < 0.8, scores=np.round(rng.random((n, c)), 1),
+        groups=tuple(str(k) for k in rng.integers(6, size=n)),
+    )  # fmt: skip
+    thresholds = np.linspace(0.2, 0.9, c)
+    found = resampling.of_draws(a, thresholds, draws=40)
+    for k, rows in enumerate(bootstrap.draws_of(a.groups, 40)):
+        expected = tagging.measured(a.take(rows), thresholds)
+        for name, values in found.items():
+            assert values[k] == pytest.approx(expected[name], nan_ok=True), (name, k)
 
 
 def test_draws_of_few_groups_are_computed_once_each(rng):

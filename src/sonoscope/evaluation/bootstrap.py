@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ A = TypeVar("A")
 
 DRAWS = 1000
 LEVELS = (2.5, 97.5)
+#: Weights of decisions that are held at a time.
+AT_ONCE = 2_000_000
 
 
 def draws_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> list[np.ndarray]:
@@ -51,6 +54,16 @@ def weights_of(groups: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Iter
         yield np.bincount(rng.integers(count, size=count), minlength=count).astype(np.float64)[of_group]
 
 
+def stacked_weights(
+    groups: Sequence[str], labels: int, draws: int = DRAWS, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """The draws of :func:`weights_of` some at a time, (k, n): so many that decisions on ``labels`` fit into memory."""
+    weights = weights_of(groups, draws, seed)
+    at_once = max(AT_ONCE // max(len(groups) * labels, 1), 1)
+    while part := list(islice(weights, at_once)):
+        yield np.stack(part)
+
+
 def remembered(metric: Callable[[np.ndarray], A]) -> Callable[[np.ndarray], A]:
     """``metric`` of rows in any order, computed once for each draw that there is: of four groups there are 35."""
     known: dict[bytes, A] = {}
@@ -82,18 +95,12 @@ def of_metric(
     return interval([of(rows) for rows in draws_of(groups, draws, seed)])
 
 
-def of_difference(
-    first: Callable[[np.ndarray], float],
-    second: Callable[[np.ndarray], float],
-    groups: Sequence[str],
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> tuple[float, tuple[float, float], float]:
-    """First minus second: the difference on all rows, its 95 % interval, and the share of draws above zero."""
-    everything = np.arange(len(groups))
-    difference = remembered(lambda rows: first(rows) - second(rows))
-    differences = [difference(rows) for rows in draws_of(groups, draws, seed)]
-    finite = [value for value in differences if np.isfinite(value)]
-    above = float(np.mean([value > 0 for value in finite])) if finite else float("nan")
-    return first(everything) - second(everything), interval(differences), above
+def of_difference(first: np.ndarray, second: np.ndarray) -> tuple[tuple[float, float], float]:
+    """First minus second, draw by draw, (d,) each: the 95 % interval, and the share of draws above zero.
+
+    Both must be of the same draws. Draws in which either is nan are left out; nan without any other.
+    """
+    differences = np.asarray(first) - np.asarray(second)
+    differences = differences[np.isfinite(differences)]
+    above = float(np.mean(differences > 0)) if differences.size else float("nan")
+    return interval(differences), above

@@ -7,7 +7,6 @@ with what is published. Intervals are percentiles of a bootstrap that draws whol
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -30,8 +29,6 @@ from sonoscope.evaluation.tagging import Answers, top1
 QUOTED = ("micro_f1", "macro_f1", "samples_f1", "hamming", "exact_match")
 #: Beginnings of the names of figures by which models are compared, draw by draw.
 COMPARED = ("lrap", "macro_ap", "micro_f1", "macro_f1")
-#: Weights of decisions that a bootstrap holds at a time.
-_AT_ONCE = 2_000_000
 #: Why a threshold-free figure is undefined.
 NO_POSITIVES = "no label sounds in any clip"
 
@@ -219,14 +216,14 @@ class Judged:
         samples: dict[str, list[np.ndarray]] = defaultdict(list)
         if not self.options.draws or len(set(self.answers.groups)) < 2:
             return {}
-        weights = bootstrap.weights_of(self.answers.groups, self.options.draws, self.options.seed)
-        at_once = max(_AT_ONCE // self.answers.truth.size, 1)
-        while part := list(itertools.islice(weights, at_once)):
-            stacked = np.stack(part)
-            for name, values in self.ranking.drawn(stacked).items():
+        groups, options = self.answers.groups, self.options
+        for weights in bootstrap.stacked_weights(
+            groups, len(self.answers.labels), options.draws, options.seed
+        ):
+            for name, values in self.ranking.drawn(weights).items():
                 samples[name].append(values)
             for row, decisions in self.decisions.items():
-                figures = decisions.drawn(stacked)
+                figures = decisions.drawn(weights)
                 for name in QUOTED:
                     samples[f"{name}_{row}"].append(figures[name])
         return {name: np.concatenate(values) for name, values in samples.items()}

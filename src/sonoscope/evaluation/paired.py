@@ -56,8 +56,7 @@ def _difference(name: str, first: Result, second: Result) -> tuple[Figure, float
         return None
     if not one.draws.pairs_with(other.draws):
         return None
-    drawn = other.draws.values - one.draws.values
-    drawn = drawn[np.isfinite(drawn)]
-    if not drawn.size:
+    interval, above = bootstrap.of_difference(other.draws.values, one.draws.values)
+    if np.isnan(above):
         return None
-    return Figure.of(other.value - one.value, "", bootstrap.interval(drawn)), float(np.mean(drawn > 0))
+    return Figure.of(other.value - one.value, "", interval), above

@@ -28,7 +28,7 @@ import numpy as np
 
 from sonoscope.data.table import put
 from sonoscope.errors import SonoscopeError, UsageError
-from sonoscope.evaluation import bootstrap, tagging
+from sonoscope.evaluation import bootstrap, resampling, tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import config as configs
 from sonoscope.training.config import Config
@@ -46,8 +46,6 @@ BUNDLE, BEST, LAST = "bundle", "best.ckpt", "last.ckpt"
 LEARNED = (LAST, BEST, METRICS, "model.npz")
 #: Draws of the bootstrap for figures that rank all clips.
 DRAWS = 400
-#: Figures that get an interval.
-INTERVALS = ("map", "micro_f1", "macro_f1", "top1", "macro_top1", "hamming")
 
 
 @dataclass(frozen=True)
@@ -137,13 +135,8 @@ def figures(answers: Answers, thresholds: np.ndarray, *, draws: int = DRAWS) -> 
     """All figures of a set of clips: at 0.5, at ``thresholds`` fitted elsewhere, intervals, and for each label."""
     found: dict[str, Any] = {"fixed": numbers(tagging.measured(answers, 0.5))}
     found["fitted"] = numbers(tagging.measured(answers, thresholds))
-    samples: dict[str, list[float]] = {name: [] for name in INTERVALS}
-    measured = bootstrap.remembered(lambda rows: tagging.measured(answers.take(rows), thresholds))
-    for rows in bootstrap.draws_of(answers.groups, draws):
-        drawn = measured(rows)
-        for name in INTERVALS:
-            samples[name].append(drawn[name])
-    found["interval_95"] = {name: numbers(bootstrap.interval(values)) for name, values in samples.items()}
+    drawn = resampling.of_draws(answers, thresholds, draws=draws)
+    found["interval_95"] = {name: numbers(bootstrap.interval(values)) for name, values in drawn.items()}
     found["labels"] = {name: numbers(row) for name, row in tagging.per_label(answers, thresholds).items()}
     found["groups"] = len(set(answers.groups))
     return found

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sonoscope.errors import UnknownName, UsageError, nearest
-from sonoscope.evaluation import bootstrap, tagging
+from sonoscope.evaluation import bootstrap, resampling, tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.training import rundir
 from sonoscope.values import columns
 
 #: Figures of a table where nobody says which.
 FIGURES = ("map", "macro_f1", "micro_f1", "macro_top1")
-#: Figures that a comparison knows.
-COMPARED = ("map", "micro_f1", "macro_f1", "hamming", "top1", "macro_top1")
 STYLES = ("text", "markdown", "latex", "csv")
 
 
@@ -227,23 +224,27 @@ def compare(
     UnknownName
         If there is no such figure.
     """
+    known = resampling.FIGURES
     for name in figures:
-        if name not in COMPARED:
+        if name not in known:
             raise UnknownName(
-                f"no figure {name!r} to compare.{nearest(name, COMPARED)} Known: {', '.join(COMPARED)}."
+                f"no figure {name!r} to compare.{nearest(name, known)} Known: {', '.join(known)}."
             )
     first, second = of_same_seeds(first, second)
     one, other = _together(_mean(first), _mean(second))
     thresholds = [tagging.fitted_thresholds(_mean(runs, "validation.npz")) for runs in (first, second)]
     found = []
+    # Draws take the same groups for both: those of the one, whatever the other calls them.
+    both = (one, replace(other, groups=one.groups))
+    ours, theirs = (tagging.measured(answers, limit) for answers, limit in zip(both, thresholds, strict=True))
+    drawn, others = (
+        resampling.of_draws(answers, limit, draws=draws)
+        for answers, limit in zip(both, thresholds, strict=True)
+    )
     for name in figures:
-        ours, theirs = (
-            partial(_figure, answers, limit, name)
-            for answers, limit in zip((one, other), thresholds, strict=True)
-        )
-        difference, interval, above = bootstrap.of_difference(ours, theirs, one.groups, draws=draws)
-        rows = np.arange(len(one.groups))
-        found.append(Difference(name, ours(rows), theirs(rows), difference, interval, above))
+        interval, above = bootstrap.of_difference(drawn[name], others[name])
+        difference = ours[name] - theirs[name]
+        found.append(Difference(name, ours[name], theirs[name], difference, interval, above))
     return found, len(one.groups), len(set(one.groups))
 
 
@@ -280,10 +281,6 @@ def differences(found: Sequence[Difference], names: tuple[str, str], style: str)
 def _check_style(style: str) -> None:
     if style not in STYLES:
         raise UnknownName(f"style {style!r} is unknown.{nearest(style, STYLES)} Known: {', '.join(STYLES)}.")
-
-
-def _figure(answers: Answers, thresholds: np.ndarray, name: str, rows: np.ndarray) -> float:
-    return tagging.measured(answers.take(rows), thresholds)[name]
 
 
 def _mean(runs: Sequence[Run], file: str = "test.npz") -> Answers:
