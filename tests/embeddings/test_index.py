@@ -93,16 +93,17 @@ def test_adding_again_adds_nothing_and_what_was_not_completed_is_cut(sounds, emb
     assert {hit.file for hit in again.nearest(np.ones(embedder.size), both)} == {first.name, second.name}
 
 
-def test_a_recording_that_fails_halfway_leaves_nothing(tmp_path) -> None:
+@pytest.mark.parametrize("error", [UnreadableAudio("x.wav", "cut", "Copy it again."), OSError(28, "full")])
+def test_a_recording_that_fails_halfway_leaves_nothing(tmp_path, error) -> None:
     table = rows.Rows(tmp_path, 3, np.dtype("<f4"))
     piece = Piece(np.zeros(2), np.ones(2), np.ones((2, 3), np.float32))
 
     def broken():
         yield piece
-        raise UnreadableAudio("x.wav", "cut", "Copy it again.")
+        raise error
 
     table.add(0, [piece])
-    with pytest.raises(UnreadableAudio):
+    with pytest.raises(type(error)):
         table.add(1, broken())
     table.add(1, [piece])
     assert table.table()["file"].tolist() == [0, 0, 1, 1]

@@ -100,7 +100,9 @@ def test_cohens_kappa_is_scikit_learns(rng: np.random.Generator) -> None:
 
     first = rng.random(300) < 0.3
     second = first ^ (rng.random(300) < 0.15)
-    assert agreement.cohen(first, second) == pytest.approx(cohen_kappa_score(first, second))
+    agree, kappa = agreement.cohen(np.stack([first, second], axis=1))
+    assert kappa == pytest.approx(cohen_kappa_score(first, second))
+    assert agree == pytest.approx(np.mean(first == second))
 
 
 def test_fleiss_kappa_by_hand() -> None:
@@ -108,7 +110,7 @@ def test_fleiss_kappa_by_hand() -> None:
     counts = np.array([[3, 3], [2, 3], [0, 3], [1, 3], [3, 3]])
     agree = (1 + 1 / 3 + 1 + 1 / 3 + 1) / 5
     chance = 0.6**2 + 0.4**2
-    assert agreement.fleiss(counts) == pytest.approx((agree - chance) / (1 - chance))
+    assert agreement.fleiss(counts) == pytest.approx((agree, (agree - chance) / (1 - chance)))
 
 
 def test_agreement_of_pairs_and_of_all(rng: np.random.Generator) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from sonoscope.data import survey
 from sonoscope.data.rows import Manifest, Row
 from sonoscope.data.survey import Problem
 from sonoscope.errors import UnreadableAudio
+
+#: Files that a process, here or elsewhere, is handed at a time.
+FILES_AT_A_TIME = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,16 @@ def each(
                 raise UnreadableAudio(found.path, found.reason, found.remedy)
             else:
                 report(found)
+
+
+def by_files(rows: Sequence[Row], indices: Iterable[int] | None = None) -> Iterator[list[int]]:
+    """Indices of rows (default: all) in lists to be handed out: a few files each, none cut, in the order of files."""
+    of_file: dict[str, list[int]] = {}
+    for index in range(len(rows)) if indices is None else indices:
+        of_file.setdefault(rows[index].path, []).append(index)
+    groups = iter(of_file.values())
+    while some := list(islice(groups, FILES_AT_A_TIME)):
+        yield [index for group in some for index in group]
 
 
 def read(manifest: Manifest, row: Row, sample_rate: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from sonoscope.embeddings.vectors import Piece
-from sonoscope.errors import UnreadableAudio
 
 #: A row: the number of its recording, and seconds.
 ROW = np.dtype([("file", "<u4"), ("start", "<f8"), ("end", "<f8")])
@@ -38,10 +37,7 @@ class Rows:
     def add(self, file: int, pieces: Iterable[Piece]) -> int:
         """Append the windows of recording number ``file``, all or none; how many.
 
-        Raises
-        ------
-        UnreadableAudio
-            If the recording cannot be decoded; the table is then what it was.
+        Whatever ``pieces`` raise, the table is then what it was.
         """
         before = self.count
         with open(self._rows, "ab") as rows, open(self._vectors, "ab") as vectors:
@@ -54,7 +50,7 @@ class Rows:
                     rows.write(table.tobytes())
                     vectors.write(piece.vectors.astype(self.dtype).tobytes())
                     self.count += len(table)
-            except UnreadableAudio:
+            except BaseException:
                 # What was written of it is behind the rows that count.
                 self.count = before
                 raise

@@ -131,13 +131,17 @@ def _steps(found: Runs, chosen: np.ndarray, column: int, columns: int, weight: n
     return Steps(levels[lasting], change[lasting])
 
 
+#: Start and end of the events of each label in one recording, as :func:`occurrences` gives them.
+Events = Mapping[str, np.ndarray]
+
+
 def occurrences(heard: Heard, label: str) -> np.ndarray:
     """Start and end of the label's events in microseconds, those that touch made one, shape (n, 2)."""
     return united(spans(heard.truth, label))
 
 
 def _of_recording(
-    heard: Heard, column: int, label: str, others: Sequence[str], scenario: Scenario
+    heard: Heard, events: Events, column: int, label: str, others: Sequence[str], scenario: Scenario
 ) -> list[Steps]:
     """Changes of true positives, false alarms, and cross triggers with each other label."""
     if heard.edges_s is None or heard.scores is None:
@@ -146,7 +150,7 @@ def _of_recording(
     found = runs(heard.scores[:, column])
     edges = microseconds(heard.edges_s)
     lengths = edges[found.after] - edges[found.first]
-    truth = occurrences(heard, label)
+    truth = events[label]
 
     def inside(table: np.ndarray) -> np.ndarray:
         before = covered(table, edges)
@@ -155,7 +159,7 @@ def _of_recording(
     relevant = inside(truth) >= np.rint(scenario.dtc * lengths)
     steps = [_steps(found, ~relevant, 1, columns)]
     for number, other in enumerate(others):
-        table = occurrences(heard, other)
+        table = events[other]
         if scenario.cttc is not None and len(table):
             crossing = ~relevant & (inside(table) >= np.rint(scenario.cttc * lengths))
             steps.append(_steps(found, crossing, 2 + number, columns))
@@ -206,34 +210,37 @@ def _summed(steps: Sequence[Steps], columns: int) -> tuple[np.ndarray, np.ndarra
     return -levels, change
 
 
-def curve_of(
-    recordings: Sequence[Heard], labels: Sequence[str], label: str, scenario: Scenario
+def _curve(
+    recordings: Sequence[tuple[Heard, Events]], labels: Sequence[str], label: str, scenario: Scenario
 ) -> tuple[np.ndarray, np.ndarray]:
     """One label's curve: effective rates of false alarms per hour, rising from 0, and the share of its events found.
 
     ``labels`` are the columns of the scores, those without events too; only labels with events can be triggered by
     mistake. Recordings in which nobody judged the label count neither as time nor for its events.
     """
-    judged = [heard for heard in recordings if label not in heard.unknown]
+    judged = [(heard, events) for heard, events in recordings if label not in heard.unknown]
     seconds = {
-        name: sum((table[:, 1] - table[:, 0]).sum() for table in (occurrences(h, name) for h in judged))
-        / PER_SECOND
+        name: sum(int(np.diff(events[name], axis=1).sum()) for _, events in judged) / PER_SECOND
         for name in labels
     }
     others = [name for name in labels if name != label and seconds[name] > 0]
     column = list(labels).index(label)
     _, change = _summed(
-        [step for heard in judged for step in _of_recording(heard, column, label, others, scenario)],
+        [
+            step
+            for heard, events in judged
+            for step in _of_recording(heard, events, column, label, others, scenario)
+        ],
         2 + len(others),
     )
     counts = np.concatenate([np.zeros((1, 2 + len(others))), np.cumsum(change, axis=0)])
-    events = sum(len(occurrences(heard, label)) for heard in judged)
-    hours = sum(heard.duration_s for heard in judged) / HOUR_S
+    count = sum(len(events[label]) for _, events in judged)
+    hours = sum(heard.duration_s for heard, _ in judged) / HOUR_S
     rate = counts[:, 1] / max(hours, 1e-12)
     if others and scenario.alpha_ct:
         crossed = counts[:, 2:] / (np.array([seconds[name] for name in others]) / HOUR_S)
         rate = rate + scenario.alpha_ct * crossed.mean(axis=1)
-    return _upper(rate, counts[:, 0] / max(events, 1), scenario.max_rate)
+    return _upper(rate, counts[:, 0] / max(count, 1), scenario.max_rate)
 
 
 def _upper(rate: np.ndarray, share: np.ndarray, max_rate: float) -> tuple[np.ndarray, np.ndarray]:
@@ -251,12 +258,13 @@ def score(
 
     Labels without a single event in the truth have no curve and are left out; with none left, the score is NaN.
     """
+    known = [(heard, {label: occurrences(heard, label) for label in labels}) for heard in recordings]
     present = [
         label
         for label in labels
-        if any(len(occurrences(heard, label)) for heard in recordings if label not in heard.unknown)
+        if any(len(events[label]) for heard, events in known if label not in heard.unknown)
     ]
-    curves = {label: curve_of(recordings, labels, label, scenario) for label in present}
+    curves = {label: _curve(known, labels, label, scenario) for label in present}
     if not curves:
         return float("nan"), (np.zeros(0), np.zeros(0)), {}
     rates = np.unique(np.concatenate([rate for rate, _ in curves.values()]))

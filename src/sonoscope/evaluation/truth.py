@@ -90,13 +90,14 @@ def of(manifest: Manifest, labels: Iterable[str] | None = None) -> Truth:
     UsageError
         If there is no clip, no label, or a label that the manifest does not have.
     """
-    columns = tuple(manifest.labels() if labels is None else labels)
+    known_labels = manifest.labels()
+    columns = tuple(known_labels if labels is None else labels)
     if not manifest.rows or not columns:
         raise UsageError(
             f"nothing to judge: {len(manifest.rows)} clips and {len(columns)} labels. Name labelled recordings"
         )
     for label in columns:
-        one_of(manifest.labels(), label, "label of the data")
+        one_of(known_labels, label, "label of the data")
     sounds, known = manifest.targets(columns)
     rows = manifest.rows
     filled = {name: tuple(getattr(row, name) for row in rows) for name in PARTS}

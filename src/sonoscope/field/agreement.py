@@ -41,7 +41,7 @@ def compare(reviewers: Mapping[str, Mapping[str, str]], seed: int = 0) -> list[A
     for pair in combinations(names, 2):
         shared = sorted(set(_sure(reviewers[pair[0]])) & set(_sure(reviewers[pair[1]])))
         table = np.array([[reviewers[name][clip] == "yes" for name in pair] for clip in shared], dtype=bool)
-        found.append(_agreement(pair, table.reshape(-1, 2), _cohen_rows, seed))
+        found.append(_agreement(pair, table.reshape(-1, 2), cohen, seed))
     if len(names) > 2:
         ratings = [_sure(reviewers[name]) for name in names]
         clips = sorted({clip for rated in ratings for clip in rated})
@@ -49,7 +49,7 @@ def compare(reviewers: Mapping[str, Mapping[str, str]], seed: int = 0) -> list[A
             (sum(r[c] == "yes" for r in ratings if c in r), sum(c in r for r in ratings)) for c in clips
         ]
         counts = [(yes, of) for yes, of in counts if of > 1]
-        found.append(_agreement(tuple(names), np.array(counts, dtype=int).reshape(-1, 2), _fleiss_rows, seed))
+        found.append(_agreement(tuple(names), np.array(counts, dtype=int).reshape(-1, 2), fleiss, seed))
     return found
 
 
@@ -62,28 +62,20 @@ def disagreements(reviewers: Mapping[str, Mapping[str, str]]) -> list[str]:
     return sorted(clip for clip, said in votes.items() if len(said) > 1)
 
 
-def cohen(first: np.ndarray, second: np.ndarray) -> float:
-    """Cohen's kappa of two columns of yes or no; nan where both say the same of every clip."""
-    return _cohen_rows(np.stack([first, second], axis=1).astype(bool))[1]
-
-
-def fleiss(counts: np.ndarray) -> float:
-    """Fleiss' kappa of (yes, ratings) for each clip, each with at least two ratings."""
-    return _fleiss_rows(counts)[1]
-
-
 def _sure(verdicts: Mapping[str, str]) -> dict[str, str]:
     return {clip: verdict for clip, verdict in verdicts.items() if verdict != "unsure"}
 
 
-def _cohen_rows(table: np.ndarray) -> tuple[float, float]:
+def cohen(table: np.ndarray) -> tuple[float, float]:
+    """Share that agrees, and Cohen's kappa, of yes or no by two, bool (clips, 2); nan where all say the same."""
     agree = float(np.mean(table[:, 0] == table[:, 1]))
     one, two = table.mean(axis=0)
     chance = float(one * two + (1 - one) * (1 - two))
     return agree, (agree - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-def _fleiss_rows(counts: np.ndarray) -> tuple[float, float]:
+def fleiss(counts: np.ndarray) -> tuple[float, float]:
+    """Share that agrees, and Fleiss' kappa, of (yes, ratings) for each clip, (clips, 2), at least two ratings each."""
     yes, of = counts[:, 0].astype(float), counts[:, 1].astype(float)
     agree = float(np.mean((yes * (yes - 1) + (of - yes) * (of - yes - 1)) / (of * (of - 1))))
     share = float(np.mean(yes / of))

@@ -21,6 +21,7 @@ drawn. The folder needs neither the recordings nor the model.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -170,9 +171,7 @@ def with_odds(clips: Sequence[Clip], windows: Mapping[str, Mapping[str, int]]) -
 
     ``windows`` gives, for each label, how many windows a stratum has.
     """
-    drawn: dict[tuple[str, str], int] = {}
-    for clip in clips:
-        drawn[clip.label, clip.stratum] = drawn.get((clip.label, clip.stratum), 0) + 1
+    drawn = Counter((clip.label, clip.stratum) for clip in clips)
     return [
         replace(
             clip,

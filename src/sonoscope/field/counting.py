@@ -8,6 +8,7 @@ the time it lasts is shared out to the bins it touches. Both tables are read onc
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -181,7 +182,7 @@ def _add(event: Found, recording: _Placed, counts: Counts, place: int) -> None:
     if event.start_s >= recording.length_s:
         return
     borders = recording.borders
-    number = max(int(np.searchsorted(borders, event.start_s, side="right")) - 1, 0)
+    number = max(bisect_right(borders, event.start_s) - 1, 0)
     counts.events[recording.units[number], place] += 1
     at, end = event.start_s, min(event.end_s, recording.length_s)
     while at < end and number < len(recording.units):

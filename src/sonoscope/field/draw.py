@@ -1,9 +1,9 @@
 """Which windows become clips: so many of each stratum, drawn at random, so that the odds of each are known.
 
 A stratum is what is found, or not, in a bin of scores at a site; where there are too few clips for that, at all sites
-together. From a
-stratum of ``N`` windows of which ``n`` are clips every window has the inclusion probability ``n / N``. A later batch
-is drawn from the windows that are left, so that its clips and the earlier ones are together a random sample again.
+together. From a stratum of ``N`` windows of which ``n`` are clips every window has the inclusion probability ``n / N``.
+A later batch is drawn from the windows that are left, so that its clips and the earlier ones are together a random
+sample again.
 """
 
 from __future__ import annotations

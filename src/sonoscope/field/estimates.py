@@ -56,11 +56,6 @@ class Estimate:
     hits: np.ndarray
     missed: np.ndarray
 
-    @property
-    def with_sound(self) -> Figure:
-        """How many windows have the sound."""
-        return middle(self.hits + self.missed)
-
 
 def middle(draws: np.ndarray, value: float | None = None) -> Figure:
     """The median of draws (or ``value``) with their middle 95 %."""

@@ -6,6 +6,7 @@ judged, or of which nobody was sure, count as if they had not been drawn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -76,12 +77,7 @@ def gather(
     judged = [clip for clip in clips if clip.clip in verdicts]
     level = frame.level_of(np.array([round(clip.raw * 1000) for clip in judged], dtype=np.int64))
     flags = [clip.found if found is None else found[clip.clip] for clip in judged]
-    drawn: dict[str, int] = {}
-    for clip in clips:
-        drawn[clip.stratum] = drawn.get(clip.stratum, 0) + 1
-    kept: dict[str, int] = {}
-    for clip in judged:
-        kept[clip.stratum] = kept.get(clip.stratum, 0) + 1
+    drawn, kept = (Counter(clip.stratum for clip in some) for some in (clips, judged))
     # Windows of the stratum over its verdicts.
     weight = [drawn[c.stratum] / c.inclusion_probability / kept[c.stratum] for c in judged]
     return Evidence(

@@ -16,6 +16,7 @@ import numpy as np
 from sonoscope.errors import UsageError
 from sonoscope.field.estimates import Estimate, by_threshold, estimate
 from sonoscope.field.evidence import Evidence
+from sonoscope.outputs.rows import comma_line
 
 #: Thresholds that are tried for a label, at most; spread over the levels of its frame.
 TRIED = 40
@@ -147,10 +148,10 @@ def thresholds_text(fitted: Mapping[str, Point]) -> str:
     ]
     for label, point in fitted.items():
         figures = (point.estimate.precision, point.estimate.recall)
-        cells = [
+        cells = (
             "" if number is None else f"{number:.4f}"
             for figure in figures
             for number in (figure.value, figure.low, figure.high)
-        ]
-        lines.append(f"{label},{point.threshold:.4f},{','.join(cells)},{point.estimate.judged}\n")
+        )
+        lines.append(comma_line((label, f"{point.threshold:.4f}", *cells, str(point.estimate.judged))))
     return "".join(lines)

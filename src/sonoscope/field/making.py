@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,8 +140,8 @@ def add(
     for label, of in folder.frames.items():
         clips = folder.of(label)
         windows[label] = draw.strata(of, by_site=any(" at " in clip.stratum for clip in clips))
-        used = [clip.stratum for clip in clips]
-        left[label] = {name: number - used.count(name) for name, number in windows[label].items()}
+        used = Counter(clip.stratum for clip in clips)
+        left[label] = {name: number - used[name] for name, number in windows[label].items()}
         worth[label] = doubts(evidence.gather(clips, of, verdicts), windows[label])
     flat = {(label, name): number for label, names in left.items() for name, number in names.items()}
     weights = {(label, name): worth[label][name] for label, name in flat}
@@ -303,6 +304,7 @@ def _added(
 
 
 def clip_of(each: Drawn, number: str, batch: int, audio_start: float) -> Clip:
+    """A window as a clip that has no sound and no odds yet."""
     row = each.row
     return Clip(
         number, each.label, each.score, each.raw, each.start_s, each.end_s, row.site, row.file, row.start_datetime,

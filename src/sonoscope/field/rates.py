@@ -106,13 +106,17 @@ def table(
     for number, unit in enumerate(counts.units):
         groups.setdefault(_key(unit, by), []).append(number)
     seconds = np.array(counts.seconds)
+    wholes = _Wholes(counts, seconds)
     rows = []
     for key in sorted(groups):
         members = np.array(groups[key])
         for label, columns in _classes(counts, by):
             row = _row(counts, seconds, members, label, columns, by=by, kind=kind)
             if corrector is not None and label in corrector.evidence:
-                row = _corrected(row, counts, seconds, members, columns, by, corrector, unexplained)
+                several = len(corrector.evidence[label].frame.sites) > 1
+                site = row.site if "site" in by and several else None
+                whole = wholes.of(label, columns, site)
+                row = _corrected(row, site, whole, int(members[0]), corrector, unexplained)
             rows.append(row)
     return rows
 
@@ -190,25 +194,38 @@ def _stretches(
     return np.bincount(which, weights=events), np.bincount(which, weights=seconds), places
 
 
+class _Wholes:
+    """All that error rates are of, by class and site: added up once, not for every row."""
+
+    def __init__(self, counts: Counts, seconds: np.ndarray) -> None:
+        self._counts, self._seconds = counts, seconds
+        self._known: dict[tuple[str, str | None], Whole] = {}
+
+    def of(self, label: str, columns: np.ndarray, site: str | None) -> Whole:
+        """Of a class, whose ``columns`` these are, at all sites or at one."""
+        if (label, site) not in self._known:
+            units = self._counts.units
+            inside = np.array([k for k, unit in enumerate(units) if site in (None, unit.site)], dtype=int)
+            here = np.ix_(inside, columns)
+            self._known[label, site] = Whole(
+                float(self._seconds[inside].sum()),
+                float(self._counts.lasting[here].sum()),
+                int(self._counts.events[here].sum()),
+            )
+        return self._known[label, site]
+
+
 def _corrected(
     row: Row,
-    counts: Counts,
-    seconds: np.ndarray,
-    members: np.ndarray,
-    columns: np.ndarray,
-    by: Sequence[str],
+    site: str | None,
+    whole: Whole,
+    seed: int,
     corrector: Corrector,
     unexplained: dict[str, str] | None,
 ) -> Row:
-    site = row.site if "site" in by and len(corrector.evidence[row.label].frame.sites) > 1 else None
-    inside = np.array([site is None or unit.site == site for unit in counts.units])
-    whole = Whole(
-        float(seconds[inside].sum()),
-        float(counts.lasting[np.ix_(np.flatnonzero(inside), columns)].sum()),
-        int(counts.events[np.ix_(np.flatnonzero(inside), columns)].sum()),
-    )
+    """The row with what verdicts on a site (None: on all of them) make of it."""
     known = corrector.estimate(row.label, site)
-    share: Figure = corrector.share(row.label, site, row.found_s, row.analysed_s, whole, seed=int(members[0]))
+    share: Figure = corrector.share(row.label, site, row.found_s, row.analysed_s, whole, seed=seed)
     if share.value is None:
         if unexplained is not None:
             unexplained.setdefault(row.label + (f" at {site}" if site else ""), share.why)

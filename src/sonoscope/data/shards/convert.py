@@ -15,8 +15,8 @@ from sonoscope.data.rows import Manifest
 from sonoscope.data.shards.content import Content, Converted
 from sonoscope.data.survey import Problem
 
-#: Files that a process is handed at a time, and how many such hands-out may wait for each process.
-FILES_AT_A_TIME, WAITING = 16, 2
+#: How many hands-out of files may wait for each process.
+WAITING = 2
 
 Found = tuple[int, Converted] | Problem
 #: Shares calls out: takes a function and items, gives results in their order.
@@ -40,14 +40,14 @@ def each(
         Shares calls out to other machines: takes a function and items, gives results in their order.
     """
     if share is not None:
-        parts = ((_part(manifest, some), some) for some in _by_files(manifest, indices))
+        parts = ((_part(manifest, some), some) for some in clips.by_files(manifest.rows, indices))
         for found in share(partial(_of_part, content), parts):
             yield from found
         return
     if workers < 2:
         yield from _converted(manifest, indices, content)
         return
-    hands_out = iter(_by_files(manifest, indices))
+    hands_out = iter(clips.by_files(manifest.rows, indices))
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
 
         def submit(some: list[int]) -> Future[list[Found]]:
@@ -86,13 +86,3 @@ def _converted(manifest: Manifest, indices: Sequence[int], content: Content) -> 
         problems.clear()
         yield indices[clip.index], content.convert(clip.samples)
     yield from problems
-
-
-def _by_files(manifest: Manifest, indices: Sequence[int]) -> Iterator[list[int]]:
-    """Indices in lists that cut no file, in the order in which files are first named."""
-    of_file: dict[str, list[int]] = {}
-    for index in indices:
-        of_file.setdefault(manifest.rows[index].path, []).append(index)
-    groups = iter(of_file.values())
-    while some := list(islice(groups, FILES_AT_A_TIME)):
-        yield [index for group in some for index in group]

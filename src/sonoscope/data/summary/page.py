@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -31,6 +32,11 @@ def laid_out(parts: Iterable[Section]) -> tuple[str, str]:
         for part in filled
     )
     return f'<nav aria-label="Sections">{links}</nav>', body
+
+
+def inline(kind: str, content: bytes) -> str:
+    """The address of content that a page carries in itself; ``kind`` is its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def document(title: str, content: str, style: str = "") -> str:

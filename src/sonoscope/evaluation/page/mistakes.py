@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from html import escape
@@ -13,6 +12,7 @@ import numpy as np
 from sonoscope.data import clips, spectrogram
 from sonoscope.data.audit import players
 from sonoscope.data.rows import Manifest
+from sonoscope.data.summary.page import inline
 from sonoscope.evaluation.result import Excerpt, Result, Table, shown
 from sonoscope.evaluation.sidebyside import MODEL
 from sonoscope.evaluation.truth import names_of
@@ -111,11 +111,7 @@ def _media(name: str, excerpt: Excerpt | None) -> str:
         return ""
     told = f"Spectrogram of {excerpt.seconds:.1f} s of {name}, 0 to {excerpt.top_hz / 1000:g} kHz, mel scale"
     return (
-        f'<img src="{_uri("image/png", excerpt.png)}" alt="{escape(told)}">'
+        f'<img src="{inline("image/png", excerpt.png)}" alt="{escape(told)}">'
         f'<audio controls preload="metadata" aria-label="{escape(name)}" '
-        f'src="{_uri("audio/wav", excerpt.wav)}"></audio>'
+        f'src="{inline("audio/wav", excerpt.wav)}"></audio>'
     )
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

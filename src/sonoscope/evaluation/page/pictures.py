@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 
+from sonoscope.data.summary.page import inline
 from sonoscope.evaluation.result import Result
 
 #: Pictures that are seen at once; the others are folded.
@@ -14,7 +14,7 @@ SHOWN = 2
 def drawn(result: Result) -> str:
     """Every picture with its name."""
     figures = [
-        f'<figure class="picture"><img src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}" '
+        f'<figure class="picture"><img src="{inline("image/png", png)}" '
         f'alt="{escape(name)}: border and map"><figcaption>{escape(name)}</figcaption></figure>'
         for name, png in result.pictures.items()
     ]

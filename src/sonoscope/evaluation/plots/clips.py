@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -93,7 +94,8 @@ def cloud(points: np.ndarray, groups: list[str], title: str) -> Drawing:
     """A dot for each clip, in the colour of its group; groups by their size, those beyond the colours grey."""
     low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-12)
     placed = 8 + (points - low) / span * (SIDE - 16)
-    names = sorted(dict.fromkeys(groups), key=lambda name: (-groups.count(name), name))
+    sizes = Counter(groups)
+    names = sorted(sizes, key=lambda name: (-sizes[name], name))
     colours = {name: MANY[k] if k < len(MANY) and name else RULE for k, name in enumerate(names)}
     marks: list[Mark] = [
         Dot(float(x), SIDE - float(y), 1.7, colours[name])

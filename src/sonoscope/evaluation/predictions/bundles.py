@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,6 @@ from sonoscope.windows import Grid, in_samples
 
 #: Samples that a model is given at a time.
 BLOCK = 1 << 18
-#: Files that a process elsewhere is handed at a time.
-FILES_AT_A_TIME = 16
 #: Shares calls out to other machines while a bundle hears (``runs.dasked.shared``); None: this process does.
 Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 SHARE: ContextVar[Share | None] = ContextVar("share", default=None)
@@ -86,9 +83,10 @@ class BundleSource:
         if share is None:
             found = _heard(Runtime(bundle), hop, keep is not None, manifest)
         else:
-            parts = _by_files(manifest)
-            lists = share(partial(_heard_there, bundle, hop, keep is not None), parts)
-            found = (each for some in lists for each in some)
+            lists = clips.by_files(manifest.rows)
+            parts = ((replace(manifest, rows=tuple(manifest.rows[k] for k in some)), some) for some in lists)
+            answers = share(partial(_heard_there, bundle, hop, keep is not None), parts)
+            found = (each for some in answers for each in some)
         for each in found:
             if isinstance(each, Problem):
                 asked.report(each)
@@ -174,17 +172,6 @@ def _heard_there(bundle: Bundle, hop: int, embeddings: bool, item: tuple[Manifes
         _runtimes[bundle.sha256] = Runtime(bundle)
     found = _heard(_runtimes[bundle.sha256], hop, embeddings, part)
     return [each if isinstance(each, Problem) else (places[each[0]], *each[1:]) for each in found]
-
-
-def _by_files(manifest: Manifest) -> Iterator[tuple[Manifest, list[int]]]:
-    """The rows in parts that cut no file, in the order in which files are first named."""
-    of_file: dict[str, list[int]] = {}
-    for place, row in enumerate(manifest.rows):
-        of_file.setdefault(row.path, []).append(place)
-    groups = iter(of_file.values())
-    while some := list(islice(groups, FILES_AT_A_TIME)):
-        places = [place for group in some for place in group]
-        yield replace(manifest, rows=tuple(manifest.rows[place] for place in places)), places
 
 
 def probabilities(logits: np.ndarray, calibration: np.ndarray | None) -> np.ndarray:

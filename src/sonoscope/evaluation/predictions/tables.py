@@ -212,10 +212,11 @@ def _of_events(place: Path, events: Mapping[str, Sequence[Event]]) -> TableSourc
     """Events as windows that are all zero but for one label; an event without a score counts 1."""
     labels = sorted({event.label for found in events.values() for event in found})
     files = {}
+    column = {label: place for place, label in enumerate(labels)}
     for name, found in events.items():
         values = np.zeros((len(found), len(labels)))
         for row, event in enumerate(found):
-            values[row, labels.index(event.label)] = 1.0 if np.isnan(event.score) else event.score
+            values[row, column[event.label]] = 1.0 if np.isnan(event.score) else event.score
         # One window with the highest score of each label: a mean over events would mean nothing.
         starts, ends = np.array([e.start_s for e in found]), np.array([e.end_s for e in found])
         files[name] = _Events(values, starts, ends)

@@ -119,9 +119,10 @@ def remarks(judged: Judged) -> list[str]:
         found.append(
             f"{unjudged:,} of {answers.known.size:,} decisions were judged by nobody and count nowhere"
         )
-    for scope, fitted in judged.fitted.items():
-        if scope == "per-class" and fitted.unmet:
-            found.append(f"thresholds that could not be fitted: {_listed(fitted.unmet)}")
+    fitted = judged.fitted.get("per-class")
+    if fitted is not None and fitted.unmet:
+        unmet = "; ".join(f"{label}: {why}" for label, why in fitted.unmet.items())
+        found.append(f"thresholds that could not be fitted: {unmet}")
     tied = int((np.diff(np.sort(answers.scores, axis=1), axis=1) == 0).any(axis=1).sum())
     if tied:
         found.append(f"in {tied:,} clips two labels have the same score; LRAP gives both the worse rank")
@@ -131,10 +132,6 @@ def remarks(judged: Judged) -> list[str]:
     elif groups < FEW_GROUPS and judged.options.draws:
         found.append(f"{groups} groups: too few for intervals to be trusted")
     return found
-
-
-def _listed(values: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {value}" for name, value in values.items())
 
 
 def judge(request: Request) -> Result:

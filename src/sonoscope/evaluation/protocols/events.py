@@ -9,7 +9,7 @@ What predictions do not hold, the result leaves out and says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -145,10 +145,7 @@ def _psds(
 ) -> tuple[dict[str, Figure], tuple[Curve, ...]]:
     figures, curves = {}, []
     for number, scenario in psds.SCENARIOS.items():
-        wanted = psds.Scenario(
-            scenario.dtc, scenario.gtc, scenario.cttc, scenario.alpha_ct, scenario.alpha_st, options.max_rate
-        )
-        value, overall, each = psds.score(recordings, labels, wanted)
+        value, overall, each = psds.score(recordings, labels, replace(scenario, max_rate=options.max_rate))
         figures[f"psds{number}"] = Figure.of(value, "no event of any label")
         if each:
             curves.append(

@@ -10,7 +10,7 @@ of each file, averaged. Both averages are always given: they differ by 0.01.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -395,11 +395,6 @@ def judge(request: Request) -> Result:
     from sonoscope.evaluation.timed import judge_pitch  # arrays are judged without what reads sound
 
     return judge_pitch(request, PROTOCOL)
-
-
-def with_threshold(options: MusicnetOptions, threshold: float) -> MusicnetOptions:
-    """The options with a threshold that was fitted."""
-    return replace(options, threshold=threshold)
 
 
 PROTOCOL = Protocol(

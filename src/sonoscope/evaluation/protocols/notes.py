@@ -114,7 +114,7 @@ def measure(
         raise UsageError("no recording to compare notes of: at least one is needed")
     counts = [_counted(piece, options) for piece in pieces]
     kept = [k for k, piece in enumerate(pieces) if len(piece.truth)]
-    empty = [pieces[k].name for k in range(len(pieces)) if k not in set(kept)]
+    empty = [piece.name for piece in pieces if not len(piece.truth)]
     kinds = [kind for kind in TITLES if any(kind in count for count in counts)]
     figures: dict[str, Figure] = {}
     rows = []

@@ -41,7 +41,6 @@ class FileSource:
     def __init__(self, place: Path, wish: Wish) -> None:
         self.place, self._wish = place, wish
         self.name = place.name if place.is_dir() else place.stem
-        self._said: list[str] = []
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -49,8 +48,8 @@ class FileSource:
         return {"predictions": str(self.place), "files": len(self._files)}
 
     def remarks(self) -> list[str]:
-        """What was passed over."""
-        return self._said
+        """Nothing besides."""
+        return []
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
@@ -87,6 +86,11 @@ class FileSource:
             return None  # then it is one of events, or says itself what is wrong with it
         return None if found.partial else found
 
+    @cached_property
+    def _scored(self) -> matching.Names:
+        """The recordings that tables of scores name."""
+        return matching.Names(self._scores.files if self._scores is not None else ())
+
     def check(self, parts: Sequence[Part]) -> None:
         """Every recording must have a file, or all have one together."""
         if self.place.is_file() and self._scores is None:
@@ -95,10 +99,7 @@ class FileSource:
                     [part.name for part in parts], len(parts), str(self.place), self._named.names
                 )
             return
-        if self._scores is not None:
-            names = matching.Names(self._scores.files)
-        else:
-            names = self._names
+        names = self._names if self._scores is None else self._scored
         missing = [part.name for part in parts if names.of(part.row.path) is None]
         matching.refuse_missing(missing, len(parts), str(self.place), names.names)
 
@@ -150,7 +151,7 @@ class FileSource:
     def said(self, part: Part, labels: Sequence[str]) -> Said:
         """Scores with events at the wished threshold, or 0.5; or events alone."""
         if self._scores is not None:
-            name = matching.Names(self._scores.files).of(part.row.path)
+            name = self._scored.of(part.row.path)
             if name is None:
                 matching.refuse_missing([part.name], 1, str(self.place), tuple(self._scores.files))
             return self._of_windows(self._scores, self._scores.files[str(name)], part, labels)

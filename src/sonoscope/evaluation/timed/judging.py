@@ -44,12 +44,11 @@ def judge_notes(request: Request, protocol: Protocol) -> Result:
         return Piece(part.name, notes_of(part.events), notes_of(source.notes(part)), part.group)
 
     said, kept = _everything(request, sources, parts, piece)
-    return _together(
-        request,
-        sources,
-        kept,
-        lambda name: protocol.measure(said[name], options, **_said_of(request, sources[name], kept)),
-    )
+
+    def measured(name: str) -> Result:
+        return protocol.measure(said[name], options, **_said_of(request, sources[name], kept))
+
+    return _together(request, sources, measured)
 
 
 def judge_pitch(request: Request, protocol: Protocol) -> Result:
@@ -89,7 +88,7 @@ def judge_pitch(request: Request, protocol: Protocol) -> Result:
             about["notes"] = [told, *about["notes"]]
         return protocol.measure(said[name], own, **about)
 
-    return _together(request, sources, kept, measured)
+    return _together(request, sources, measured)
 
 
 def judge_events(request: Request, protocol: Protocol) -> Result:
@@ -125,7 +124,7 @@ def judge_events(request: Request, protocol: Protocol) -> Result:
     def measured(name: str) -> Result:
         return protocol.measure(said[name], labels, options, **_said_of(request, sources[name], kept))
 
-    return _together(request, sources, kept, measured)
+    return _together(request, sources, measured)
 
 
 # ---- what all of them do -----------------------------------------------------------------------------------
@@ -166,9 +165,8 @@ def _everything(
     ]
 
 
-def _together(
-    request: Request, sources: Mapping[str, Source], kept: Sequence[Part], measured: Callable[[str], Result]
-) -> Result:
+def _together(request: Request, sources: Mapping[str, Source], measured: Callable[[str], Result]) -> Result:
+    """The results of all sources, by name, as one."""
     results = {name: history.added(measured(name), source) for name, source in sources.items()}
     if request.settings.get("seeds"):
         return sidebyside.over_seeds(results)

@@ -30,7 +30,6 @@ class KeptSource:
         self.place, self.name, self.files, self.bundle = place, found.name, found.files, found.bundle
         self._wish, self._names = wish, matching.Names(found.files)
         self._model = found.model
-        self._said: list[str] = []
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -38,8 +37,8 @@ class KeptSource:
         return {"results": str(self.place), "model": self._model, "files": len(self.files)}
 
     def remarks(self) -> list[str]:
-        """Where events come from, and what they lack."""
-        return self._said
+        """Nothing besides."""
+        return []
 
     def check(self, parts: Sequence[Part]) -> None:
         """Every recording must have kept scores."""

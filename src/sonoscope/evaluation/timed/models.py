@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +21,7 @@ from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.decision import NoteDecision, notes_of
 from sonoscope.notes.scores import NoteScores
-from sonoscope.values import Event, Scores
+from sonoscope.values import Event, Label, Scores
 
 
 class ModelSource:
@@ -108,8 +109,6 @@ def of_scores(
     scores: Scores, bundle: Bundle | None, part: Part, labels: Sequence[str], wish: Wish, name: str
 ) -> Said:
     """Cells and events of some labels; thresholds are the wish, else the model's, else 0.5."""
-    from sonoscope.values import Label
-
     given = bundle.labels if bundle is not None else tuple(Label(label) for label in scores.labels)
     columns = matching.columns(labels, given, partial=False, what=name)
     ids = [given[k].id for k in columns]
@@ -136,6 +135,4 @@ def within(edges_s: np.ndarray, scores: np.ndarray, duration_s: float) -> tuple[
 
 def renamed(events: Sequence[Event], names: Mapping[str, str]) -> tuple[Event, ...]:
     """Those of some labels, under the names of the truth."""
-    from dataclasses import replace
-
     return tuple(replace(event, label=names[event.label]) for event in events if event.label in names)

@@ -6,7 +6,6 @@ mailed it carries them, keeps verdicts in the browser, and gives them back as a 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sonoscope.data import spectrogram
+from sonoscope.data.summary.page import inline
 from sonoscope.errors import UsageError
 from sonoscope.field.clipfolder import Clip, ClipFolder
 
@@ -85,18 +85,14 @@ def standalone(
         entries.append(
             _entry(clip)
             | {
-                "audio": _inline(audio_kind(clip.audio), content),
-                "image": _inline("image/png", spectrogram.png(spectrogram.picture(samples, rate))),
+                "audio": inline(audio_kind(clip.audio), content),
+                "image": inline("image/png", spectrogram.png(spectrogram.picture(samples, rate))),
                 "facts": spectrogram.facts(folder.path / clip.audio),
             }
         )
         if report is not None:
             report(done, len(clips))
     return _page(folder, {"mode": "file", "reviewer": reviewer, "verdicts": {}, "clips": entries})
-
-
-def _inline(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _page(folder: ClipFolder, data: Mapping[str, Any]) -> str:
