@@ -79,6 +79,14 @@ def test_what_is_in_a_file_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
+def test_a_damaged_safetensors_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    save_file(linear(1).state_dict(), file)
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(BadCheckpoint, match=r"w\.safetensors: is damaged .* Fetch it again"):
+        load_weights(linear(2), file)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -100,9 +100,13 @@ def read_checkpoint(path: str | Path) -> Any:
     if not path.is_file():
         raise BadCheckpoint(f"{path}: no such checkpoint; give the path of a downloaded file")
     if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(path)
+        try:
+            return load_file(path)
+        except SafetensorError as problem:
+            raise BadCheckpoint(f"{path}: is damaged ({problem}). Fetch it again") from None
     try:
         with torch.serialization.safe_globals(_arrays()):
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -33,7 +33,7 @@ from sonoscope.models.devices import Session
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
 from sonoscope.networks.export import readable_json
-from sonoscope.networks.fused import sounding
+from sonoscope.networks.fused import expected_scores, sounding
 from sonoscope.writing import place_beside
 
 #: Clips that are listened to at most, for the ranges and for the gate, and seconds of each.
@@ -266,8 +266,7 @@ def ends(graph: Path) -> list[str]:
     """Names of the first and the last of a graph's :data:`OPERATORS`: none of them comes before, or after."""
     import onnx
 
-    nodes = onnx.load(str(graph)).graph.node
-    chosen = [node for node in nodes if node.op_type in OPERATORS]
+    nodes = list(onnx.load(str(graph)).graph.node)
 
     def lonely(ordered: list[Any], takes: str, gives: str) -> set[str]:
         """Those that no other one leads to, going through the nodes in this order."""
@@ -275,15 +274,16 @@ def ends(graph: Path) -> list[str]:
         found = set()
         for node in ordered:
             after = bool(reached & {*getattr(node, takes)})
-            if node in chosen and not after:
+            if node.op_type in OPERATORS and not after:
                 found.add(node.name)
-            if after or node in chosen:
+            if after or node.op_type in OPERATORS:
                 reached.update(getattr(node, gives))
         return found
 
-    first = lonely(list(nodes), "input", "output")
-    last = lonely(list(nodes)[::-1], "output", "input")
-    return sorted(first | last) if {node.name for node in chosen} - first - last else []
+    first = lonely(nodes, "input", "output")
+    last = lonely(nodes[::-1], "output", "input")
+    chosen = {node.name for node in nodes if node.op_type in OPERATORS}
+    return sorted(first | last) if chosen - first - last else []
 
 
 def probabilities(runtime: Runtime, samples: np.ndarray) -> np.ndarray:
@@ -293,10 +293,7 @@ def probabilities(runtime: Runtime, samples: np.ndarray) -> np.ndarray:
         scorer = NoteScorer(runtime)
         blocks = [*scorer.push(samples), *scorer.close()]
         return np.concatenate([np.concatenate([b.onset, b.sustain], axis=1) for b in blocks])
-    windows = runtime.scorer(bundle.hop_samples)
-    logits = np.concatenate([windows.push(samples)[0], windows.close()[0]])
-    slope, offset = bundle.calibration.T
-    return 1.0 / (1.0 + np.exp(-(logits * slope + offset)))
+    return expected_scores(runtime, samples, bundle.hop_samples)
 
 
 def judge(before: Bundle, after: Bundle, sound: Sound, feeds: Sequence[dict[str, np.ndarray]]) -> Verdict:

@@ -161,8 +161,7 @@ def _remembered(file: Remote, path: Path, root: Path, say: Say) -> None:
     if file.checksum:
         return
     record = download.read_record(root / RECORD, "digests are then noted anew")
-    with open(path, "rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256_of(path)
     known = record.get(file.name, {}).get("sha256")
     if known is None:
         say(f"{file.name}: its publisher states no checksum; noted its sha256, {digest}")

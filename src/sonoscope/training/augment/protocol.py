@@ -154,9 +154,8 @@ def spread(name: str, value: Spread, least: float = -math.inf, most: float = mat
     ValueError
         If it is not one or two numbers in order, in ``least..most``.
     """
-    ends = (value, value) if isinstance(value, int | float) else tuple(value)
     try:
-        low, high = map(float, ends)
+        low, high = map(float, (value, value) if isinstance(value, int | float) else value)
     except (TypeError, ValueError):
         raise ValueError(f"{name}={value!r} must be a number, or two: the least and the greatest") from None
     if not least <= low <= high <= most:

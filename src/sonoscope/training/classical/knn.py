@@ -15,7 +15,7 @@ from sonoscope.errors import UsageError
 from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import one_vs_rest
 from sonoscope.training.classical.protocol import Examples, Say, scaled, scaling, write_scaled
-from sonoscope.training.classical.svm import distances, several, write_distances
+from sonoscope.training.classical.svm import distances, in_blocks, several, write_distances
 
 #: Votes that both sides have from the start.
 PRIOR = 0.5
@@ -79,6 +79,9 @@ class Nearest:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
+        return in_blocks(self._logits, vectors, len(self.points))
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
         far = distances(scaled(vectors, self.mean, self.std), self.points)
         nearest = np.argsort(far, axis=1, kind="stable")[:, : int(self.k[0])]
         for_it, against = (side[nearest].sum(axis=1, dtype=np.float64) + PRIOR for side in self.votes)

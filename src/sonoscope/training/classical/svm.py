@@ -10,7 +10,7 @@ computed once: ``exp(-gamma |x - v|²) @ dual + offset``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, ClassVar
@@ -33,6 +33,8 @@ from sonoscope.training.classical.protocol import (
 KERNELS = ("rbf", "linear")
 #: Iterations of LIBLINEAR; standardised vectors need some hundred.
 ITERATIONS = 5000
+#: Distances that are held at a time: 64 MB.
+AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,9 @@ class Kernel:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
+        return in_blocks(self._logits, vectors, len(self.support))
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
         far = distances(scaled(vectors, self.mean, self.std), self.support)
         return np.asarray(np.exp(-self.gamma * far) @ self.dual + self.offset)
 
@@ -188,6 +193,14 @@ def distances(x: np.ndarray, points: np.ndarray) -> np.ndarray:
     points = points.astype(np.float64)
     squares = np.square(x).sum(axis=1)[:, None] + np.square(points).sum(axis=1)
     return np.maximum(squares - 2.0 * x @ points.T, 0.0)
+
+
+def in_blocks(logits: Callable[[np.ndarray], np.ndarray], vectors: np.ndarray, points: int) -> np.ndarray:
+    """``logits`` of vectors (n, d), so many at a time that their distances to all points fit into memory."""
+    step = max(AT_ONCE // max(points, 1), 1)
+    if len(vectors) <= step:
+        return logits(vectors)
+    return np.concatenate([logits(vectors[k : k + step]) for k in range(0, len(vectors), step)])
 
 
 def write_distances(graph: Writer, x: str, points: np.ndarray) -> str:

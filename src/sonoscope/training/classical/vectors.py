@@ -7,6 +7,7 @@ kernel, a logistic head and k-NN then listen once.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import tempfile
 import time
@@ -128,8 +129,6 @@ def listen(shards: Shards, bundle: Bundle, first_only: bool, say: Say) -> tuple[
 
 def write(path: Path, vectors: np.ndarray, owner: np.ndarray) -> None:
     """Keep vectors, whole or not at all."""
-    import io
-
     file = io.BytesIO()
     np.savez(file, vectors=vectors, owner=owner)
     put(path, file.getvalue())

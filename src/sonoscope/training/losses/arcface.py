@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sonoscope.training.losses.pairs import weighed_mean
+from sonoscope.training.losses.pairs import label_shares, weighed_mean
 
 
 class ArcFace(nn.Module):
@@ -65,7 +65,4 @@ class ArcFace(nn.Module):
         others = (self.scale * cosines).masked_fill(~wrong, torch.finfo(cosines.dtype).min / 4)
         rest = torch.logsumexp(others, dim=1, keepdim=True)
         losses = functional.softplus(rest - self.scale * widened)
-        share = torch.where(judged > 0, targets, torch.zeros_like(targets)).to(cosines.dtype)
-        if weights is not None:
-            share = share * weights.reshape(-1, 1)
-        return weighed_mean(losses, share)
+        return weighed_mean(losses, label_shares(targets, judged, weights, cosines.dtype))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sonoscope.training.losses.pairs import weighed_mean
+from sonoscope.training.losses.pairs import label_shares, weighed_mean
 
 
 class Center(nn.Module):
@@ -31,7 +31,4 @@ class Center(nn.Module):
     ) -> torch.Tensor:
         """(batch, dim), targets and judged (batch, classes), and weights of rows (batch,) to a number."""
         halves = 0.5 * (embeddings[:, None] - self.centres[None]).square().sum(dim=2)
-        share = torch.where(judged > 0, targets, torch.zeros_like(targets)).to(halves.dtype)
-        if weights is not None:
-            share = share * weights.reshape(-1, 1)
-        return weighed_mean(halves, share)
+        return weighed_mean(halves, label_shares(targets, judged, weights, halves.dtype))

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from sonoscope.errors import UsageError
-from sonoscope.training.losses.pairs import weighed_mean
+from sonoscope.training.losses.pairs import label_shares, weighed_mean
 
 DISTANCES = ("cosine", "euclidean")
 
@@ -76,7 +76,7 @@ class Centroid(nn.Module):
         self._fix()
 
     def _add(self, embeddings: torch.Tensor, targets: torch.Tensor, judged: torch.Tensor) -> None:
-        share = torch.where(judged > 0, targets, torch.zeros_like(targets)).to(self.sums.dtype)
+        share = label_shares(targets, judged, None, self.sums.dtype)
         self.counts += share.sum(dim=0)
         self.sums += share.T @ embeddings.to(self.sums.dtype)
 
@@ -104,7 +104,4 @@ class Centroid(nn.Module):
             far = 1.0 - cosines
         else:
             far = 0.5 * (embeddings[:, None] - centroids[None]).square().sum(dim=2)
-        share = torch.where(judged > 0, targets, torch.zeros_like(targets)).to(far.dtype) * self.measured
-        if weights is not None:
-            share = share * weights.reshape(-1, 1)
-        return weighed_mean(far, share)
+        return weighed_mean(far, label_shares(targets, judged, weights, far.dtype) * self.measured)

@@ -57,6 +57,14 @@ def weighed_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
 
 
+def label_shares(
+    targets: torch.Tensor, judged: torch.Tensor, weights: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor:
+    """How much each label of each row counts, (batch, classes): its judged target times the row's weight."""
+    shares = torch.where(judged > 0, targets, torch.zeros_like(targets)).to(dtype)
+    return shares if weights is None else shares * weights.reshape(-1, 1)
+
+
 @dataclass(frozen=True)
 class Margins:
     """How far apart two different rows should lie.
