@@ -121,6 +121,19 @@ def test_a_head_that_pools_is_one_too(sounds: Path, base: Path, tmp_path: Path):
     assert found.shape[1] == 3 and found.std() > 0
 
 
+def test_a_head_on_a_classical_model_is_shown_as_many_rows_as_that(sounds: Path, base: Path, tmp_path: Path):
+    from sonoscope.training import classical
+
+    words = ("kind=classical", "model=logistic", f"features=[{{name: embedding, model: {base}}}]")
+    classical.fit(shown(sounds, *words), tmp_path / "beneath", say=lambda _: None)
+    beneath = models.load(tmp_path / "beneath" / "bundle")
+    assert beneath.window_frames == 40, "one fewer than networks that see whole windows have"
+    words = (f"network.backbone=bundle:{beneath.path}", "network.head=linear")
+    fit(shown(sounds, *words), tmp_path / "run", say=lambda _: None)
+    bundle = models.load(tmp_path / "run" / "bundle")
+    assert bundle.window_frames == 40 and bundle.spec["export_difference"] <= 1e-4
+
+
 def test_a_head_on_anybodys_graph_is_a_bundle(sounds: Path, base: Path, tones: Tones, tmp_path: Path):
     graph = shutil.copyfile(base / "model.onnx", tmp_path / "theirs.onnx")
     words = (

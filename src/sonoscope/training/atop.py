@@ -61,7 +61,9 @@ def _window(config: Config, bundle: Bundle) -> float | None:
     if "clip" not in bundle.spec["outputs"]:
         return asked
     seconds = bundle.window_samples / bundle.sample_rate
-    if asked in (Data().window_s, seconds):
+    if asked is not None and (
+        asked == Data().window_s or round(asked * bundle.sample_rate) == bundle.window_samples
+    ):
         return seconds
     raise UsageError(
         f"data.window_s={'null' if asked is None else f'{asked:g}'}: the model {bundle.name!r} sees windows of one "

@@ -195,7 +195,9 @@ class Task(lightning.LightningModule):
         mean = sums / counts[:, None]
         first = np.unique(place, return_index=True)[1]
         softmax = self.config.data.task == "multiclass" and not logits
-        scores = mean if logits else _softmax(mean) if softmax else 1.0 / (1.0 + np.exp(-mean))
+        scores = (
+            mean if logits else _softmax(mean) if softmax else 1.0 / (1.0 + np.exp(-np.clip(mean, -60, 60)))
+        )
         return Answers(
             targets[first], judged[first] > 0, scores, self.labels,
             tuple(self._groups[k] for k in numbers), tuple(self._names[k] for k in numbers),
