@@ -1,10 +1,11 @@
 """Builds the bundle `instruments`: bank of stems, one model per left-out fold, calibration, bench, final model, card.
 
     python recipes/instruments/build.py --data DATA --stems STEMS --work WORK bank
+    python recipes/instruments/build.py --data DATA --work WORK begin A       # … B, C, D: the phases before mine
+    python recipes/instruments/build.py --data DATA --work WORK mine          # sounds that fool the model to be shipped
     python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard
     python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens; bench does it too
     python recipes/instruments/build.py --data DATA --work WORK bench         # calibrates and measures
-    python recipes/instruments/build.py --data DATA --work WORK mine          # sounds that fool the model to be shipped
     python recipes/instruments/build.py --data DATA --work WORK final         # trains on everything, writes the bundle
 
 DATA is the folder of labelled recordings with its manifest.csv, STEMS what `sonoscope data render` wrote (one folder
@@ -78,10 +79,10 @@ class Recipe:
         """All stems."""
         return Bank(self.work / "bank")
 
-    @property
-    def bank_with_hard(self) -> Bank:
-        """All stems, and what fooled a model (``mine``)."""
-        return Joined([(self.bank, lambda row: row), (Bank(self.work / "bank-hard"), lambda row: row)])
+    def bank_with_hard(self, rounds: int) -> Bank:
+        """All stems, and what fooled a model in so many rounds of ``mine``."""
+        mined = (Bank(self.work / f"bank-hard-{number}") for number in range(1, rounds + 1))
+        return Joined([(bank, lambda row: row) for bank in (self.bank, *mined)])
 
 
 def collection_stems(recipe: Recipe) -> Iterator[Stem]:
@@ -147,7 +148,7 @@ def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: li
         if not (within / "averaged.pt").is_file():
             without = tuple(phase.get("without", ()))
             mix = PowerMix(
-                recipe.bank_with_hard if phase.get("hard") else recipe.bank,
+                recipe.bank_with_hard(phase.get("hard", 0)),
                 IDS,
                 replace(recipe.mix, **phase.get("mix", {})),
                 keep=lambda row, without=without: keep(row) and not row["key"].startswith(without or "\0"),
@@ -173,15 +174,18 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
     return lambda row: row["key"] not in barred
 
 
-def train_fold(recipe: Recipe, fold: str) -> None:
-    """A model that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds."""
+def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
+    """A model that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds.
+
+    ``begun``: only the phases that need nothing of ``mine``.
+    """
     allowed = trainable(recipe)
 
     def keep(row: dict) -> bool:
         return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
-    name = "unheard" if fold == "unheard" else "folds"
-    train(recipe, recipe.models / f"fold-{fold}", keep, recipe.settings["phases"][name])
+    phases = recipe.settings["phases"]["unheard" if fold == "unheard" else "folds"]
+    train(recipe, recipe.models / f"fold-{fold}", keep, before_hard(phases) if begun else phases)
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
@@ -259,18 +263,27 @@ def raw_bundle(recipe: Recipe, folder: Path, network: Network) -> Path:
     return folder / "raw"
 
 
+def before_hard(phases: list[dict], rounds: int = 1) -> list[dict]:
+    """The phases that need no sounds of this round of ``mine``."""
+    return [phase for phase in phases if phase.get("hard", 0) < rounds]
+
+
 def mine(recipe: Recipe) -> None:
-    """A bank of what fools the shipped model before its last phases."""
-    phases = recipe.settings["phases"]["final"]
-    before = [phase for phase in phases if not phase.get("hard")]
-    folder = recipe.work / "final"
-    train(recipe, folder, trainable(recipe), before)
-    network = recipe.network()
-    network.load_state_dict(torch.load(folder / f"phase-{len(before)}" / "averaged.pt", weights_only=True))
-    (folder / "averaged.pt").unlink()
-    bundle = raw_bundle(recipe, folder, network.eval())
-    hard.mine(bundle, recipe.work / "hard", recipe.settings["mine"]["count"], recipe.feature.sample_rate)
-    build(recipe.work / "bank-hard", list(hard.stems(recipe.work / "hard")), recipe.feature)
+    """Banks of what fools the shipped model; what it learnt from a round is looked for no more in the next."""
+    folder, rate, first = recipe.work / "final", recipe.feature.sample_rate, 0
+    for number, count in enumerate(recipe.settings["mine"]["counts"], start=1):
+        if not (recipe.work / f"bank-hard-{number}" / "bank.json").is_file():
+            before = before_hard(recipe.settings["phases"]["final"], number)
+            train(recipe, folder, trainable(recipe), before)
+            network = recipe.network()
+            network.load_state_dict(
+                torch.load(folder / f"phase-{len(before)}" / "averaged.pt", weights_only=True)
+            )
+            (folder / "averaged.pt").unlink()
+            bundle, sounds = raw_bundle(recipe, folder, network.eval()), recipe.work / f"hard-{number}"
+            hard.mine(bundle, sounds, range(first, first + count), rate)
+            build(recipe.work / f"bank-hard-{number}", list(hard.stems(sounds, number)), recipe.feature)
+        first += count
 
 
 def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics: dict, summary: dict) -> dict:
@@ -279,7 +292,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.4.0",
+        "version": "1.5.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
@@ -381,7 +394,7 @@ def write_unheard(recipe: Recipe) -> Path:
 
 
 def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
-    """Thresholds towards those which leave at most one alarm in an hour of sounds that are no instruments.
+    """Thresholds towards those which leave at most one alarm in two hours of sounds that are no instruments.
 
     None is raised above its ``highest``: on recordings from elsewhere scores are lower than on these sounds. Real blows
     on other things are taken for drums more often than synthesised ones: ``at_least``.
@@ -391,9 +404,10 @@ def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
     settings = recipe.settings["decision"]
     stored = recipe.work / "final" / "least.json"
     if not stored.is_file():
-        stored.write_text(json.dumps(wider.least_thresholds(bundle, settings["alarms"]["seed"])))
+        stored.write_text(json.dumps(wider.least_thresholds(bundle, settings["alarms"]["seeds"])))
     highest = settings["alarms"]["highest"]
     at_least = settings["alarms"]["at_least"]
+    minutes = 3 * wider.MINUTES * len(settings["alarms"]["seeds"])
     for label, quiet in json.loads(stored.read_text()).items():
         entry, most = decisions[label], highest.get(label, highest["any"])
         least = max(min(quiet, most), at_least.get(label, 0.0))
@@ -403,7 +417,7 @@ def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
             entry["origin"] = (
                 "set by hand: blows on metal, glass and wood are taken for it"
                 if least == at_least.get(label)
-                else "at most one alarm in 66 synthesised minutes without instruments"
+                else f"at most one alarm in {minutes} synthesised minutes without instruments"
                 + (f", but no higher than {most}" if quiet > most else "")
             )
 
@@ -444,7 +458,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "fold", "score", "bench", "mine", "final"))
+    parser.add_argument("step", choices=("bank", "begin", "mine", "fold", "score", "bench", "final"))
     parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard"))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
@@ -461,11 +475,11 @@ def main() -> None:
         if arguments.stems is None:
             parser.error("bank needs --stems")
         make_bank(recipe, arguments.stems, arguments.workers)
-    elif arguments.step in ("fold", "score"):
+    elif arguments.step in ("begin", "fold", "score"):
         if arguments.fold is None:
             parser.error(f"{arguments.step} needs one of A B C D, fold also unheard")
-        if arguments.step == "fold":
-            train_fold(recipe, arguments.fold)
+        if arguments.step != "score":
+            train_fold(recipe, arguments.fold, begun=arguments.step == "begin")
         else:
             unheard(recipe, arguments.fold)
             listen(recipe, arguments.fold)

@@ -52,11 +52,11 @@ def moments(scores: np.ndarray, starts_s: np.ndarray, labels: tuple[str, ...]) -
             yield start_s, labels[others[int(scores[window, others].argmax())]]
 
 
-def mine(bundle: Path, folder: Path, count: int, rate: int) -> None:
-    """Have a bundle hear ``count`` sounds, and write what fooled it."""
+def mine(bundle: Path, folder: Path, numbers: range, rate: int) -> None:
+    """Have a bundle hear the sounds of these numbers, and write what fooled it."""
     folder.mkdir(parents=True, exist_ok=True)
     model = sonoscope.load(str(bundle))
-    for number in range(count):
+    for number in numbers:
         kind, samples = drawn(number, rate)
         scores = model.analyze(samples, sample_rate=rate).scores
         for start_s, label in moments(scores.probabilities, scores.start_s, scores.labels):
@@ -65,12 +65,15 @@ def mine(bundle: Path, folder: Path, count: int, rate: int) -> None:
             name = f"{label}-{kind}-{number:05d}-{round(10 * start_s):03d}.flac"
             soundfile.write(folder / name, cut, rate, subtype="PCM_24")
         if number % 100 == 99:
-            print(f"mine: {number + 1}/{count} heard, {len(list(folder.iterdir()))} kept", flush=True)
+            heard, kept = number + 1 - numbers.start, len(list(folder.iterdir()))
+            print(f"mine: {heard}/{len(numbers)} heard, {kept} kept", flush=True)
 
 
-def stems(folder: Path) -> Iterator[Stem]:
-    """What was kept. A draw of ``other`` is fair to names, and each two have one of their own: they are heard often."""
+def stems(folder: Path, turn: int) -> Iterator[Stem]:
+    """What was kept in a round.
+
+    A draw of ``other`` is fair to names, and each two have one of their own: they are heard often.
+    """
     for number, sound in enumerate(sorted(folder.glob("*.flac"))):
-        yield Stem(
-            sound, f"hard/{sound.name}", ("other",), (), f"hard-{number // 2}", "synthesised", "", False
-        )
+        name = f"hard-{turn}-{number // 2}"
+        yield Stem(sound, f"hard/{sound.name}", ("other",), (), name, "synthesised", "", False)

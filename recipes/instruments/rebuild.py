@@ -48,7 +48,8 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
             "bank", program("build", "--stems", stems, "--workers", str(workers), "bank"), ("stems", "gmbank")
         ),
         Step("mine", program("build", "mine"), ("bank",)),
-        *(Step(f"fold {fold}", program("build", "fold", fold), ("bank",)) for fold in FOLDS),
+        *(Step(f"begin {fold}", program("build", "begin", fold), ("bank",)) for fold in FOLDS),
+        *(Step(f"fold {fold}", program("build", "fold", fold), (f"begin {fold}", "mine")) for fold in FOLDS),
         *(Step(f"score {fold}", program("build", "score", fold), (f"fold {fold}",)) for fold in FOLDS),
         Step("fold unheard", program("build", "fold", "unheard"), ("bank",)),
         Step("bench", program("build", "bench"), tuple(f"score {fold}" for fold in FOLDS)),

@@ -237,11 +237,12 @@ def count_alarms(
     return answer
 
 
-def least_thresholds(bundle: Path, seed: int) -> dict[str, float]:
-    """Thresholds with at most one alarm of a label in all the synthesised sounds of a seed."""
+def least_thresholds(bundle: Path, seeds: list[int]) -> dict[str, float]:
+    """Thresholds with at most one alarm of a label in all the synthesised sounds of some seeds."""
     model = sonoscope.load(str(bundle))
     tops = [
         model.analyze(samples, sample_rate=RATE).scores.probabilities.max(axis=0)
+        for seed in seeds
         for _, samples in synthesised(seed)
     ]
     second = np.sort(np.stack(tops), axis=0)[-2]
