@@ -1,7 +1,6 @@
 """JSON Lines, ``.events.jsonl``: an object per event with the canonical column names, unknown ones left out.
 
-The objects are those of ``schema.json``, which also describes what the service sends. No events: an empty
-file.
+The objects are those of ``schema.json``, which also describes what ``live`` tells. No events: an empty file.
 """
 
 from __future__ import annotations
@@ -12,21 +11,12 @@ from typing import IO, Any
 
 from sonoscope.outputs.columns import found, record
 from sonoscope.outputs.format import Format, Found, ReadOptions, UnreadableTable, WriteOptions, gather
-from sonoscope.outputs.rows import text
-from sonoscope.values import SCORE_DECIMALS, Event, FileResult, Scores
+from sonoscope.values import Event, FileResult
 
 
 def event_object(result: FileResult, event: Event, *, raw: bool = False) -> dict[str, Any]:
-    """One event as the JSON object that files, HTTP and WebSocket share."""
+    """One event as the JSON object of ``schema.json``."""
     return {key: value for key, value in record(result, event, raw=raw).items() if value is not None}
-
-
-def score_objects(scores: Scores, file: str = "") -> Iterator[dict[str, Any]]:
-    """The score row of each window as the JSON object that HTTP and WebSocket share."""
-    about = {"file": text(file)} if file else {}
-    for start, end, row in zip(scores.start_s, scores.end_s, scores.probabilities.tolist(), strict=True):
-        values = dict(zip(scores.labels, (round(value, SCORE_DECIMALS) for value in row), strict=True))
-        yield {**about, "start": round(float(start), 6), "end": round(float(end), 6), "scores": values}
 
 
 def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -> None:

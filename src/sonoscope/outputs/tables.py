@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sonoscope.outputs.events_csv import HEADER
 from sonoscope.outputs.format import UnreadableTable
-from sonoscope.outputs.rows import comma_line, read_comma, text
+from sonoscope.outputs.rows import comma_line, read_comma
 from sonoscope.values import format_seconds
 
 FILES_COLUMNS = (
@@ -100,12 +100,6 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def read_errors(file: IO[str], name: str = "errors.csv") -> Iterator[ErrorsRow]:
-    """The rows of an ``errors.csv``, as they come."""
-    for row in read_comma(file, name, ERRORS_COLUMNS):
-        yield ErrorsRow(row.get("file"), row.get("reason"), row.get("remedy"))
-
-
 def concatenate(paths: Iterable[str | Path], out: IO[str]) -> None:
     """Join the ``.events.csv`` of a run into one table, in the order of ``paths``.
 
@@ -130,23 +124,6 @@ def concatenate(paths: Iterable[str | Path], out: IO[str]) -> None:
             shutil.copyfileobj(file, out)
 
 
-def row_object(row: FilesRow | ErrorsRow) -> dict[str, Any]:
-    """A row as the JSON object of ``schema.json``; what is unknown is left out."""
-    values = {key: text(value) if isinstance(value, str) else value for key, value in asdict(row).items()}
-    return {key: value for key, value in values.items() if value not in (None, "")}
-
-
-def progress_object(
-    done: int, total: int | None, *, file: str = "", audio_s: float | None = None, left_s: float | None = None
-) -> dict[str, Any]:
-    """How far a run is, as the JSON object of ``schema.json``.
-
-    Inputs settled and listed, the input under way, seconds of sound analysed, seconds that are left.
-    """
-    values = {"done": done, "total": total, "file": text(file) or None, "audio": audio_s, "left": left_s}
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of every object that files, HTTP and WebSocket share."""
+    """The JSON Schema (2020-12) of the objects of JSON Lines files and of ``live``."""
     return json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
