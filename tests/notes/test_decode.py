@@ -42,18 +42,20 @@ def rules() -> st.SearchStrategy[NoteRules]:
     level = st.sampled_from([0.2, 0.3, 0.5, 0.6])
     frames = st.integers(0, 5).map(lambda n: n * HOP_S)
     return st.builds(
-        lambda on, off, up, down, **more: NoteRules(
-            onset=max(on, off), onset_low=min(on, off), sustain=max(up, down), sustain_low=min(up, down), **more
+        lambda on, off, up, down, most, least, **more: NoteRules(
+            onset=max(on, off), onset_low=min(on, off), sustain=max(up, down), sustain_low=min(up, down),
+            partial=most, partial_low=min(least, most), **more
         ),
-        level, level, level, level, peak_s=frames, max_gap_s=frames, min_length_s=frames,
+        level, level, level, level, st.integers(0, 6), st.integers(0, 4),
+        peak_s=frames, max_gap_s=frames, min_length_s=frames,
         soft_length_s=st.none() | frames, unsure_length_s=frames, sure=level, company=st.integers(0, 3),
-        company_s=st.integers(0, 30).map(lambda n: n * HOP_S), partial=st.integers(0, 6),
+        company_s=st.integers(0, 30).map(lambda n: n * HOP_S),
     )  # fmt: skip
 
 
 def slow(scores: NoteScores, rules: NoteRules) -> list[Event]:
     """docs/notes.md, one pitch after the other and one frame after the other."""
-    scores = slow_without_partials(scores, rules.partial)
+    scores = slow_without_partials(scores, rules.partial_low or rules.partial, rules.partial)
     sure: list[int] = []
     for column in range(scores.n_pitches):
         sure += slow_sure(scores.onset[:, column], scores.hop_s, rules)
@@ -64,11 +66,11 @@ def slow(scores: NoteScores, rules: NoteRules) -> list[Event]:
     return in_order(found)
 
 
-def slow_without_partials(scores: NoteScores, away: int) -> NoteScores:
+def slow_without_partials(scores: NoteScores, least: int, most: int) -> NoteScores:
     onset = scores.onset.copy()
     whole = [steps(column) for column in scores.onset.T]
-    for column in range(away, scores.n_pitches) if away else ():
-        for k, own in enumerate(whole[column]):
+    for away, column in itertools.product(range(least, most + 1) if most else (), range(scores.n_pitches)):
+        for k, own in enumerate(whole[column]) if column >= away else ():
             if any(5 * below >= 4 * own for below in whole[column - away][max(k - 1, 0) : k + 1]):
                 onset[k, column] = 0.0
     return replace(scores, onset=onset)
@@ -317,6 +319,10 @@ def test_a_partial_of_a_struck_bar_is_no_note():
     scores = scores_of(bar, partial)
     assert {note.pitch for note in decode(scores, NoteRules())} == {40.0, 80.0}
     assert {note.pitch for note in decode(scores, NoteRules(partial=40))} == {40.0}
+    assert {note.pitch for note in decode(scores, NoteRules(partial=41, partial_low=38))} == {40.0}
+    assert {note.pitch for note in decode(scores, NoteRules(partial=39, partial_low=38))} == {40.0, 80.0}
+    with pytest.raises(UsageError, match="partial_low"):
+        NoteRules(partial=40, partial_low=41)
     # What begins later, or much more surely, is played.
     later = scores_of(bar, (13, 30, 80))
     assert {note.pitch for note in decode(later, NoteRules(partial=40))} == {40.0, 80.0}

@@ -186,11 +186,12 @@ class Decoder:
 
     def _without_partials(self, onset: np.ndarray) -> np.ndarray:
         """Onsets (pitches, frames) without those that are a partial of one in the same frame or the one before."""
-        away, kept = self.rules.partial, onset.copy()
+        most, kept = self.rules.partial, onset.copy()
         earlier = np.concatenate([self._latest[:, None], onset[:, :-1]], axis=1)
-        below = np.maximum(onset, earlier)[:-away].astype(np.int32)
+        below = np.maximum(onset, earlier).astype(np.int32)
         share, whole = PARTIAL_SHARE
-        kept[away:][whole * below >= share * onset[away:].astype(np.int32)] = 0
+        for away in range(self.rules.partial_low or most, most + 1):
+            kept[away:][whole * below[:-away] >= share * onset[away:].astype(np.int32)] = 0
         if onset.shape[1]:
             self._latest = onset[:, -1].copy()
         return kept

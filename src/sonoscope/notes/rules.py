@@ -40,6 +40,8 @@ class NoteRules:
     partial : int, >= 0
         Semitones from a struck bar to a partial that passes for a note: an onset so far above one that begins with it,
         and hardly surer, does not count. Bars are tuned to 1:4:10; ten times a pitch lies 40 above it. 0: all count.
+    partial_low : int, 0 or up to ``partial``
+        The same for all distances from this one to ``partial``: not every carver reaches ten. 0: for ``partial`` alone.
     mono : bool
         One note at a time: in each frame only the likeliest pitch counts, and a note that begins ends the others.
     median_velocity : int or None, 1..127
@@ -69,6 +71,7 @@ class NoteRules:
     lowest: int = 0
     highest: int = 127
     partial: int = 0
+    partial_low: int = 0
     mono: bool = False
     median_velocity: int | None = None
 
@@ -86,6 +89,10 @@ class NoteRules:
                 raise UsageError(f"{name}={value} must be a number of seconds, 0 or more")
         if self.partial < 0:
             raise UsageError(f"partial={self.partial} must be a number of semitones, 0 or more")
+        if not 0 <= self.partial_low <= self.partial:
+            raise UsageError(
+                f"partial_low={self.partial_low} must be a number of semitones, up to {self.partial}"
+            )
         if self.company < 0:
             raise UsageError(f"company={self.company} must be a number of onsets, 0 or more")
         for name in ("onset_shift_s", "end_shift_s"):

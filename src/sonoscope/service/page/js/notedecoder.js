@@ -8,7 +8,7 @@ const STEPS = 10000, SOFT_VELOCITY = 64;
 export const RULES = {
   onset: 0.5, onset_low: 0.25, sustain: 0.5, sustain_low: 0.3, peak_s: 0.025, max_gap_s: 0.035, min_length_s: 0.04,
   soft_length_s: 0.12, sure: 0.8, unsure_length_s: 0, company: 4, company_s: 2, onset_shift_s: 0, end_shift_s: 0,
-  lowest: 0, highest: 127, partial: 0, mono: false, median_velocity: null,
+  lowest: 0, highest: 127, partial: 0, partial_low: 0, mono: false, median_velocity: null,
 };
 
 /**
@@ -79,7 +79,7 @@ class Decoder {
     this.onset = table("onset");
     this.sustain = table("sustain");
     this.velocity = scores.velocity ? table("velocity") : null;
-    if (rules.partial) this.onset = this.withoutPartials(rules.partial);
+    if (rules.partial) this.onset = this.withoutPartials(rules.partial_low || rules.partial, rules.partial);
     if (rules.mono) {
       this.onset = likeliest(this.onset, this.frames, this.low, this.high);
       this.sustain = likeliest(this.sustain, this.frames, this.low, this.high);
@@ -109,13 +109,15 @@ class Decoder {
     return this.found.sort((a, b) => a.start - b.start || a.end - b.end || a.pitch - b.pitch);
   }
 
-  /** Onsets without those that are a partial of one in the same frame or the one before. */
-  withoutPartials(away) {
+  /** Onsets without those that are a partial, so many semitones above, of one in the same frame or the one before. */
+  withoutPartials(least, most) {
     const kept = this.onset.slice();
-    for (let column = this.low + away; column < this.high; column++) {
-      for (let k = 0; k < this.frames; k++) {
-        const below = Math.max(this.step(this.onset, column - away, k), this.step(this.onset, column - away, k - 1));
-        if (5 * below >= 4 * this.step(this.onset, column, k)) kept[column * this.frames + k] = 0;
+    for (let away = least; away <= most; away++) {
+      for (let column = this.low + away; column < this.high; column++) {
+        for (let k = 0; k < this.frames; k++) {
+          const below = Math.max(this.step(this.onset, column - away, k), this.step(this.onset, column - away, k - 1));
+          if (5 * below >= 4 * this.step(this.onset, column, k)) kept[column * this.frames + k] = 0;
+        }
       }
     }
     return kept;
