@@ -162,6 +162,7 @@ def operators() -> dict[str, Operator]:
         "HardSwish": lambda _, x: functional.hardswish(x),
         "Gelu": lambda a, x: functional.gelu(x, approximate=a.get("approximate", "none")),
         "Softmax": lambda a, x: torch.softmax(x, a.get("axis", -1)),
+        "Softplus": unary(functional.softplus),
         "Cast": lambda a, x: x.to(_dtype(a["to"])),
         "Constant": _constant,
         "ConstantOfShape": _constant_of_shape,
@@ -308,7 +309,7 @@ def _gathered(attributes: Attributes, x: Any, index: Any) -> Any:
     axis = attributes.get("axis", 0) % x.ndim
     flat = index.reshape(-1).to(x.device)
     taken = torch.index_select(x, axis, torch.where(flat < 0, flat + x.shape[axis], flat))
-    return taken.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    return taken.reshape((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
 
 def _gathered_nd(attributes: Attributes, x: Any, index: Any) -> Any:
