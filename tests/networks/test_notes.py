@@ -105,6 +105,23 @@ def test_a_network_that_reaches_further_down_answers_as_before(network: notes.No
 
 
 @torch.no_grad()
+def test_heads_that_see_further_keys_answer_as_before_until_they_learn(network: notes.NoteNetwork) -> None:
+    further = notes.reaching(network, under=(24, 38)).eval()
+    assert notes.build(further.config).config == further.config and further.spec.under == (24, 38)
+    rows = rows_like_sound(1, 20)
+    for before, after in zip(network(rows), further(rows), strict=True):
+        torch.testing.assert_close(after, before)
+    # What they learn of the keys 38 below changes the keys from 37 on, and no other.
+    wide = network.spec.channels
+    further.hidden.weight[:, -(further.hidden.in_channels - wide) // 2 :] = 0.1
+    onset, learnt = network(rows)[0], further(rows)[0]
+    torch.testing.assert_close(learnt[..., :37], onset[..., :37])
+    assert not torch.isclose(learnt[..., 37:], onset[..., 37:]).all()
+    with pytest.raises(UsageError, match="under"):
+        notes.NoteSpec(under=(88,))
+
+
+@torch.no_grad()
 def test_velocity_is_the_level_of_the_first_partials_where_a_note_begins(network: notes.NoteNetwork) -> None:
     field, key = network.receptive_field, 60 - notes.LOWEST
     own = field - 1 - network.look_ahead  # the row that the first answer speaks for

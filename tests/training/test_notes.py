@@ -90,6 +90,14 @@ def test_half_precision_learns_nearly_the_same(mix: NoteMix, tmp_path: Path) -> 
     assert losses[True] == pytest.approx(losses[False], rel=0.05)
 
 
+def test_heads_can_learn_alone(mix: NoteMix, tmp_path: Path) -> None:
+    before = network(mix)
+    held = {name: values.clone() for name, values in before.state_dict().items()}
+    made = fit_notes(before, mix, NoteTrainSpec(steps=4, batch_size=2, heads=True), tmp_path)
+    moved = {name for name, values in made.state_dict().items() if not torch.equal(values, held[name])}
+    assert moved == {"hidden.weight", "hidden.bias", "answer.weight", "answer.bias"}
+
+
 def test_what_was_interrupted_goes_on_as_if_it_had_not_been(mix: NoteMix, tmp_path: Path) -> None:
     spec = NoteTrainSpec(steps=6, batch_size=2, checkpoint_every=3)
     whole = fit_notes(network(mix), mix, spec, tmp_path / "whole")

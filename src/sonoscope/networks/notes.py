@@ -36,6 +36,10 @@ BINS_PER_KEY = 3
 LONG_HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 SHORT_HARMONICS = (1.0, 2.0, 3.0)
 OUTPUTS = ("onset", "sustain", "velocity")
+#: The parts that make answers of what the trunk made of sound.
+HEADS = ("summary", "hidden", "answer")
+#: Maps that sum up a key for the heads of others.
+_SUMMARY = 8
 #: Share of keys and frames that have an onset, a note: what the heads answer before they have learnt anything.
 _PRIORS = (0.005, 0.04)
 
@@ -56,6 +60,9 @@ class NoteSpec:
         Bins of each of the two spectrograms in a row.
     below : tuple of float
         Further harmonics, below ½, that are read from the long spectrogram.
+    under : tuple of int
+        Keys below each, of which the heads see a summary, and of their neighbours: where the note lies of which a
+        key's sound may be a partial. With any, each head is half as large again.
     """
 
     first: int = 16
@@ -64,10 +71,14 @@ class NoteSpec:
     centred: int = 2
     n_pitches: int = 310
     below: tuple[float, ...] = ()
+    under: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))
         object.__setattr__(self, "below", tuple(self.below))
+        object.__setattr__(self, "under", tuple(self.under))
+        if not all(0 < keys < KEYS for keys in self.under):
+            raise UsageError(f"under={list(self.under)} must lie between 0 and {KEYS}, the keys")
         if not all(0 < harmonic < 0.5 for harmonic in self.below):
             raise UsageError(f"below={list(self.below)} must lie between 0 and 0.5: ½ is read already")
         if not 0 <= self.centred <= len(self.dilations):
@@ -154,7 +165,11 @@ class NoteNetwork(nn.Module):
             look_ahead=self.look_ahead,
         )
         heads, inside = len(_PRIORS), max(8, wide // 2)
-        self.hidden = nn.Conv2d(wide, heads * inside, (1, 3), padding=(0, 1))
+        if spec.under:
+            inside += inside // 2
+            self.summary = nn.Conv2d(wide, _SUMMARY, 1)
+        seen = wide + _SUMMARY * len(spec.under)
+        self.hidden = nn.Conv2d(seen, heads * inside, (1, 3), padding=(0, 1))
         self.answer = nn.Conv2d(heads * inside, heads, 1, groups=heads)
         priors = torch.tensor(_PRIORS)
         with torch.no_grad():
@@ -193,6 +208,10 @@ class NoteNetwork(nn.Module):
         maps = self.blocks(self.norm2(self.keys(maps)).relu())
         # The rows that answers speak for, and those after them.
         told = rows[:, self.receptive_field - 1 - self.look_ahead :, self.spec.n_pitches :]
+        if self.spec.under:
+            said = self.summary(maps)
+            lower = [functional.pad(said, (keys, 0))[..., :KEYS] for keys in self.spec.under]
+            maps = torch.cat([maps, *lower], dim=1)
         return *self.answer(self.hidden(maps).relu()).unbind(dim=1), self.loudness(told)
 
 
@@ -224,14 +243,32 @@ def build(spec: str | dict[str, Any] | NoteSpec) -> NoteNetwork:
     return NoteNetwork(NoteSpec(**{**base, **changes}))
 
 
-def reaching(network: NoteNetwork, below: tuple[float, ...]) -> NoteNetwork:
-    """A copy that reads further harmonics below, and answers as before until it has learnt what they say."""
-    wider = NoteNetwork(replace(network.spec, below=(*network.spec.below, *below)))
+def reaching(network: NoteNetwork, below: tuple[float, ...] = (), under: tuple[int, ...] = ()) -> NoteNetwork:
+    """A copy that reads further harmonics below, and whose heads see further keys (of a network whose heads see none);
+    it answers as before until it has learnt what they say."""
+    wider = NoteNetwork(
+        replace(network.spec, below=(*network.spec.below, *below), under=under or network.spec.under)
+    )
     held = network.state_dict()
     more = torch.zeros_like(held["first.weight"][:, :1]).repeat(1, len(below), 1, 1)
     held["first.weight"] = torch.cat([held["first.weight"], more], dim=1)
+    if under:
+        _widen(held, wider)
     wider.load_state_dict(held)
     return wider
+
+
+def _widen(held: dict[str, torch.Tensor], wider: NoteNetwork) -> None:
+    """Give the heads among weights the keys and the maps that those of ``wider`` have, the new ones without a say."""
+    fresh = {k: v.clone() for k, v in wider.state_dict().items() if k.partition(".")[0] in HEADS}
+    for name in ("hidden.weight", "hidden.bias"):
+        new, old = (table[name].unflatten(0, (len(_PRIORS), -1)) for table in (fresh, held))
+        own = new[:, : old.shape[1]]
+        own.zero_()
+        (own[:, :, : old.shape[2]] if old.ndim > 2 else own).copy_(old)
+    fresh["answer.weight"].zero_()[:, : held["answer.weight"].shape[1]] = held["answer.weight"]
+    fresh["answer.bias"] = held["answer.bias"]
+    held.update(fresh)
 
 
 def folded(network: NoteNetwork) -> NoteNetwork:

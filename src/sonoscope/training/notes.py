@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from sonoscope.data.mix.notemix import NoteMix
-from sonoscope.networks.notes import NoteNetwork
+from sonoscope.networks.notes import HEADS, NoteNetwork
 from sonoscope.training.averaging import averaged_copy
 
 
@@ -40,6 +40,8 @@ class NoteTrainSpec:
         Steps.
     half : bool
         Answer in bfloat16, the loss in single precision: half the time on processors that compute in it.
+    heads : bool
+        Only the heads learn: what the trunk makes of sound stays as it is, its norms too.
     seed : int
     """
 
@@ -53,6 +55,7 @@ class NoteTrainSpec:
     average: float = 0.995
     checkpoint_every: int = 200
     half: bool = False
+    heads: bool = False
     seed: int = 0
 
 
@@ -87,7 +90,10 @@ def fit_notes(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(spec.seed)
-    cast(Any, network).to(device, memory_format=torch.channels_last).train()
+    cast(Any, network).to(device, memory_format=torch.channels_last).train(not spec.heads)
+    if spec.heads:
+        for name, part in network.named_children():
+            part.requires_grad_(name in HEADS)
     averaged = averaged_copy(network, spec.average)
     optimizer = torch.optim.AdamW(_groups(network, spec), lr=spec.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -142,8 +148,9 @@ def statistics(mix: NoteMix, seed: int = 0, segments: int = 64) -> tuple[np.ndar
 
 def _groups(network: NoteNetwork, spec: NoteTrainSpec) -> list[dict[str, Any]]:
     """Weights that decay, and biases and normalisation, which do not."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
+    learnt = [p for p in network.parameters() if p.requires_grad]
+    decayed = [p for p in learnt if p.ndim > 1]
+    plain = [p for p in learnt if p.ndim <= 1]
     return [
         {"params": decayed, "weight_decay": spec.weight_decay},
         {"params": plain, "weight_decay": 0.0},
