@@ -8,6 +8,7 @@
     python recipes/notes/build.py --work WORK finish
     python recipes/notes/build.py --work WORK blend
     python recipes/notes/build.py --recipe recipes/notes/reach.yaml --work LAST --network WORK/blend-small reach
+    python recipes/notes/build.py --recipe recipes/notes/carve.yaml --work LAST --network BUNDLE carve
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -58,19 +59,21 @@ sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and
 #: Phrases of each instrument's recorded notes that rules are fitted on.
 RECORDED = 2
 STEPS = (
-    "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "validate", "fit-thresholds",
+    "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "carve", "validate", "fit-thresholds",
 )  # fmt: skip
 #: Banks, in the order in which they are made; each step hears those of the steps before and its own.
 BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
 #: Of each step that trains: how many banks it hears, and the notes of all of them.
 HEARD = {
     "train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz"),
-    "reach": (4, "notes-played.npz"),
+    "reach": (4, "notes-played.npz"), "carve": (4, "notes-played.npz"),
 }  # fmt: skip
 #: What each step goes on from.
-BEFORE = {"refine": "train", "finish": "refine", "reach": "blend"}
+BEFORE = {"refine": "train", "finish": "refine", "reach": "blend", "carve": "reach"}
 #: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
 MIXED = ("names", "beside", "quiet_share")
+#: What of them says what a network reads beyond what the one before did.
+WIDER = ("below", "under")
 
 
 class Recipe:
@@ -261,11 +264,12 @@ def train(recipe: Recipe, folder: Path, size: str | None, steps: int | None) -> 
 def go_on(recipe: Recipe, step: str, first: Path, folder: Path) -> None:
     """`refine` and what follows: go on from what the step before left, with more stems and at a lower rate."""
     torch.set_num_threads(1)
+    torch.manual_seed(recipe.settings["train"]["seed"])
     network = begun(first)
-    settings = {k: v for k, v in recipe.settings[step].items() if k not in (*MIXED, "below")}
+    settings = {k: v for k, v in recipe.settings[step].items() if k not in (*MIXED, *WIDER)}
     folder.mkdir(parents=True, exist_ok=True)
-    if below := recipe.settings[step].get("below"):
-        network = networks.reaching(network, tuple(below))
+    if wider := {name: tuple(recipe.settings[step][name]) for name in WIDER if name in recipe.settings[step]}:
+        network = networks.reaching(network, **wider)
     (folder / "network.json").write_text(json.dumps(network.config))
     fit_notes(
         network, recipe.mix(network, step), NoteTrainSpec(**{**recipe.settings["train"], **settings}), folder,

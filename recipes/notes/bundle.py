@@ -146,7 +146,7 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
     step, _, size = network_folder.name.partition("-")
     # What was blended was finished before, what was finished refined, and what was refined trained.
-    chains = (("train", "refine", "finish", "blend"), ("reach",))
+    chains = (("train", "refine", "finish", "blend"), ("reach",), ("carve",))
     taken = next((chain[: chain.index(step) + 1] for chain in chains if step in chain), ())
     lasts = []
     for folder in dict.fromkeys((*(work / f"{name}-{size}" for name in taken), network_folder)):
@@ -167,12 +167,14 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
 
 
 def went_on(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What both trainings were trained on: their steps together, and the banks of the first, the larger ones."""
+    """What all trainings were trained on: their steps together, the banks of the first, the larger ones, and as `last`
+    the banks of the last and the steps since the first."""
     return {
         **before,
         "steps": before["steps"] + after["steps"],
         "cpu_hours": round(before["cpu_hours"] + after["cpu_hours"], 1),
-        "last": {key: after[key] for key in ("stems", "compositions", "hours", "steps")},
+        "last": {key: after[key] for key in ("stems", "compositions", "hours")}
+        | {"steps": before.get("last", {"steps": 0})["steps"] + after["steps"]},
     }
 
 

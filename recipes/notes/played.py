@@ -39,11 +39,20 @@ TUNED_BARS: dict[str, tuple[tuple[float, ...], float, float]] = {
     "concert vibraphone": ((1.0, 4.0, 10.0, 18.0), 5.0, 0.012),
     "concert xylophone": ((1.0, 3.0, 6.0, 10.0), 0.6, 0.015),
 }
+#: Bars of which no two have the same partials: ranges of those of the lowest bar over its first (each instrument draws
+#: its own; a carver tunes the second, and the third where there is wood enough), and how long the first rings (s).
+CARVED_BARS: dict[str, tuple[tuple[tuple[float, float], ...], float]] = {
+    "carved marimba": (((3.9, 4.05), (8.7, 10.6), (15.0, 20.5), (23.0, 31.0), (33.0, 43.0)), 1.4),
+    "carved vibraphone": (((3.95, 4.05), (9.0, 10.6), (16.0, 19.5), (25.0, 30.0)), 4.5),
+    "carved xylophone": (((2.95, 3.05), (5.6, 6.6), (9.0, 12.0), (14.0, 18.0), (20.0, 26.0)), 0.6),
+    "balafon": (((2.6, 4.2), (5.2, 10.6), (9.0, 20.0), (14.0, 30.0), (22.0, 42.0)), 0.8),
+}
 #: Lowest and highest pitch of a kind, and how many notes at once its pieces have at most.
 RANGES = {
     "marimba": (41, 98), "vibraphone": (50, 91), "xylophone": (60, 108), "glockenspiel": (72, 108), "kalimba": (55, 90),
     "string": (36, 98), "wind": (34, 96), "voice": (43, 84),
     "concert marimba": (36, 96), "concert vibraphone": (48, 89), "concert xylophone": (58, 106),
+    "carved marimba": (36, 96), "carved vibraphone": (53, 89), "carved xylophone": (60, 108), "balafon": (43, 96),
 }  # fmt: skip
 #: How often the kinds are drawn.
 KINDS = {
@@ -52,6 +61,8 @@ KINDS = {
 }  # fmt: skip
 #: The same of pieces on tuned bars.
 TUNED_KINDS = {"concert marimba": 6, "concert vibraphone": 2, "concert xylophone": 2}
+#: The same of pieces on bars that differ.
+CARVED_KINDS = {"carved marimba": 6, "carved vibraphone": 2, "carved xylophone": 1, "balafon": 2}
 #: Formants of vowels (Hz) of a large and a small throat, and their widths.
 _VOWELS = (
     (730, 1090, 2440, 3400), (270, 2290, 3010, 3700), (300, 870, 2240, 3300), (530, 1840, 2480, 3500),
@@ -183,6 +194,67 @@ def draw_bars(kind: str, rng: np.random.Generator) -> Bars:
         tremolo,
         (0.0, *rng.normal(5, 9, len(ratios) - 1).tolist()) if tuned else (),
     )
+
+
+@dataclass(frozen=True)
+class Carved:
+    """Bars of one instrument, each with partials, levels and damping of its own, over tubes or not.
+
+    ``sinks``: how far partials fall from the lowest bar to the highest (natural logarithm): short bars are thick.
+    """
+
+    number: int
+    low: int
+    high: int
+    ratios: tuple[float, ...]
+    sinks: tuple[float, ...]
+    ring_s: float
+    damping: float
+    mallet_hz: float
+    tilt_db: float
+    tube_db: float
+
+    def note(self, one: Played, rate: int, rng: np.random.Generator) -> np.ndarray:
+        """The sound of a note that nobody damps."""
+        pitch = round(one.pitch)
+        bar = np.random.default_rng((self.number, pitch))
+        height, n_modes = (pitch - self.low) / (self.high - self.low), len(self.ratios)
+        off = np.array([0.012, *np.linspace(0.02, 0.035, n_modes - 1)])
+        bent = np.array(self.ratios) * np.exp(
+            -height * np.array(self.sinks) + bar.normal(0, 1, n_modes) * off
+        )
+        twisted = np.exp(bar.uniform(np.log(1.5), np.log(14), 2))
+        ratios = np.concatenate([[1.0], bent, twisted])
+        order = np.arange(1, n_modes + 2)
+        place = np.pi * order * rng.normal(0, 0.11)  # from the middle, where every second mode has a node
+        shape = np.abs(np.where(order % 2, np.cos(place), np.sin(place))) + 0.05
+        level = 20 * np.log10(np.concatenate([shape, 0.05 + 0.1 * bar.random(2)]))
+        hz = _hz(one.pitch) * ratios
+        cut = self.mallet_hz * (0.5 + one.velocity / 127)  # how short a mallet touches
+        level += -10 * np.log10(1 + (hz / cut) ** 4) + self.tilt_db * np.log2(ratios)
+        level += bar.normal(0, 5, ratios.size) + rng.normal(0, 1.5, ratios.size)
+        level[0] += self.tube_db
+        level = np.minimum(level - level[0], rng.uniform(0, 8))
+        ring = self.ring_s * 2.0 ** (-(one.pitch - 60) / 16.0) * np.exp(bar.normal(0, 0.15))
+        t60 = ring / ratios**self.damping * np.exp(bar.normal(0, 0.25, ratios.size))
+        n = int(min(ring * 1.3 + 0.1, one.end_s - one.start_s + 0.2) * rate)
+        return _dying(hz, 10 ** (level / 20), t60, n, rate, rng) + _knock(
+            n, rate, 10 ** (rng.uniform(-45, -18) / 20), rng
+        )
+
+
+def draw_carved(kind: str, rng: np.random.Generator) -> Carved:
+    """An instrument of a kind, and what it is struck with."""
+    ranges, ring_s = CARVED_BARS[kind]
+    low, high = RANGES[kind]
+    sinks = (rng.uniform(0, 0.12), *rng.uniform(0, 0.3, len(ranges) - 1))
+    return Carved(
+        number=int(rng.integers(2**31)), low=low, high=high,
+        ratios=tuple(float(rng.uniform(*span)) for span in ranges), sinks=tuple(map(float, sinks)),
+        ring_s=ring_s * float(np.exp(rng.normal(0, 0.4))), damping=float(rng.uniform(0.4, 1.3)),
+        mallet_hz=float(np.exp(rng.uniform(np.log(400), np.log(8000)))), tilt_db=float(rng.uniform(-1, 5)),
+        tube_db=float(rng.uniform(0, 10)),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -339,7 +411,8 @@ def piece(
     low = int(rng.integers(low, max(high - reach, low) + 1))
     voices = 1 if kind == "voice" else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.28, 0.14, 0.08]))
     notes = phrase(rng, low, min(low + reach, high), voices, duration_s)
-    player = _DRAWN[kind](rng) if kind in _DRAWN else draw_bars(kind, rng)
+    draw = _DRAWN.get(kind) or partial(draw_carved if kind in CARVED_BARS else draw_bars, kind)
+    player = draw(rng)
     out = np.zeros(round((duration_s + 0.5) * rate))
     damped_s = float(np.exp(rng.uniform(np.log(0.012), np.log(0.12))))
     loudness = rng.uniform(0.8, 2.0)
@@ -375,13 +448,17 @@ def _rings(sound: np.ndarray, rate: int) -> float:
     return float((np.flatnonzero(level > level.max() - _OVER_DB)[-1] + 1) * 0.01) if level.size else 0.0
 
 
-def played_stems(out: Path, count: int, seconds: float, rate: int, *, tuned: bool = False) -> Iterator[Stem]:
+#: Kinds that are drawn, and the seed, by what the stems' bars are called.
+_MADE = {"bar": (KINDS, 53), "tuned_bar": (TUNED_KINDS, 67), "carved_bar": (CARVED_KINDS, 71)}
+
+
+def played_stems(out: Path, count: int, seconds: float, rate: int, *, made: str = "bar") -> Iterator[Stem]:
     """So many pieces, two of five in a room, some through a bad microphone, with noise, overloaded or coded."""
     out.mkdir(parents=True, exist_ok=True)
-    drawn = TUNED_KINDS if tuned else KINDS
+    drawn, seed = _MADE[made]
     kinds, shares = list(drawn), np.array(list(drawn.values()), dtype=float)
     for number in range(count):
-        rng = np.random.default_rng((67 if tuned else 53, number))
+        rng = np.random.default_rng((seed, number))
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
         sound = out / f"{kind.replace(' ', '-')}-{number:04d}.flac"
         if not sound.is_file():
@@ -394,7 +471,7 @@ def played_stems(out: Path, count: int, seconds: float, rate: int, *, tuned: boo
             table = [(f"{a:.4f}", f"{b:.4f}", p, v, kind, 1) for a, b, p, v in rows]
             render.write_csv(sound.with_suffix(".notes.csv"), render.NOTE_COLUMNS, table)
             render.write_sound(sound, samples, rate)
-        group = kind if kind in _DRAWN else "tuned_bar" if tuned else "bar"
+        group = kind if kind in _DRAWN else made
         yield Stem(sound, f"played/{sound.name}", (), (), f"played_{group}", "played", "", False)
 
 
@@ -438,6 +515,7 @@ def _spoken(beside: Path, rng: np.random.Generator, seconds: float, rate: int) -
 #: What makes stems, by the setting that says how many.
 MAKERS: dict[str, Callable[[Path, int, float, int], Iterator[Stem]]] = {
     "pieces": played_stems,
-    "tuned_bars": partial(played_stems, tuned=True),
+    "tuned_bars": partial(played_stems, made="tuned_bar"),
+    "carved_bars": partial(played_stems, made="carved_bar"),
     "speech": spoken_stems,
 }
