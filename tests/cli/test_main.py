@@ -215,7 +215,7 @@ def test_errors_become_a_line_and_an_exit_code(error, code, message, sonoscope: 
 def test_unexpected_error_leaves_its_traceback_with_verbose_and_in_the_log(
     sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path, monkeypatch
 ):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **_named: object) -> None:
         raise ZeroDivisionError("boom")
 
     monkeypatch.setattr("sonoscope.models.load", fail)

@@ -183,7 +183,8 @@ def _show(dataset: Dataset, items: Sequence[Item], root: Path | None) -> None:
         state = f"{gigabytes(item.have_bytes)} are there" if item.state == "partial" else item.state
         checksum = item.file.checksum or "none published"
         rows.append((item.file.part, item.file.name, size, state if root else "", checksum))
-    print("\n".join(columns([[cell for cell in row if cell or root] for row in rows], right=(2,))))
+    shown = [[cell for cell in row if cell or root] for row in rows]
+    print("\n".join(columns(shown, right=(2,), indent="  ")))
     for item in items:
         print(f"  {item.file.url}")
     left = sum(item.left_bytes for item in items)
