@@ -7,6 +7,7 @@ Wilson's 95 % interval, as if sounds were independent; sites differ, so each sit
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -169,14 +170,15 @@ def _class(examples: Examples, logits: np.ndarray, k: int, by_file: bool, precis
     hit = judged & (best >= threshold)
     others = judged & ~sounds
     roles = np.where(examples.taught, "taught", examples.roles)
-    wrong = [_what(examples, i) for i in np.flatnonzero(hit & others & (roles != UNLABELLED)).tolist()]
+    alarms = np.flatnonzero(hit & others & (roles != UNLABELLED)).tolist()
+    wrong = Counter(sorted(_what(examples, i) for i in alarms))
     sites = examples.groups
     return Class(
         label, slope, offset, threshold, origin, Share(int((hit & sounds).sum()), int(sounds.sum())), by_file,
         {site: _share(hit, sounds & (sites == site)) for site in sorted(set(sites[sounds]))},
         {role: _share(hit, others & (roles == role)) for role in ("taught", BUILT_IN, UNLABELLED)
          if (others & (roles == role)).any()},
-        {name: wrong.count(name) for name in sorted(set(wrong), key=lambda name: (-wrong.count(name), name))},
+        dict(wrong.most_common()),
         {"ece": round(calibration.expected_calibration_error(p, truth), 4),
          "operating_points": calibration.operating_points(p, truth)},
         round(_average_precision(sounds[judged], best[judged]), 4),

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from sonoscope.audio.find import SUFFIXES
 from sonoscope.data import annotation, sources
 from sonoscope.data.datasets import annotated
@@ -266,6 +268,7 @@ def stretches(found: Manifest, row: Row, *, window_s: float, length_s: float, on
     """
     recording = row.extra.get("recording", row.path)
     events = annotation.read(found.root / row.annotation, recording=recording)
+    starts, ends = (np.array(times) for times in ([e.start_s for e in events], [e.end_s for e in events]))
     plain = replace(row, labels=(), annotation="", extra={})
     made = []
     for event in events:
@@ -282,8 +285,10 @@ def stretches(found: Manifest, row: Row, *, window_s: float, length_s: float, on
         within = {
             other.label: min(other.end_s, end) - max(other.start_s, start)
             >= 0.5 * min(other.end_s - other.start_s, end - start)
-            for other in sorted(events, key=lambda e: min(e.end_s, end) - max(e.start_s, start))
-            if min(other.end_s, end) > max(other.start_s, start)
+            for other in sorted(
+                (events[i] for i in np.flatnonzero((ends > start) & (starts < end))),
+                key=lambda e: min(e.end_s, end) - max(e.start_s, start),
+            )
         }
         within[event.label] = True
         labels = tuple(sorted(label for label, sure in within.items() if sure))
