@@ -63,6 +63,7 @@ class FramewiseAttention(Head):
         weights = torch.full((n_classes,), float(background_weight))
         if background is not None:
             weights[background] = 0.0
+        self.background_weights: torch.Tensor
         self.register_buffer("background_weights", weights, persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(dim, n_classes)
