@@ -176,4 +176,6 @@ def test_shipped_graphs_hold_no_notes_of_the_machine_they_were_written_on() -> N
     graphs = sorted((ROOT / "src" / "sonoscope" / "bundles").glob("*/model.onnx"))
     assert len(graphs) == 3
     for graph in graphs:
-        assert b"stack_trace" not in graph.read_bytes(), f"{graph}: networks/torchexport.py:save leaves them out"
+        assert b"stack_trace" not in graph.read_bytes(), (
+            f"{graph}: networks/torchexport.py:save leaves them out"
+        )
