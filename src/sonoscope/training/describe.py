@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,13 @@ def calibrated(logits: Answers) -> tuple[dict[str, Any], dict[str, Any]]:
             decisions[label]["ece"] = round(calibration.expected_calibration_error(p, truth), 4)
             decisions[label]["operating_points"] = calibration.operating_points(p, truth)
     return scaling, decisions
+
+
+def scaled(logits: Answers, scaling: Mapping[str, Mapping[str, float]]) -> Answers:
+    """Logits of clips as probabilities, by the calibration of each label that :func:`calibrated` gives."""
+    slope, offset = (np.array([scaling[name][key] for name in logits.labels]) for key in ("slope", "offset"))
+    scores = 1.0 / (1.0 + np.exp(-np.clip(logits.scores * slope + offset, -60, 60)))
+    return replace(logits, scores=scores)
 
 
 def description(

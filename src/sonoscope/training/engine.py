@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import lightning
-import numpy as np
 import torch
 
 from sonoscope.errors import BadBundle
@@ -106,12 +104,13 @@ def concluded(setting: Setting, task: Task, trainer: lightning.Trainer) -> dict[
     """Calibrate on validation, test, and write answers and bundle; return the figures."""
     folder = setting.folder
     validation = answers_of(setting, task, trainer, VALIDATION)
-    scaled = calibrated_scores(validation)
+    scaling, _ = describe.calibrated(validation)
+    scaled = describe.scaled(validation, scaling)
     thresholds = tagging.fitted_thresholds(scaled)
     rundir.write_answers(folder / "validation.npz", scaled)
     metrics: dict[str, Any] = {"validation": rundir.figures(scaled, thresholds, draws=0)["fitted"]}
     if setting.has(TEST):
-        tested = calibrated_scores(answers_of(setting, task, trainer, TEST), like=validation)
+        tested = describe.scaled(answers_of(setting, task, trainer, TEST), scaling)
         rundir.write_answers(folder / "test.npz", tested)
         metrics |= rundir.figures(tested, thresholds)
         metrics["dummies"] = rundir.numbers(baselines.figures(tested))
@@ -127,14 +126,6 @@ def answers_of(setting: Setting, task: Task, trainer: lightning.Trainer, part: s
     found = task.answers(logits=True)
     assert found is not None
     return found
-
-
-def calibrated_scores(logits: Answers, *, like: Answers | None = None) -> Answers:
-    """Probabilities by the calibration fitted on ``like`` (default: on themselves)."""
-    scaling, _ = describe.calibrated(logits if like is None else like)
-    slope, offset = (np.array([scaling[name][key] for name in logits.labels]) for key in ("slope", "offset"))
-    probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits.scores * slope + offset, -60, 60)))
-    return replace(logits, scores=probabilities)
 
 
 def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str, Any]) -> None:

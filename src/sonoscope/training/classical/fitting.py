@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ def concluded(heard: Heard, answerer: Answerer, say: Say) -> dict[str, Any]:
     folder = heard.folder
     validation = heard.answers(answerer, VALIDATION)
     scaling, decisions = decided(heard, validation)
-    scaled = probabilities(validation, scaling)
+    scaled = describe.scaled(validation, scaling)
     thresholds = (
         tagging.fitted_thresholds(scaled)
         if heard.model.listens
@@ -193,7 +193,7 @@ def concluded(heard: Heard, answerer: Answerer, say: Say) -> dict[str, Any]:
     rundir.write_answers(folder / "validation.npz", scaled)
     metrics: dict[str, Any] = {"validation": rundir.figures(scaled, thresholds, draws=0)["fitted"]}
     if heard.parts[TEST][0].clips:
-        tested = probabilities(heard.answers(answerer, TEST), scaling)
+        tested = describe.scaled(heard.answers(answerer, TEST), scaling)
         rundir.write_answers(folder / "test.npz", tested)
         metrics |= rundir.figures(tested, thresholds)
         metrics["dummies"] = {
@@ -218,13 +218,6 @@ def decided(heard: Heard, validation: Answers) -> tuple[dict[str, Any], dict[str
         {label: {"slope": 1.0, "offset": 0.0} for label in validation.labels},
         {label: dict(entry) for label in validation.labels},
     )
-
-
-def probabilities(logits: Answers, scaling: Mapping[str, Mapping[str, float]]) -> Answers:
-    """The answers as probabilities."""
-    slope, offset = (np.array([scaling[name][key] for name in logits.labels]) for key in ("slope", "offset"))
-    scaled = np.clip(logits.scores * slope + offset, -60, 60)
-    return replace(logits, scores=1.0 / (1.0 + np.exp(-scaled)))
 
 
 def bundled(
