@@ -89,9 +89,9 @@ def _mean_of(column: np.ndarray) -> Callable[[np.ndarray], float]:
 
 def _difference(first: np.ndarray, second: np.ndarray) -> list[float]:
     """The mean of the differences, and its interval."""
-    names = [str(k) for k in range(len(first))]
-    value, (low, high), _ = bootstrap.of_difference(_mean_of(first), _mean_of(second), names)
-    return [round(value, 4), round(low, 4), round(high, 4)]
+    names, differences = [str(k) for k in range(len(first))], first - second
+    low, high = bootstrap.of_metric(_mean_of(differences), names)
+    return [round(float(differences.mean()), 4), round(low, 4), round(high, 4)]
 
 
 def false_notes(recordings: Sequence[Recording], estimates: Mapping[str, Sequence[Notes]],
