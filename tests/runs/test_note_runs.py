@@ -188,7 +188,7 @@ def test_our_own_sound_is_no_input(start, folder, tmp_path):
 
 def test_notes_and_instruments_in_one_run(start, folder, tmp_path, contents):
     both = {"models": ("notes", "instruments"), "formats": ("csv", "midi")}
-    start(folder / "a.wav", **both, threshold="0.05")
+    start(folder / "a.wav", **both, threshold="0.001")
     out = tmp_path / "out"
     assert {f.name for f in out.iterdir() if f.name.startswith("a.wav")} == {
         "a.wav.notes.events.csv", "a.wav.notes.mid", "a.wav.instruments.events.csv",
@@ -196,9 +196,9 @@ def test_notes_and_instruments_in_one_run(start, folder, tmp_path, contents):
     heard = rows(out / "events.csv")
     assert {row["model"] for row in heard} == {"notes", "instruments"}
     assert [float(row["start"]) for row in heard] == sorted(float(row["start"]) for row in heard)
-    start(folder / "a.wav", **both, threshold="0.05", notes={"tracks": "by-instrument"})
+    start(folder / "a.wav", **both, threshold="0.001", notes={"tracks": "by-instrument"})
     assert start(
-        folder / "a.wav", out="fresh", **both, threshold="0.05", notes={"tracks": "by-instrument"}
+        folder / "a.wav", out="fresh", **both, threshold="0.001", notes={"tracks": "by-instrument"}
     ).done
     assert contents(out) == contents(tmp_path / "fresh")
     notes = [row for row in rows(out / "a.wav.notes.events.csv") if row["pitch"]]

@@ -91,7 +91,7 @@ def test_names_survive_whatever_they_hold(make, run, tmp_path):
         "-o.wav",
         "UPPER.WAV",
     ]
-    summary = run(make(*names, seconds=1))
+    summary = run(make(*names, seconds=1), threshold="0.001")
     assert (summary.done, summary.failed) == (len(names), 0)
     assert sorted(row["file"] for row in table(tmp_path / "out/files.csv")) == sorted(names)
     assert {row["file"] for row in table(tmp_path / "out/events.csv")} == set(names)
