@@ -129,7 +129,9 @@ def one(name: str, data: str, work: Path, seconds: float) -> tuple[str, bool]:
     if process.returncode:
         return last, "is not installed" in last
     if not (folder / rundir.BUNDLE / "model.onnx").is_file():
-        return next((line for line in lines if line.startswith("no bundle")), "no bundle, and no reason"), False
+        return next(
+            (line for line in lines if line.startswith("no bundle")), "no bundle, and no reason"
+        ), False
     return figures(folder, network=network, tiny=name in TINY), True
 
 
