@@ -1,10 +1,12 @@
-"""Options of ``analyze`` for more than one machine, and ``--sbatch``, which writes a job array instead of a result."""
+"""Options for more than one machine, and ``--sbatch``, which writes a job array instead of a result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from sonoscope.cli.words import number, option, whole
 from sonoscope.errors import UsageError
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 Dask = Annotated[
     str | None,
     option("--dask", metavar="CLUSTER", help="Workers are dask's: an address, local, slurm, or a YAML file."),
+]
+DaskWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        show_default=False,
+        min=1,
+        help="With --dask local or slurm: how many workers.",
+    ),
 ]
 Stage = Annotated[
     str | None,

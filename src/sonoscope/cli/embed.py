@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.cluster import Dask, DaskWorkers
 from sonoscope.cli.telling import say
 from sonoscope.errors import UnreadableAudio, UsageError
 
@@ -44,20 +45,6 @@ Channel = Annotated[
     int | None,
     typer.Option(metavar="N", show_default=False, help="The channel to hear, from 1 (default: their mean)."),
 ]
-Dask = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLUSTER",
-        show_default=False,
-        help="Workers are dask's: an address, local, slurm, or a YAML file.",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", show_default=False, min=1, help="With --dask local or slurm: how many workers."
-    ),
-]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 
@@ -68,7 +55,7 @@ def embed(
     hop: Hop = None,
     channel: Channel = None,
     dask: Dask = None,
-    workers: Workers = None,
+    workers: DaskWorkers = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Embeddings: a vector for each window of recordings, for classifiers, maps and searches of your own."""

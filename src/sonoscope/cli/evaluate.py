@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.cluster import DaskWorkers
 from sonoscope.cli.parameters import pair
 from sonoscope.cli.telling import say, told
 from sonoscope.errors import UsageError
@@ -142,12 +143,6 @@ Dask = Annotated[
         help="Clips are heard by dask's workers: an address, local, slurm, or a YAML file.",
     ),
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N", show_default=False, min=1, help="With --dask local or slurm: how many workers."
-    ),
-]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
@@ -170,7 +165,7 @@ def evaluate(
     out: Out = None,
     paper: Paper = None,
     dask: Dask = None,
-    workers: Workers = None,
+    workers: DaskWorkers = None,
     overwrite: Overwrite = False,
 ) -> int:
     """How right models or predictions are, as published protocols count.

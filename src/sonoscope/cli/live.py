@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.cli.words import number, option, whole
+from sonoscope.cli.notes import Models
+from sonoscope.cli.words import number, option, pitch, whole
 from sonoscope.errors import UsageError, one_of
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ Where = Annotated[
         help="- for samples on stdin, or a recording, played as it would sound (default: the microphone).",
     ),
 ]  # fmt: skip
-Models = Annotated[
-    str | None,
-    option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
-]
 Device = Annotated[
     str | None,
     option(
@@ -165,7 +162,7 @@ def live(
     listeners = _listeners(
         model or _DEFAULT_MODEL,
         {"threshold": threshold, "min_duration": min_duration, "max_gap": max_gap},
-        {"onset": onset, "sustain": sustain, "lowest": _pitch(low), "highest": _pitch(high), "mono": mono},
+        {"onset": onset, "sustain": sustain, "lowest": pitch(low), "highest": pitch(high), "mono": mono},
         {"hop_s": hop, "delay_s": delay, "cents": tuning},
     )
     heard = _source(source if source is not None else device, rate, channels, sample_format, fast)
@@ -184,12 +181,6 @@ def live(
     if session.recorder is not None and session.recorder.refused:
         return 1
     return 3 if summary.interrupted and not heard.endless else 0
-
-
-def _pitch(name: str | None) -> int | None:
-    from sonoscope.labels import midi_of
-
-    return None if name is None else midi_of(name)
 
 
 def _source(

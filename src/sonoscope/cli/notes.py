@@ -14,7 +14,7 @@ import typer
 
 from sonoscope.cli import analyze as verb
 from sonoscope.cli import options
-from sonoscope.cli.words import number, option
+from sonoscope.cli.words import number, option, pitch
 from sonoscope.errors import UsageError
 
 MODEL, WITH_TRACKS = ("notes",), ("notes", "instruments")
@@ -163,7 +163,7 @@ def notes(
 
     verbosity = display.start_logging(verbose, quiet, log)
     wishes = verb.given_of(
-        onset=onset, sustain=sustain, min_length_s=min_length, low=_pitch(low), high=_pitch(high), mono=mono,
+        onset=onset, sustain=sustain, min_length_s=min_length, low=pitch(low), high=pitch(high), mono=mono,
         pitch_classes=pitch_classes, tuning=_tuning(tuning), tempo=tempo,
     ) | {
         name: None if value == NONE else value
@@ -202,12 +202,6 @@ def _no_names(inputs: Sequence[str], wishes: Mapping[str, Any]) -> None:
                     f"{wish} takes no file name: leave {text!r} out. The file lies beside what -o names, and is "
                     f"named like it"
                 )
-
-
-def _pitch(name: str | None) -> int | None:
-    from sonoscope.labels import midi_of
-
-    return None if name is None else midi_of(name)
 
 
 def _tuning(text: str | None) -> float | None:

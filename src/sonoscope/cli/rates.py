@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.cli.words import listed
+from sonoscope.cli.clips import Model
+from sonoscope.cli.verdicts import Labels, Overwrite, Unsure, judged
+from sonoscope.cli.words import check_new, listed
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,15 +50,6 @@ Zone = Annotated[
         help="On whose clock bins are (Europe/Berlin). Default: that of each recording's start.",
     ),
 ]
-Labels = Annotated[
-    str | None, typer.Option(metavar="LABEL,...", show_default=False, help="Only these classes.")
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "-m", "--model", metavar="MODEL", show_default=False, help="Which model, if OUT holds several."
-    ),
-]
 Interval = Annotated[str, typer.Option(metavar="overdispersed|poisson", help="Of events per hour.")]
 Correct = Annotated[
     Path | None,
@@ -70,16 +63,12 @@ Verdicts = Annotated[
     list[Path] | None,
     typer.Option(metavar="VERDICTS.CSV", show_default=False, help="Only these verdicts of the folder CLIPS."),
 ]
-Unsure = Annotated[
-    str, typer.Option(metavar="out|yes|no", help="What clips count as of which nobody is sure.")
-]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE.SVG", show_default=False, help="Also draw the rates.")
 ]
 RFile = Annotated[
     bool, typer.Option("--r-file", help="Print where sonoscope.R is, to source in R, and stop.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def rates_command(
@@ -150,10 +139,7 @@ def _check(
     if bin is not None:
         lookup(BINS, bin, "bin")
     for file, suffix in ((out, ".csv"), (plot, ".svg")):
-        if file is not None and file.suffix.lower() != suffix:
-            raise UsageError(f"{file} must end with {suffix}")
-        if file is not None and file.exists() and not overwrite:
-            raise UsageError(f"{file} exists. Name another file, or replace it with --overwrite.")
+        check_new(file, suffix, overwrite=overwrite)
     if verdicts and correct is None:
         raise UsageError("--verdicts says nothing without --correct CLIPS")
     if correct is not None and "class" not in words:
@@ -198,7 +184,6 @@ def _classes(source: Path, model: str | None, labels: str | None) -> tuple[list[
 
 def _corrector(source: Path, model: str, clips: Path, files: list[Path], unsure: str) -> Corrector:
     from sonoscope.cli.telling import told
-    from sonoscope.cli.verdicts import judged
     from sonoscope.field import clipfolder, correction
     from sonoscope.field.season import Season
 

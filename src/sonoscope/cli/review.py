@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.words import listed
+from sonoscope.cli.words import check_new, listed
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _write(folder: ClipFolder, clips: Sequence[Clip], reviewer: str, file: Path,
 
     if reviewer:
         file_of(folder.path, reviewer)
-    if file.exists() and not overwrite:
-        raise UsageError(f"{file} exists. Name another file, or replace it with --overwrite.")
+    check_new(file, overwrite=overwrite)
     html = standalone(
         folder, clips, reviewer, told(lambda elapsed, done, of: f"{done} of {of} clips")
     ).encode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.words import listed
+from sonoscope.cli.words import check_new, listed
 from sonoscope.errors import UsageError, lookup
 
 if TYPE_CHECKING:
@@ -143,10 +143,7 @@ def _check(wishes: Mapping[str, float], out: Path | None, curve: Path | None, ov
     if out is not None and not wishes:
         raise UsageError("-o takes thresholds: say what is wished, --precision 0.9 or --recall 0.5")
     for file in (out, curve):
-        if file is not None and file.suffix.lower() != ".csv":
-            raise UsageError(f"{file} must end with .csv")
-        if file is not None and file.exists() and not overwrite:
-            raise UsageError(f"{file} exists. Name another file, or replace it with --overwrite.")
+        check_new(file, ".csv", overwrite=overwrite)
 
 
 def _table(known: Mapping[str, Evidence], *, sites: bool) -> list[str]:

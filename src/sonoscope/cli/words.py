@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -30,6 +31,13 @@ def whole(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is not a whole number") from None
 
 
+def pitch(name: str | None) -> int | None:
+    """The MIDI number of a pitch (``E2``, ``40``); None as it is."""
+    from sonoscope.labels import midi_of
+
+    return None if name is None else midi_of(name)
+
+
 def listed(text: str) -> list[str]:
     """The words of a list by comma, without spaces around them and without empty ones.
 
@@ -45,3 +53,13 @@ def named(text: str, option: str) -> list[str]:
     if not words:
         raise UsageError(f"{option} {text!r} names nothing; give names separated by commas")
     return words
+
+
+def check_new(file: Path | None, suffix: str = "", *, overwrite: bool) -> None:
+    """Refuse a file to be written that has another ending, or that is there already."""
+    if file is None:
+        return
+    if suffix and file.suffix.lower() != suffix:
+        raise UsageError(f"{file} must end with {suffix}")
+    if file.exists() and not overwrite:
+        raise UsageError(f"{file} exists. Name another file, or replace it with --overwrite.")

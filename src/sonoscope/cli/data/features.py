@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sonoscope.cli.cluster import Dask
 from sonoscope.cli.data.options import Labels, Root
 from sonoscope.cli.parameters import Set, of_feature
 from sonoscope.cli.telling import left_out, say, told
@@ -91,14 +92,6 @@ Digest = Annotated[
     bool, typer.Option("--digest", help="Tell by their content, not by their time, whether files changed.")
 ]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, help="Processes that decode.")]
-Dask = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CLUSTER",
-        show_default=False,
-        help="Workers are dask's: an address, local, slurm, or a YAML file.",
-    ),
-]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Make everything again, also where other content was prepared.")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sonoscope.cli.data.options import Labels
+from sonoscope.cli.data.options import Labels, Rate, SoundFormat
 from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
 
@@ -104,8 +104,6 @@ Again = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same mixtures.")]
-Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
-SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]
 Workers = Annotated[int, typer.Option(metavar="N", help="Processes; they do not change what is made.")]
 Memory = Annotated[int, typer.Option(metavar="MIB", help="What decoded sounds may take.")]
 

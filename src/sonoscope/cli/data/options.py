@@ -32,3 +32,5 @@ Remap = Annotated[
         help="Replace the beginning of paths that were written elsewhere; may be repeated.",
     ),
 ]
+Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
+SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Rate, SoundFormat
 from sonoscope.cli.words import named
 from sonoscope.errors import UsageError
 
@@ -72,8 +73,6 @@ Seed = Annotated[
     int | None,
     typer.Option(metavar="N", help="The same seed (default 0) gives the same bytes.", show_default=False),
 ]
-Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
-SoundFormat = Annotated[str, typer.Option(metavar="flac|wav", help="16 bit mono FLAC or WAV.")]
 
 
 def render_command(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sonoscope.cli.data.options import Rate
 from sonoscope.cli.words import listed, named
 from sonoscope.errors import UsageError
 
@@ -43,7 +44,6 @@ Sounds = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same bytes.")]
-Rate = Annotated[int, typer.Option(metavar="HZ", help="Sample rate.")]
 Listed = Annotated[
     bool, typer.Option("--list", help="Name the kinds of sounds and the classes they belong to.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sonoscope.cli.telling import left_out, say, told
-from sonoscope.cli.words import named
+from sonoscope.cli.words import check_new, named
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,8 +168,7 @@ def _check_options(
         raise UsageError(
             "where to? Name a manifest: -o split.csv (or --check to look at the split that is there)"
         )
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(f"{out} exists. Name another file, or replace it with --overwrite.")
+    check_new(out, overwrite=overwrite)
 
 
 def _shares(text: str | None) -> dict[str, float] | None:
