@@ -3,10 +3,10 @@
     python recipes/experiments/run.py train --data collection:FOLDER --work FOLDER [--only A,B] [--seeds N]
     python recipes/experiments/run.py report --work FOLDER
 
-``--plan tiny.yaml`` asks what is too large for a processor, in tiny; ``--pretrained RUN`` is what some of it begins
-with. Trainings that are finished are left alone, so that an interrupted run goes on. A seed of all trainings comes
-before the next seed of any, so that there is an answer early and a better one later; with ``--together`` all seeds of a
-training come one after the other, so that the first questions are answered whole.
+``--plan tiny.yaml`` asks what is too large for a processor, in tiny, ``--plan notes.yaml`` about networks of notes;
+``--pretrained RUN`` is what some trainings begin with. Those that are finished are left alone, so that an interrupted
+run goes on. A seed of all trainings comes before the next seed of any, so that there is an answer early and a better
+one later; with ``--together`` all seeds of a training come one after the other: the first questions are answered whole.
 
 ``report`` keeps what stands (the results beside this file) of trainings that WORK has not, so that a part of the plan
 can be run again. A difference needs the scores of both trainings: it is taken anew where WORK has both.
@@ -30,6 +30,7 @@ from sonoscope.training.config import Config, compose
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "experiments.md"
+#: Of a plan that names none.
 FIGURES = ("map", "macro_f1", "macro_top1")
 #: Of a plan's settings: what ``--pretrained`` names.
 PRETRAINED = "PRETRAINED"
@@ -127,7 +128,8 @@ def report(plan: dict, work: Path) -> None:
         runs.Line(name, tuple(runs.Run(Path(seed), {}, metrics) for seed, metrics in seeds.items()))
         for name, seeds in trainings.items()
     ]
-    block = "\n".join([runs.table(lines, FIGURES, "markdown"), "", *rows_of(questions)])
+    answers = ["", *rows_of(questions)] if questions else []
+    block = "\n".join([runs.table(lines, plan.get("figures", FIGURES), "markdown"), *answers])
     text = DOCUMENT.read_text(encoding="utf-8")
     marker = plan.get("marker", "tables")
     marked = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
