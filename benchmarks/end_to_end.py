@@ -28,8 +28,9 @@ def steady(settings: Settings) -> list[Figure]:
     import torch
 
     import naive
-    from sonoscope import models, pipeline, scores
+    from sonoscope import models, pipeline
     from sonoscope.models.runtime import Runtime
+    from sonoscope.outputs import scoretable
     from sonoscope.values import Recording
 
     torch.set_num_threads(1)
@@ -45,7 +46,7 @@ def steady(settings: Settings) -> list[Figure]:
     def ours(path: Path, hop_s: float) -> None:
         analysis = pipeline.score_recording(Recording(str(path), path.name), bundle, runtime, hop_s=hop_s)
         with open(table, "w", newline="") as file:
-            scores.write_table(analysis.scores, file, duration_s=analysis.duration_s)
+            scoretable.write_table(analysis.scores, file, duration_s=analysis.duration_s)
 
     naive.score(short, network, spec, window_s, table)
     ours(short, window_s)

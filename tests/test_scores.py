@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 
 from sonoscope import scores as rules
 from sonoscope.errors import SonoscopeError, UnknownName, UsageError
+from sonoscope.outputs import scoretable
 from sonoscope.values import Scores, format_seconds
 
 LABELS = ("violin", "voice", "other")
@@ -286,7 +287,7 @@ def test_pick_refuses(options, message):
 
 def table(scores: Scores, kind: str = "csv", **options) -> str:
     file = io.StringIO(newline="")
-    rules.write_table(scores, file, kind, **options)
+    scoretable.write_table(scores, file, kind, **options)
     return file.getvalue()
 
 
@@ -339,7 +340,7 @@ def test_written_seconds(seconds):
 @settings(deadline=None)
 @given(grids(), st.sampled_from(["csv", "tsv"]), st.booleans())
 def test_a_table_reads_back(scores, kind, raw):
-    found = rules.read_table(io.StringIO(table(scores, kind, raw=raw), newline=""), kind)
+    found = scoretable.read_table(io.StringIO(table(scores, kind, raw=raw), newline=""), kind)
     assert found.labels == LABELS
     np.testing.assert_array_equal(found.values, scores.logits if raw else scores.probabilities)
     if len(scores):
@@ -350,7 +351,8 @@ def test_odd_labels_survive_in_a_table():
     labels = ('say "a"', "tab\there", "=1+1,2")
     for kind in ("csv", "tsv"):
         assert (
-            rules.read_table(io.StringIO(table(some(labels=labels), kind), newline=""), kind).labels == labels
+            scoretable.read_table(io.StringIO(table(some(labels=labels), kind), newline=""), kind).labels
+            == labels
         )
     assert next(csv.reader(io.StringIO(table(some(labels=labels)), newline="")))[2:] == list(labels)
 
@@ -360,13 +362,13 @@ def test_parquet_through_pandas(tmp_path, rows):
     pandas = pytest.importorskip("pandas")
     scores = some(np.zeros((0, 3))) if rows == 0 else some()
     with open(tmp_path / "a.parquet", "wb") as file:
-        rules.write_table(scores, file, "parquet")
+        scoretable.write_table(scores, file, "parquet")
     frame = pandas.read_parquet(tmp_path / "a.parquet")
     assert list(frame.columns) == ["start", "end", *LABELS]
     assert len(frame) == rows
     np.testing.assert_array_equal(frame["voice"].to_numpy(), scores.probabilities[:, 1])
     with open(tmp_path / "a.parquet", "rb") as file:
-        assert rules.read_table(file, "parquet").labels == LABELS
+        assert scoretable.read_table(file, "parquet").labels == LABELS
 
 
 def test_a_day_is_written_row_by_row(rng):
@@ -391,9 +393,9 @@ def test_a_day_is_written_row_by_row(rng):
 )
 def test_what_is_no_table_of_scores(text, message):
     with pytest.raises(UsageError, match=message):
-        rules.read_table(io.StringIO(text))
+        scoretable.read_table(io.StringIO(text))
 
 
 def test_unknown_kind():
     with pytest.raises(UnknownName, match=r"unknown kind of score table 'cvs'.* Did you mean 'csv'"):
-        rules.write_table(some(), io.StringIO(), "cvs")
+        scoretable.write_table(some(), io.StringIO(), "cvs")

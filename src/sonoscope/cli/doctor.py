@@ -263,13 +263,13 @@ def _written(scores: Any) -> tuple[int, bytes]:
     """How many rows there are, and the bytes that would be written of them."""
     import io
 
-    from sonoscope import scores as tables
+    from sonoscope.outputs import scoretable
     from sonoscope.values import Scores
 
     if not isinstance(scores, Scores):
         return len(scores.onset), scores.onset.tobytes() + scores.sustain.tobytes()
     table = io.StringIO()
-    tables.write_table(scores, table, raw=True)
+    scoretable.write_table(scores, table, raw=True)
     return len(scores), table.getvalue().encode()
 
 

@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import heapq
@@ -15,7 +14,6 @@ import itertools
 import os
 import shutil
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,14 +22,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from sonoscope import outputs
-from sonoscope import scores as score_tables
 from sonoscope.audio import away, ranges, secrets, stores
 from sonoscope.errors import BadBundle, SonoscopeError, Stopped, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
-from sonoscope.outputs import events_csv
+from sonoscope.outputs import events_csv, scoretable
 from sonoscope.runs import extras, folder, hearing, staging
 from sonoscope.runs.hearing import AnyDecision, Heard
 from sonoscope.runs.journal import DONE, FAILED, Record
+from sonoscope.runs.memory import peak_rss_bytes
 from sonoscope.runs.origin import Origins
 from sonoscope.runs.spec import RunSpec
 from sonoscope.runs.written import Written
@@ -40,11 +38,6 @@ from sonoscope.values import FileResult, Recording
 if TYPE_CHECKING:
     from sonoscope.models.runtime import Runtime
     from sonoscope.runs.setup import Setup
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 #: Formats that hold notes and nothing else of use.
 NOTE_FORMATS = ("midi", "notes")
@@ -349,10 +342,10 @@ class Desk:
         if spec.scores and result.scores is not None:
             place = folder.result(result.file, f".scores.{spec.scores}", model)
             with written.open(place, binary=spec.scores == "parquet") as file:
-                score_tables.write_table(
+                scoretable.write_table(
                     result.scores,
                     file,
-                    cast(score_tables.TableKind, spec.scores),
+                    cast(scoretable.TableKind, spec.scores),
                     raw=spec.raw,
                     duration_s=result.duration_s,
                 )
@@ -404,15 +397,3 @@ def is_about_the_name(error: OSError) -> bool:
 def unwritable(error: OSError) -> tuple[str, str]:
     """Reason and remedy for an input whose results cannot have the name they should."""
     return f"its results cannot be written ({error.strerror})", "Rename the recording, then run again."
-
-
-def peak_rss_bytes() -> int:
-    """The largest amount of memory that this process has held so far; 0 where that is not known."""
-    with contextlib.suppress(OSError, StopIteration):
-        # Not ru_maxrss: Linux counts what the process held before this program was started in it.
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
-    if resource is None:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -18,6 +18,11 @@ from pathlib import Path
 
 from sonoscope.errors import UsageError
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 _UNITS = {
     "": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40,
     "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
@@ -140,3 +145,15 @@ def _by_ps(pids: list[int]) -> dict[int, int]:
     for _ in range(3):  # the run, the server that forks, workers
         wanted |= {pid for pid, parent, _ in rows if parent in wanted}
     return {pid: rss * 1024 for pid, _, rss in rows if pid in wanted}
+
+
+def peak_rss_bytes() -> int:
+    """The largest amount of memory that this process has held so far; 0 where that is not known."""
+    with contextlib.suppress(OSError, StopIteration):
+        # Not ru_maxrss: Linux counts what the process held before this program was started in it.
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) * 1024
+    if resource is None:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -22,8 +22,9 @@ from typing import Any
 from sonoscope import __version__
 from sonoscope.audio.reader import DAMAGED
 from sonoscope.notes.decision import NoteDecision
-from sonoscope.runs.job import Outcome, peak_rss_bytes
+from sonoscope.runs.job import Outcome
 from sonoscope.runs.journal import Record
+from sonoscope.runs.memory import peak_rss_bytes
 from sonoscope.runs.origin import CLOCK_UNKNOWN
 from sonoscope.runs.setup import Setup
 

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from sonoscope import outputs
-from sonoscope import scores as score_tables
 from sonoscope.data import annotation, table
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import SLACK_S
@@ -36,6 +35,7 @@ from sonoscope.evaluation.predictions import matching
 from sonoscope.evaluation.predictions.bundles import probabilities
 from sonoscope.evaluation.predictions.windows import Asked, Held
 from sonoscope.models.bundle import sha256_of
+from sonoscope.outputs import scoretable
 from sonoscope.outputs.buzzdetect import ACTIVATION, FRAME_S
 from sonoscope.outputs.format import recording_name
 from sonoscope.values import Event, Label
@@ -322,13 +322,13 @@ def _window_table(path: Path) -> tuple[str, tuple[str, ...], Held] | None:
     return None
 
 
-def _scores_of(path: Path, kind: str) -> score_tables.ScoreTable:
+def _scores_of(path: Path, kind: str) -> scoretable.ScoreTable:
     """A table of scores; raises ``UsageError`` with its name if it is damaged."""
     try:
         if kind == "parquet":
             with open(path, "rb") as file:
-                return score_tables.read_table(file, kind)  # type: ignore[arg-type]
-        return score_tables.read_table(io.StringIO(table.decoded(path), newline=""), kind)  # type: ignore[arg-type]
+                return scoretable.read_table(file, kind)  # type: ignore[arg-type]
+        return scoretable.read_table(io.StringIO(table.decoded(path), newline=""), kind)  # type: ignore[arg-type]
     except (OSError, ValueError) as error:  # of pyarrow
         raise UsageError(f"{path}: no table of scores ({error}). Write it again.") from None
     except UsageError as error:
