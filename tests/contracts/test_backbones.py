@@ -97,6 +97,11 @@ CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "beats": (32, 1, {"name": "beats", **TINY_BEATS}),
     "timm": (64, 2, {"name": "timm:mobilenetv3_small_050"}),
     "timm tokens": (32, 1, {"name": "timm:vit_tiny_patch16_224", "longest": 64, "depth": 2}),
+    "ensemble": (
+        32,
+        2,
+        {"name": "ensemble", "of": {"name": "valid_cnn", "width": 0.25, "dim": 12}, "members": 3},
+    ),
     "bundle": (0, 1, {"name": "bundle:instruments"}),
     "onnx": (24, 1, {"name": "onnx"}),
     "onnx clip": (1, 1, {"name": "onnx"}),
@@ -105,7 +110,7 @@ CASES: dict[str, tuple[int, int, dict[str, Any]]] = {
 }
 #: Code of others: that it can leave torch is not promised, only tried (tests/training/test_atop.py).
 NOT_EXPORTABLE = {"hear", "hear clip"}
-QUICK_TO_EXPORT = {"valid_cnn", "small_cnn"}
+QUICK_TO_EXPORT = {"valid_cnn", "small_cnn", "ensemble"}
 #: Exported in a network: three maps are cut from one (test_networks.py), a graph is joined (networks/test_joined.py).
 IN_A_NETWORK = {"cnn14_bands", "bundle", "onnx", "onnx clip"}
 #: Exported for the number of steps of the example only: their sizes are worked out in Python.

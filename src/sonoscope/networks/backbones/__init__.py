@@ -18,6 +18,7 @@ from sonoscope.networks.backbones import (
     cnn14,
     cnn14_bands,
     crnn,
+    ensemble,
     frozen,
     hear,
     image,
@@ -28,6 +29,14 @@ from sonoscope.networks.backbones import (
     wav2vec2,
 )
 from sonoscope.networks.backbones.protocol import Backbone, Wants
+
+
+def _ensemble(
+    n_bins: int, *, channels: int = 1, of: str | Mapping[str, Any], members: int = 2
+) -> ensemble.Ensemble:
+    """So many backbones of one make, each with weights of its own."""
+    return ensemble.Ensemble([build(of, n_bins, channels=channels) for _ in range(members)])
+
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
     "valid_cnn": cnn.build,
@@ -45,6 +54,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "bundle": frozen.FrozenBundle,
     "onnx": frozen.FrozenGraph,
     "hear": hear.Hear,
+    "ensemble": _ensemble,
 }
 
 __all__ = ["BACKBONES", "Backbone", "Wants", "as_it_comes", "build", "kind_of", "takes_bands"]
