@@ -183,6 +183,17 @@ def test_every_step_waits_for_steps_that_there_are_and_never_for_itself(rebuild:
         assert script is None or Path(script).is_file()
 
 
+def test_networks_alone_and_together_are_apart_in_the_table_of_seeds() -> None:
+    figures = {"0": 0.7, "0+1": 0.8, "1": 0.6, "0+2": 0.9}
+    rows = {
+        name: {"top1": value, "map": value, "map_with_negatives": value, "recall": {"flute": value}}
+        for name, value in figures.items()
+    }
+    head, _, top1, *_ = module_of("card").seeds_table(rows).splitlines()
+    assert head == "| figure | one network, mean ± SD | two together, mean ± SD | 0 | 1 | 0+1 | 0+2 |"
+    assert top1 == "| macro top-1 | 0.650 ± 0.071 | 0.850 ± 0.071 | 0.700 | 0.600 | 0.800 | 0.900 |"
+
+
 def test_a_rebuilding_goes_on_where_it_stopped_and_leaves_out_what_waits_for_a_failure(
     rebuild: ModuleType, tmp_path: Path
 ) -> None:

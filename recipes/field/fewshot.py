@@ -223,15 +223,14 @@ def main() -> None:
 
 def instruments(folds: Path) -> Any:
     """The network of fold D of `instruments`."""
-    import yaml
+    from safetensors.torch import load_file
 
-    from sonoscope.labels import INSTRUMENTS
     from sonoscope.networks.build import Network
 
-    settings = yaml.safe_load((HERE.parent / "instruments" / "recipe.yaml").read_text())
-    network = Network(96, len(INSTRUMENTS), **settings["network"])
-    network.load_state_dict(torch.load(folds / "fold-D" / "averaged.pt", weights_only=True))
-    return network
+    bundle = folds / "fold-D" / "bundle"
+    network = Network(**json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["network"])
+    network.load_state_dict(load_file(bundle / "model.safetensors"), strict=False)
+    return network.eval()
 
 
 if __name__ == "__main__":

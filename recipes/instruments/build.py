@@ -3,11 +3,13 @@
     python recipes/instruments/build.py --data DATA --stems STEMS --work WORK bank
     python recipes/instruments/build.py --data DATA --work WORK begin A       # … B, C, D: the phases before mine
     python recipes/instruments/build.py --data DATA --work WORK mine          # sounds that fool the model to be shipped
-    python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard
+    python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard; --seed 1 too
+    python recipes/instruments/build.py --data DATA --work WORK fold final    # trains on everything; --seed 1 too
     python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens; bench does it too
     python recipes/instruments/build.py --data DATA --work WORK bench         # calibrates and measures
-    python recipes/instruments/build.py --data DATA --work WORK final         # trains on everything, writes the bundle
+    python recipes/instruments/build.py --data DATA --work WORK final         # writes the bundle
 
+A model is several networks that were trained with different seeds and answer together (``members`` of the recipe).
 DATA is the folder of labelled recordings with its manifest.csv, STEMS what `sonoscope data render` wrote (one folder
 for each sound font). Every step leaves its result in WORK and can be interrupted; the folds are independent.
 """
@@ -18,7 +20,7 @@ import argparse
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from sonoscope.labels import INSTRUMENTS, IRMAS
 from sonoscope.models.bundle import open_bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.networks.build import Network
+from sonoscope.networks.ensemble import joined
 from sonoscope.networks.export import write_bundle
 from sonoscope.training.loop import TrainSpec, fit, statistics
 from sonoscope.values import Recording
@@ -46,6 +49,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 DOCUMENT = HERE.parents[1] / "docs" / "models.md"
 FOLDS = ("A", "B", "C", "D")
+#: The model that is shipped: no fold is left out.
+FINAL = "final"
 IDS = tuple(label.id for label in INSTRUMENTS)
 ELEVEN = tuple(label.id for label in IRMAS)
 #: Libraries of everyday, speech and field sounds; the fold ``unheard`` leaves them out.
@@ -55,15 +60,30 @@ CALIBRATION_WINDOWS = 4000
 
 
 class Recipe:
-    """The settings and where things lie."""
+    """The settings and where things lie.
 
-    def __init__(self, settings: Path, work: Path, data: Path, seed: int = 0) -> None:
+    ``seed`` is of what is trained, ``members`` are the seeds of the networks that answer together (none: the recipe's).
+    """
+
+    def __init__(
+        self, settings: Path, work: Path, data: Path, seed: int = 0, members: Sequence[int] | None = None
+    ) -> None:
         self.settings = yaml.safe_load(settings.read_text())
         self.work, self.data, self.seed = work, data, seed
-        #: Where models lie; all seeds learn from one bank.
-        self.models = work if seed == 0 else work / f"seed-{seed}"
+        shipped = tuple(self.settings["members"])
+        self.members = tuple(members or shipped)
+        #: Where what the models answer lies.
+        self.models = work if self.members == shipped else work / f"members-{self.together('-')}"
         self.feature = features.from_dict(self.settings["feature"])
         self.mix = MixSpec(**self.settings["mix"])
+
+    def together(self, between: str = "+") -> str:
+        """The members as one name."""
+        return between.join(map(str, self.members))
+
+    def trainings(self, seed: int) -> Path:
+        """Where the networks of one seed are trained; all seeds learn from one bank."""
+        return self.work if seed == 0 else self.work / f"seed-{seed}"
 
     def network(self, *, background_weight: float = 0.0) -> Network:
         """A fresh, untrained network, in which ``other`` lowers the labels by this weight."""
@@ -175,17 +195,18 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
 
 
 def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
-    """A model that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds.
+    """A network that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds.
 
-    ``begun``: only the phases that need nothing of ``mine``.
+    ``final`` saw everything that may be trained on. ``begun``: only the phases that need nothing of ``mine``.
     """
     allowed = trainable(recipe)
 
     def keep(row: dict) -> bool:
         return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
-    phases = recipe.settings["phases"]["unheard" if fold == "unheard" else "folds"]
-    train(recipe, recipe.models / f"fold-{fold}", keep, before_hard(phases) if begun else phases)
+    phases = recipe.settings["phases"]["folds" if fold in FOLDS else fold]
+    name, wanted = (FINAL, allowed) if fold == FINAL else (f"fold-{fold}", keep)
+    train(recipe, recipe.trainings(recipe.seed) / name, wanted, before_hard(phases) if begun else phases)
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
@@ -201,21 +222,25 @@ def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
             keep=lambda row: row["fold"] == fold and row["variant"] == "0",
         )
         frames, targets, judged = next(mix.batches(17, CALIBRATION_WINDOWS))
-        network = trained(recipe, recipe.models / f"fold-{fold}")
+        network = trained(recipe, f"fold-{fold}")
         with torch.no_grad():
             logits = torch.cat(
                 [network.window_logits(part) for part in torch.from_numpy(frames).split(64)]
             ).numpy()
         present = np.array([label in mix.drawable for label in IDS])
+        stored.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(stored, logits=logits, targets=targets, judged=judged, present=present)
     return dict(np.load(stored))
 
 
-def trained(recipe: Recipe, folder: Path) -> Network:
-    """The averaged network that ``fit`` left in a folder, with the weight of ``other`` that it answers with."""
-    network = recipe.network(background_weight=recipe.settings["decision"].get("background_weight", 0.0))
-    network.load_state_dict(torch.load(folder / "averaged.pt", weights_only=True))
-    return network.eval()
+def trained(recipe: Recipe, name: str) -> Network:
+    """What the members learned under a name (``fold-A``), as one network, ``other`` with its weight."""
+    members = []
+    for seed in recipe.members:
+        network = recipe.network(background_weight=recipe.settings["decision"].get("background_weight", 0.0))
+        network.load_state_dict(torch.load(recipe.trainings(seed) / name / "averaged.pt", weights_only=True))
+        members.append(network)
+    return joined(members)
 
 
 def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
@@ -270,10 +295,10 @@ def before_hard(phases: list[dict], rounds: int = 1) -> list[dict]:
 
 def mine(recipe: Recipe) -> None:
     """Banks of what fools the shipped model; what it learnt from a round is looked for no more in the next."""
-    folder, rate, first = recipe.work / "final", recipe.feature.sample_rate, 0
+    folder, rate, first = recipe.work / FINAL, recipe.feature.sample_rate, 0
     for number, count in enumerate(recipe.settings["mine"]["counts"], start=1):
         if not (recipe.work / f"bank-hard-{number}" / "bank.json").is_file():
-            before = before_hard(recipe.settings["phases"]["final"], number)
+            before = before_hard(recipe.settings["phases"][FINAL], number)
             train(recipe, folder, trainable(recipe), before)
             network = recipe.network()
             network.load_state_dict(
@@ -292,7 +317,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.5.0",
+        "version": "1.6.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
@@ -322,7 +347,7 @@ def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
     folder = recipe.models / f"fold-{fold}"
     stored = folder / "heard.npz"
     if not stored.is_file():
-        model = open_bundle(raw_bundle(recipe, folder, trained(recipe, folder)))
+        model = open_bundle(raw_bundle(recipe, folder, trained(recipe, folder.name)))
         runtime = Runtime(model)
         found = {
             clip.key: pipeline.score_recording(
@@ -339,7 +364,7 @@ def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
 def run_bench(recipe: Recipe) -> dict:
     """Score every clip of the folds by the model that never saw its fold, calibrated on the other folds.
 
-    The first seed's figures are kept clip by clip, those of all seeds beside each other.
+    The shipped members' figures are kept clip by clip, those of all members beside each other.
     """
     scores, truth, origins, folds, rows = [], [], [], [], []
     columns = [IDS.index(name) for name in ELEVEN]
@@ -347,7 +372,8 @@ def run_bench(recipe: Recipe) -> dict:
         scaling, decisions = calibrate(recipe, tuple(f for f in FOLDS if f != fold))
         folder = recipe.models / f"fold-{fold}"
         write_bundle(
-            folder / "bundle", trained(recipe, folder), describe(recipe, f"fold-{fold}", scaling, decisions, {}, {}),
+            folder / "bundle", trained(recipe, folder.name),
+            describe(recipe, f"fold-{fold}", scaling, decisions, {}, {}),
             feature=recipe.feature, card=f"# A model that never heard fold {fold}\n",
         )  # fmt: skip
         slope, offset = (np.array([scaling[label][key] for label in IDS]) for key in ("slope", "offset"))
@@ -365,11 +391,11 @@ def run_bench(recipe: Recipe) -> dict:
     RESULTS.mkdir(exist_ok=True)
     stored = RESULTS / "seeds.json"
     seeds = json.loads(stored.read_text()) if stored.is_file() else {}
-    seeds[str(recipe.seed)] = {key: result[key] for key in ("top1", "map", "map_with_negatives", "recall")}
+    seeds[recipe.together()] = {key: result[key] for key in ("top1", "map", "map_with_negatives", "recall")}
     stored.write_text(json.dumps(dict(sorted(seeds.items())), indent=1) + "\n")
     card.put(DOCUMENT, "seeds", card.seeds_table(seeds))
     print(card.seeds_table(seeds))
-    if recipe.seed == 0:
+    if recipe.models == recipe.work:
         with open(RESULTS / "bench.csv", "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "label", "name", "origin", "fold", *IDS])
@@ -388,7 +414,7 @@ def write_unheard(recipe: Recipe) -> Path:
     description = describe(recipe, "unheard", scaling, decisions, {}, {})
     card_text = f"# A model that never heard {', '.join(UNHEARD)}\n"
     write_bundle(
-        folder / "bundle", trained(recipe, folder), description, feature=recipe.feature, card=card_text
+        folder / "bundle", trained(recipe, folder.name), description, feature=recipe.feature, card=card_text
     )
     return folder / "bundle"
 
@@ -402,7 +428,7 @@ def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
     import wider
 
     settings = recipe.settings["decision"]
-    stored = recipe.work / "final" / "least.json"
+    stored = recipe.work / FINAL / "least.json"
     if not stored.is_file():
         stored.write_text(json.dumps(wider.least_thresholds(bundle, settings["alarms"]["seeds"])))
     highest = settings["alarms"]["highest"]
@@ -423,10 +449,7 @@ def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
 
 
 def make_final(recipe: Recipe, out: Path) -> None:
-    """Train on everything that may be trained on and write the shipped bundle, with the folds' figures on its card."""
-    folder = recipe.work / "final"
-    if not (folder / "averaged.pt").is_file():
-        train(recipe, folder, trainable(recipe), recipe.settings["phases"]["final"])
+    """Write the shipped bundle, with the folds' figures on its card."""
     scaling, decisions = calibrate(recipe, FOLDS)
     measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "bands", "damaged", "alarms")]
     metrics = {file.stem: json.loads(file.read_text()) for file in measured if file.is_file()}
@@ -441,7 +464,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
         "origins": sorted({row["group"] for row in used if row["real"] == "1"}),
         "soundfonts": recipe.settings["stems"]["soundfonts"],
     }
-    network = trained(recipe, folder)
+    network = trained(recipe, FINAL)
 
     def write() -> None:
         description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
@@ -459,25 +482,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("bank", "begin", "mine", "fold", "score", "bench", "final"))
-    parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard"))
+    parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard", FINAL))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0, help="of fold models and of bench; 0: what is shipped")
+    parser.add_argument("--seed", type=int, default=0, help="of what fold trains")
+    parser.add_argument(
+        "--members", help="seeds that answer together in score and bench (default: the shipped ones)"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that compute the bank")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.yaml")
     parser.add_argument(
         "-o", "--out", type=Path, default=HERE.parents[1] / "src" / "sonoscope" / "bundles" / "instruments"
     )
     arguments = parser.parse_args()
-    recipe = Recipe(arguments.recipe, arguments.work, arguments.data, arguments.seed)
+    members = [int(seed) for seed in arguments.members.split(",")] if arguments.members else None
+    recipe = Recipe(arguments.recipe, arguments.work, arguments.data, arguments.seed, members)
     if arguments.step == "bank":
         if arguments.stems is None:
             parser.error("bank needs --stems")
         make_bank(recipe, arguments.stems, arguments.workers)
     elif arguments.step in ("begin", "fold", "score"):
         if arguments.fold is None:
-            parser.error(f"{arguments.step} needs one of A B C D, fold also unheard")
+            parser.error(f"{arguments.step} needs one of A B C D, fold also unheard and final")
         if arguments.step != "score":
             train_fold(recipe, arguments.fold, begun=arguments.step == "begin")
         else:

@@ -48,18 +48,25 @@ def confusion_table(result: dict[str, Any]) -> str:
 
 
 def seeds_table(result: dict[str, dict[str, Any]]) -> str:
-    """The bench by seed as Markdown: mean and standard deviation of all trainings, then each."""
-    lines = ["| figure | mean ± SD | " + " | ".join(f"seed {seed}" for seed in result) + " |"]
-    lines.append("|---" * (2 + len(result)) + "|")
+    """The bench by members as Markdown: mean and standard deviation for each number of networks, then each of these."""
+    sizes = sorted({name.count("+") for name in result})
+    order = [name for size in sizes for name in result if name.count("+") == size]
+    counts = {0: "one network", 1: "two together"}
+    titles = [counts.get(size, f"{size + 1} together") for size in sizes]
+    lines = ["| figure | " + " | ".join([*(f"{title}, mean ± SD" for title in titles), *order]) + " |"]
+    lines.append("|---" * (1 + len(sizes) + len(order)) + "|")
     rows = [("macro top-1", lambda row: row["top1"]), ("mAP", lambda row: row["map"])]
     rows.append(("mAP with negatives", lambda row: row["map_with_negatives"]))
     for name in next(iter(result.values()))["recall"]:
         rows.append((f"recall, {name}", lambda row, name=name: row["recall"][name]))
     for title, value in rows:
-        values = [value(row) for row in result.values()]
-        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        cells = " | ".join(f"{v:.3f}" for v in values)
-        lines.append(f"| {title} | {statistics.mean(values):.3f}{spread} | {cells} |")
+        cells = []
+        for size in sizes:
+            values = [value(row) for name, row in result.items() if name.count("+") == size]
+            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.3f}{spread}")
+        cells += [f"{value(result[name]):.3f}" for name in order]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ def mfcc(path: Path) -> np.ndarray:
 
 def embeddings(recipe: build.Recipe, fold: str, keys: set[str]) -> dict[str, np.ndarray]:
     """Mean embedding of each clip by the network that never heard the fold."""
-    network, bank = build.trained(recipe, recipe.work / f"fold-{fold}"), recipe.bank
+    network, bank = build.trained(recipe, f"fold-{fold}"), recipe.bank
     found = {}
     for index, row in enumerate(bank.rows):
         if row["key"] in keys and row["variant"] == "0":

@@ -16,7 +16,10 @@ import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+
+import yaml
 
 HERE = Path(__file__).parent
 FOLDS = ("A", "B", "C", "D")
@@ -41,7 +44,26 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
     def render(*words: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "sonoscope", "data", "render", *words)
 
-    found = [
+    def network(seed: int, what: str, after: tuple[str, ...]) -> Step:
+        """Train the network of one seed."""
+        return Step(of(what, seed), program("build", "--seed", str(seed), "fold", what), after)
+
+    def benches(compared: list[tuple[int, ...]]) -> list[Step]:
+        """The bench of networks that answer together, or of one alone; in turn, since all add to one file."""
+        found: list[Step] = []
+        for members in compared:
+            named = ",".join(map(str, members))
+            after = tuple(of(fold, seed) for seed in members for fold in FOLDS)
+            before = found[-1].name if found else "bench"
+            found.append(
+                Step(f"bench {named}", program("build", "--members", named, "bench"), (*after, before))
+            )
+        return found
+
+    members = tuple(yaml.safe_load((HERE / "recipe.yaml").read_text())["members"])
+    others = tuple(seed for seed in range(seeds) if seed not in members)
+    compared = [(seed,) for seed in range(seeds)] + list(combinations(range(seeds), 2)) if others else []
+    return [
         Step("stems", render("-o", stems, "--soundfont", "fluidr3,musescore", "--per-class", "130")),
         Step("gmbank", render("-o", f"{stems}/gmbank", "--soundfont", GMBANK, "--per-class", "70")),
         Step(
@@ -49,30 +71,31 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         ),
         Step("mine", program("build", "mine"), ("bank",)),
         *(Step(f"begin {fold}", program("build", "begin", fold), ("bank",)) for fold in FOLDS),
-        *(Step(f"fold {fold}", program("build", "fold", fold), (f"begin {fold}", "mine")) for fold in FOLDS),
-        *(Step(f"score {fold}", program("build", "score", fold), (f"fold {fold}",)) for fold in FOLDS),
-        Step("fold unheard", program("build", "fold", "unheard"), ("bank",)),
+        *(network(0, fold, (f"begin {fold}", "mine")) for fold in FOLDS),
+        *(network(seed, fold, ("mine",)) for seed in members[1:] for fold in FOLDS),
+        *(network(seed, what, ("mine",)) for seed in members for what in ("unheard", "final")),
+        *(
+            Step(f"score {fold}", program("build", "score", fold), tuple(of(fold, seed) for seed in members))
+            for fold in FOLDS
+        ),
         Step("bench", program("build", "bench"), tuple(f"score {fold}" for fold in FOLDS)),
         *(Step(name, program("wider", name), ("bench",)) for name in ("pairs", "scaling")),
         Step("damaged", program("damaged"), ("bench",)),
         Step("finetune", program("finetune"), ("bench",)),
-        Step("final", program("build", "final"), ("mine", "bench")),
+        Step("final", program("build", "final"), ("bench", *(of("final", seed) for seed in members))),
         *(
-            Step(name, program("wider", name), ("final", "fold unheard"))
+            Step(name, program("wider", name), ("final", *(of("unheard", seed) for seed in members)))
             for name in ("bands", "alarms", "found")
         ),
         Step("card", program("build", "final"), ("pairs", "damaged", "bands", "alarms")),
+        *(network(seed, fold, ("bench",)) for seed in others for fold in FOLDS),
+        *benches([each for each in compared if each != members]),
     ]
-    for seed in range(1, seeds):
-        names = {fold: f"fold {fold} seed {seed}" for fold in FOLDS}
-        found += [
-            Step(name, program("build", "--seed", str(seed), "fold", fold), ("bench",))
-            for fold, name in names.items()
-        ]
-        found.append(
-            Step(f"bench seed {seed}", program("build", "--seed", str(seed), "bench"), tuple(names.values()))
-        )
-    return found
+
+
+def of(what: str, seed: int) -> str:
+    """The name of a training."""
+    return f"{what} seed {seed}"
 
 
 def run(step: Step, work: Path) -> int:
@@ -128,7 +151,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=2, help="steps at a time")
     parser.add_argument(
-        "--seeds", type=int, default=1, help="trainings of each fold; the first is what is shipped"
+        "--seeds", type=int, default=1, help="trainings of each fold; more than the shipped ones are compared"
     )
     parser.add_argument("--only", help="names of steps, comma-separated, whatever they wait for")
     arguments = parser.parse_args()
