@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import subprocess
 import sys
@@ -70,6 +71,15 @@ def test_result_describes_the_recording(result: sonoscope.Result, model: sonosco
     assert result.embeddings is None and result.events
 
 
+def test_what_a_notebook_shows_of_a_result_is_one_line(result: sonoscope.Result, model: sonoscope.Model):
+    found = f"{len(result.events)} event" + "s" * (len(result.events) != 1)
+    assert repr(result) == f"Result('song.wav', {found} in {result.duration:g} s, model 'instruments')"
+    assert repr(result.scores) == f"Scores({len(result.scores)} windows, {len(model.labels)} labels, 4 s)"
+    bundle = model.bundle
+    assert repr(bundle) == f"Bundle('instruments', version {bundle.version}, {str(bundle.path)!r})"
+    assert not {"Any", "TYPE_CHECKING"} & set(dir(sonoscope))
+
+
 def test_a_result_is_plotted_and_written_by_its_ending(result: sonoscope.Result, tmp_path: Path):
     drawn = result.plot(tmp_path / "song.svg")
     assert (tmp_path / "song.svg").read_text(encoding="utf-8") == drawn == drawn._repr_svg_()
@@ -119,12 +129,40 @@ def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
         (np.zeros(10), {"sample_rate": 44100.5}, "sample_rate=44100.5 must be a whole number"),
         (np.zeros((2, 9, 9)), {"sample_rate": 8000}, r"shape \(n,\) or \(n, channels\), got \(2, 9, 9\)"),
         (np.zeros((2, 900)), {"sample_rate": 8000}, r"look like \(channels, n\).*pass samples.T"),
-        (np.zeros(900, dtype=np.int16), {"sample_rate": 8000}, "floating point.*got int16"),
+        (
+            np.zeros(900, dtype=np.int16),
+            {"sample_rate": 8000},
+            r"floating point.*got int16; divide.*x / 32768\)",
+        ),
+        (np.array([0.1, np.nan, np.inf]), {"sample_rate": 8000}, "2 of 3 samples are no numbers.*nan_to_num"),
+        (np.full(900, -9000.0), {"sample_rate": 8000}, "full scale 1, and reach 9000; divide.* by 32768"),
     ],
 )
 def test_arrays_that_are_no_sound_are_refused(samples, options, message, model: sonoscope.Model):
     with pytest.raises(ValueError, match=message):
         model.analyze(samples, **options)
+
+
+class Tensor:
+    """What tensors of torch are to NumPy."""
+
+    def __array__(self) -> np.ndarray:
+        return np.zeros(8000)
+
+
+@pytest.mark.parametrize("name", ["instruments", "notes"])
+@pytest.mark.parametrize(
+    ("recording", "message"),
+    [
+        (io.BytesIO(b"RIFF"), "path or a NumPy array.*got BytesIO: give its name"),
+        ([0.0] * 8000, "got list: np.asarray"),
+        (Tensor(), "got Tensor: np.asarray"),
+        (None, "got NoneType"),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_what_to_give(recording, message, name: str):
+    with pytest.raises(TypeError, match=message):
+        sonoscope.load(name).analyze(recording, sample_rate=8000)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ from sonoscope import events as event_rules
 from sonoscope import models, outputs, pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio import find
-from sonoscope.audio.arrays import checked, to_mono
-from sonoscope.errors import UnreadableAudio, UsageError, optional
+from sonoscope.audio.arrays import checked, path_of, to_mono
+from sonoscope.errors import UnreadableAudio, UsageError, count, optional
 from sonoscope.live.moments import Moment
 from sonoscope.live.streams import Listener
 from sonoscope.models import thresholds
@@ -166,9 +166,7 @@ class Model:
             mono = to_mono(samples, options.pop("channel"))
             analysis = pipeline.score_samples(mono, rate, self.bundle, self._runtime, **options)
             return self._result(analysis, decision, Recording("", "array"), channel)
-        if sample_rate is not None:
-            raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
-        return self.analyze_recording(one_recording(os.fspath(recording)), decision, **options)
+        return self.analyze_recording(one_recording(path_of(recording, sample_rate)), decision, **options)
 
     def analyze_recording(
         self, recording: Recording, decision: event_rules.Decision, **options: Any
@@ -241,7 +239,7 @@ class Model:
         return empty._decided(decision)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What was heard in one recording.
 
@@ -284,6 +282,10 @@ class Result:
     start_datetime: str = ""
     site: str = ""
     recorder: str = ""
+
+    def __repr__(self) -> str:
+        found = count(len(self.events), "event")
+        return f"Result({self.file!r}, {found} in {self.duration:g} s, model {self.bundle.name!r})"
 
     @property
     def embeddings(self) -> np.ndarray | None:

@@ -24,7 +24,7 @@ from sonoscope import api, outputs, transcription
 from sonoscope.audio import arrays
 from sonoscope.audio.decode import Decoder
 from sonoscope.audio.writing import guarded
-from sonoscope.errors import UsageError, optional
+from sonoscope.errors import UsageError, count, optional
 from sonoscope.labels import midi_of
 from sonoscope.live.moments import Moment
 from sonoscope.live.notes import DELAY_S
@@ -138,9 +138,7 @@ class NoteModel:
                 )
 
             return self._result(hear, decision, Recording("", "array"), channel)
-        if sample_rate is not None:
-            raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
-        found = api.one_recording(os.fspath(recording))
+        found = api.one_recording(arrays.path_of(recording, sample_rate))
         return self.analyze_recording(found, decision, cents=cents, channel=channel)
 
     def stream(
@@ -276,7 +274,7 @@ class NoteResult:
     _players: tuple[Label, ...] = ()
 
     def __repr__(self) -> str:
-        return f"NoteResult({self.file!r}, {len(self.notes)} notes in {self.duration:g} s)"
+        return f"NoteResult({self.file!r}, {count(len(self.notes), 'note')} in {self.duration:g} s)"
 
     @property
     def events(self) -> tuple[Event, ...]:

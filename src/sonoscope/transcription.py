@@ -221,7 +221,7 @@ def tempo_of(notes: Iterable[Event]) -> float | None:
     """
     notes = list(notes)
     heard = heard_tempo(notes)
-    return None if heard is None else round(octave(notes, heard), 2)
+    return None if heard is None else round(float(octave(notes, heard)), 2)
 
 
 def heard_tempo(notes: Sequence[Event]) -> float | None:

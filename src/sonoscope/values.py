@@ -131,7 +131,7 @@ _ROWS = 4096  # converted at a time, in double precision
 _MOST = 32_767
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     """Scores of one recording: a row per window in order of time, a column per label.
 
@@ -163,6 +163,10 @@ class Scores:
     probabilities: np.ndarray = _Steps(SCORE_DECIMALS)  # type: ignore[assignment]
     n_samples: int = 0
     embeddings: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        seconds = self.n_samples / self.sample_rate
+        return f"Scores({len(self)} windows, {len(self.labels)} labels, {seconds:g} s)"
 
     def held(self, table: str) -> np.ndarray:
         """``logits`` in steps of 1e-3, or ``probabilities`` in steps of 1e-4, as they are held: int16, shape (n, c)."""

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import numpy as np
 
 from sonoscope.errors import UsageError
+
+#: A peak that no sound of full scale 1 has (36 dB above it): whole numbers that were made floating point undivided.
+LOUDEST = 64.0
+
+
+def path_of(recording: Any, sample_rate: int | None) -> str:
+    """The path of a recording that is no array; a TypeError that says how to make it one, if it is no path either."""
+    if isinstance(recording, (str, os.PathLike)):
+        if sample_rate is not None:
+            raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
+        return os.fspath(recording)
+    if hasattr(recording, "read"):
+        rest = "give its name, or the samples that soundfile.read finds in it, with their sample_rate"
+    elif hasattr(recording, "__array__") or isinstance(recording, (list, tuple)):
+        rest = "np.asarray makes samples an array; several recordings are given one by one"
+    else:
+        rest = "give one of them"
+    raise TypeError(
+        f"a recording is a path or a NumPy array of samples, got {type(recording).__name__}: {rest}"
+    )
 
 
 def checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, int]:
@@ -21,9 +44,24 @@ def checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, i
         )
     if not np.issubdtype(samples.dtype, np.floating):
         raise ValueError(
-            f"samples must be floating point with full scale 1, got {samples.dtype}; divide first"
+            f"samples must be floating point with full scale 1, got {samples.dtype}; divide first{_by(samples.dtype)}"
+        )
+    strange = samples.size - np.count_nonzero(np.isfinite(samples))
+    if strange:
+        raise ValueError(
+            f"{strange} of {samples.size} samples are no numbers (NaN or infinite): np.nan_to_num puts 0 there"
+        )
+    peak = np.abs(samples).max(initial=0.0)
+    if peak > LOUDEST:
+        raise ValueError(
+            f"samples must have full scale 1, and reach {peak:g}; divide 16-bit samples by 32768"
         )
     return samples, int(sample_rate)
+
+
+def _by(dtype: np.dtype[Any]) -> str:
+    """By what whole numbers are divided, for a message: what full scale is in them."""
+    return f" (x / {1 << (8 * dtype.itemsize - 1)})" if dtype.kind == "i" else ""
 
 
 def to_mono(samples: np.ndarray, channel: int | None) -> np.ndarray:

@@ -154,10 +154,8 @@ def explain(
     if isinstance(recording, np.ndarray):
         samples, rate = arrays.checked(recording, sample_rate)
         sounding = Sounding("array", samples=arrays.to_mono(samples, channel), sample_rate=rate)
-    elif sample_rate is not None:
-        raise ValueError(f"sample_rate={sample_rate} is for arrays; a file states its own rate")
     else:
-        found = api.one_recording(os.fspath(recording))
+        found = api.one_recording(arrays.path_of(recording, sample_rate))
         sounding = Sounding(found.name, found, channel=channel)
     explainer = explainer_of(bundle, made(bundle, method, settings), baseline=baseline, runtime=runtime)
     return explainer.explain(sounding, label=label, time=time)

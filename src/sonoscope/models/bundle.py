@@ -39,12 +39,15 @@ _REQUIRED = {
 _OF_WINDOWS = {"window": int, "hop": int, "calibration": dict}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bundle:
     """An opened bundle; see ``open_bundle``. Lengths are samples at ``sample_rate``."""
 
     path: Path
     spec: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.name!r}, version {self.version}, {str(self.path)!r})"
 
     @property
     def name(self) -> str:
