@@ -13,6 +13,7 @@ from safetensors.torch import save_file  # noqa: E402
 from sonoscope.errors import UsageError  # noqa: E402
 from sonoscope.networks.build import Network  # noqa: E402
 from sonoscope.networks.checkpoints import BadCheckpoint  # noqa: E402
+from sonoscope.networks.ensemble import joined  # noqa: E402
 from sonoscope.training.begin import BACKBONE, begin_with  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -58,6 +59,18 @@ def test_another_number_of_labels_takes_the_trunk_and_begins_the_head_anew(tmp_p
     assert same(fresh, trained, "backbone.") and same(fresh, network(4, seed=2), "head.")
     assert "2 left out: head.logits" in said
     assert "the head begins anew: it was of flute, organ, piano; here the labels are a, b, c, d" in said
+
+
+def test_an_ensemble_gives_its_first_member_or_all(tmp_path: Path) -> None:
+    members = [network(seed=1), network(seed=2)]
+    whole = joined(members)
+    fresh = network(seed=3)
+    said = begun(fresh, run(tmp_path / "run", whole))
+    assert same(fresh, members[0], "backbone.") and same(fresh, network(seed=3), "head.")
+    assert "is an ensemble; the backbone begins with its first member" in said
+    again = Network(16, 3, backbone=whole.config["backbone"], head="linear")
+    assert "first member" not in begun(again, tmp_path / "run")
+    assert same(again, whole, "")
 
 
 def test_as_many_labels_in_another_order_are_other_labels(tmp_path: Path) -> None:

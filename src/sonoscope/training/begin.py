@@ -17,6 +17,7 @@ from sonoscope import models
 from sonoscope.data import manifest
 from sonoscope.errors import UsageError
 from sonoscope.networks import checkpoints
+from sonoscope.networks.backbones.ensemble import Ensemble
 from sonoscope.networks.build import Network
 from sonoscope.networks.checkpoints import BadCheckpoint, LoadReport
 from sonoscope.training import rundir
@@ -54,7 +55,7 @@ def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()
     path = _path_of(wish)
     theirs = labels_of(path)
     anew = theirs is not None and bool(labels) and tuple(theirs) != tuple(labels)
-    weights = _weights(path, network)
+    weights = _of_one_member(_weights(path, network), network, path, say)
     report = checkpoints.load_weights(network, weights, strict=False, leave_out=("head.*",) if anew else ())
     if not any(name.startswith("backbone.") for name in report.loaded):
         raise BadCheckpoint(
@@ -126,6 +127,21 @@ def _weights(path: Path, network: nn.Module) -> Mapping[str, Any]:
     if not any(name in own for name in given) and any(f"backbone.{name}" in own for name in given):
         return {f"backbone.{name}": value for name, value in given.items()}
     return given
+
+
+def _of_one_member(given: Mapping[str, Any], network: Network, path: Path, say: Say) -> Mapping[str, Any]:
+    """Of an ensemble, for a network that is none, the first member's backbone; the head is of all members together."""
+    first = "backbone.members.0."
+    if isinstance(network.backbone, Ensemble) or not any(name.startswith(first) for name in given):
+        return given
+    say(
+        f"{path} is an ensemble; the backbone begins with its first member. All of them: "
+        "network.backbone={name: ensemble, of: BACKBONE, members: N}"
+    )
+    left_out = ("backbone.members.", "head.")
+    taken = {name: value for name, value in given.items() if not name.startswith(left_out)}
+    members = {name: value for name, value in given.items() if name.startswith(first)}
+    return taken | {f"backbone.{name.removeprefix(first)}": value for name, value in members.items()}
 
 
 def labels_of(path: Path) -> tuple[str, ...] | None:
