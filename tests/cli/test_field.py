@@ -173,6 +173,7 @@ def test_rates_are_tidy_and_corrected(sonoscope: Sonoscope, out: Path, judged: P
         ran.code == 0 and corrected["organ"]["corrected_share"] and not corrected["piano"]["corrected_share"]
     )
     assert 0.2 < float(corrected["organ"]["corrected_share"]) < 0.5
+    assert f"not corrected, as {judged} has no clips of them: cello, " in ran.err
 
 
 def test_rates_by_hour_are_drawn(sonoscope: Sonoscope, out: Path, tmp_path: Path) -> None:

@@ -205,6 +205,9 @@ def test_recordings_that_are_gone_are_listed_and_the_others_cut(results: Path, t
     assert [error.file for error in made.failed] == ["south/2025-06-01_21.flac"]
     assert "--recordings" in made.failed[0].remedy
     assert 0 < made.new < 40 and len(made.folder.clips) == made.new
+    more = making.add(Season(results), tmp_path / "clips", {"00001": True}, count=10)
+    numbers = [clip.clip for clip in more.folder.clips]
+    assert numbers[-10:] == [f"{int(numbers[-11]) + k:05d}" for k in range(1, 11)], "a number was given twice"
     with pytest.raises(UsageError, match="none of 6 recordings can be read"):
         making.make(
             Season(results), tmp_path / "none", count=40, labels=["piano"], recordings=tmp_path / "nowhere"

@@ -49,12 +49,13 @@ def test_a_verdict_is_on_disk_before_it_is_confirmed(tmp_path: Path) -> None:
     """The process is killed right after judging: nothing is lost."""
     program = (
         "import os, sys; from sonoscope.field.verdicts import Notebook; "
-        "n = Notebook(sys.argv[1], 'anna', {'1': 'buzz', '2': 'buzz'}); n.judge('1', 'yes'); n.judge('2', 'no'); "
+        "n = Notebook(sys.argv[1], 'anna', {'00001': 'buzz', '00002': 'buzz'}); "
+        "n.judge('00001', 'yes'); n.judge('00002', 'no'); "
         "os.kill(os.getpid(), 9)"
     )
     file = tmp_path / "verdicts-anna.csv"
     subprocess.run([sys.executable, "-c", program, str(file)], check=False)
-    assert verdicts.read(file) == {"1": "yes", "2": "no"}
+    assert verdicts.read(file) == {"00001": "yes", "00002": "no"}
 
 
 def test_what_is_no_verdict_is_refused(tmp_path: Path) -> None:
@@ -75,11 +76,14 @@ def test_what_is_no_verdict_is_refused(tmp_path: Path) -> None:
         verdicts.check_clips({"anna": {"x": "yes"}}, LABELS)
 
 
-def test_a_table_that_came_back_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
-    (tmp_path / "verdicts-ben.csv").write_bytes(
-        "\ufeffverdict,clip,extra\r\nYES,1,\r\n,2,\r\nno,3,x\r\n".encode()
-    )
-    assert verdicts.read_all(tmp_path) == {"ben": {"1": "yes", "3": "no"}}
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_that_came_back_from_a_spreadsheet_is_read(tmp_path: Path, delimiter: str) -> None:
+    """With a mark at its beginning, Windows' line ends, numbers without zeros, and semicolons."""
+    table = "\ufeffverdict,clip,extra\r\nYES,1,\r\n,2,\r\nno,00003,x\r\n"
+    (tmp_path / "verdicts-ben.csv").write_bytes(table.replace(",", delimiter).encode())
+    found = verdicts.read_all(tmp_path)
+    assert found == {"ben": {"00001": "yes", "00003": "no"}}
+    verdicts.check_clips(found, LABELS)
 
 
 def test_reviewers_together_are_their_majority() -> None:

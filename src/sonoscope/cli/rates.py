@@ -115,6 +115,8 @@ def rates_command(
         raise UsageError(f"{source} holds no recording that was analysed: there is nothing to rate")
     unexplained: dict[str, str] = {}
     corrector = _corrector(source, chosen, correct, verdicts or [], unsure) if correct else None
+    if corrector is not None:
+        _say_unasked(correct, [name for name in names if name not in corrector.evidence])
     table = rates.table(counts, words, kind=interval, corrector=corrector, unexplained=unexplained)
     picture = charts.draw(table) if plot is not None else ""
     _write(out, rates.text(table))
@@ -191,6 +193,13 @@ def _corrector(source: Path, model: str, clips: Path, files: list[Path], unsure:
     answers = judged(folder, files, unsure)
     report = told(lambda elapsed, done, of: f"{done:,} of {of:,} recordings")
     return correction.corrector(Season(source, model), folder, answers, report)
+
+
+def _say_unasked(clips: Path | None, names: list[str]) -> None:
+    from sonoscope.cli.telling import say
+
+    if names:
+        say(f"not corrected, as {clips} has no clips of them: {', '.join(names)}")
 
 
 def _write(file: Path | None, content: str) -> None:

@@ -28,6 +28,7 @@ from sonoscope.field.cutting import Stretch
 from sonoscope.field.draw import Drawn
 from sonoscope.field.frame import Frame
 from sonoscope.field.season import Season
+from sonoscope.field.verdicts import DIGITS
 
 PER = ("all", "class", "site")
 #: Fewer clips of a class than this give intervals that say little.
@@ -275,7 +276,8 @@ def _added(
     remarks: Sequence[str],
 ) -> Made:
     """Number the windows, class by class and within a class at random; cut them; write the folder."""
-    first = len(folder.clips) + 1
+    # Not their number: clips whose recording could not be read are missing among them.
+    first = 1 + max((int(clip.clip) for clip in folder.clips), default=0)
     batch = 1 + max((clip.batch for clip in folder.clips), default=0)
     labels = list(folder.frames)
     mixed = [drawn[place] for place in rng.permutation(len(drawn))]
@@ -284,10 +286,10 @@ def _added(
     stretches = []
     for number, each in enumerate(mixed, start=first):
         start = max(each.start_s - pad_s, 0.0)
-        stretch = Stretch(start, each.end_s + pad_s, folder.path / AUDIO / f"{number:05d}")
+        stretch = Stretch(start, each.end_s + pad_s, folder.path / AUDIO / f"{number:0{DIGITS}d}")
         stretches.append(stretch)
         jobs.setdefault(each.row.file, (each.path, []))[1].append(stretch)
-        clips.append(clip_of(each, f"{number:05d}", batch, start))
+        clips.append(clip_of(each, f"{number:0{DIGITS}d}", batch, start))
     files, failed = cutting.cut_all(
         jobs, root=recordings, channel=season.spec.channel, form=form, report=report
     )

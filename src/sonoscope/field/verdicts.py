@@ -14,18 +14,21 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from sonoscope.errors import UsageError
 from sonoscope.outputs.format import UnreadableTable
-from sonoscope.outputs.rows import comma_line, read_comma
+from sonoscope.outputs.rows import Row, comma_line, read_comma
 
 COLUMNS = ("clip", "label", "verdict", "reviewer", "at")
 VERDICTS = ("yes", "no", "other", "unsure")
 #: What may be asked of clips of which nobody was sure.
 UNSURE = ("out", "yes", "no")
+#: Of a clip's number.
+DIGITS = 5
 _NAME = re.compile(r"[\w.-]{1,40}")
 
 
@@ -108,15 +111,25 @@ def read(file: str | Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     with open(file, encoding="utf-8-sig", newline="") as handle:
-        for row in read_comma(handle, str(file), ("clip", "verdict")):
+        for row in _rows(handle, str(file)):
+            # Spreadsheets make 7 of 00007.
+            clip = row.get("clip").strip().zfill(DIGITS)
             verdict = row.get("verdict").strip().casefold()
             if verdict and verdict not in VERDICTS:
                 raise row.problem("verdict", f"is {verdict!r}", f"Known: {', '.join(VERDICTS)}.")
             if verdict:
-                found[row.get("clip").strip()] = verdict
+                found[clip] = verdict
             else:
-                found.pop(row.get("clip").strip(), None)
+                found.pop(clip, None)
     return found
+
+
+def _rows(handle: IO[str], name: str) -> Iterator[Row]:
+    """The rows of a file of verdicts; where numbers have a decimal comma, spreadsheets put semicolons between cells."""
+    header = handle.readline()
+    handle.seek(0)
+    semicolons = ";" in header and "," not in header
+    return read_comma(handle, name, ("clip", "verdict"), delimiter=";" if semicolons else ",")
 
 
 def files_in(folder: str | Path) -> list[Path]:

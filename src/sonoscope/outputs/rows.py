@@ -123,7 +123,12 @@ class Row:
 
 
 def read_comma(
-    file: IO[str], name: str, needed: Sequence[str], also: Mapping[str, Sequence[str]] = MappingProxyType({})
+    file: IO[str],
+    name: str,
+    needed: Sequence[str],
+    also: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    delimiter: str = ",",
 ) -> Iterator[Row]:
     """The rows of a comma-separated table whose header has all of ``needed``. BOM and CRLF are accepted.
 
@@ -134,7 +139,7 @@ def read_comma(
     UnreadableTable
         If a column is missing or a row does not fit the header.
     """
-    reader = csv.reader(file, strict=True)
+    reader = csv.reader(file, strict=True, delimiter=delimiter)
     return _rows(((reader.line_num, cells) for cells in _csv_rows(reader, name)), name, needed, also)
 
 
