@@ -10,7 +10,7 @@ those that are not; those that score below the threshold, at the ends of events,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +85,6 @@ class Frame:
         return counts
 
 
-def steps_of(season_logits: np.ndarray) -> np.ndarray:
-    """Logits in steps of 1e-3 as places 0 to 65535 of a histogram."""
-    return season_logits.astype(np.int64) - LOWEST
-
-
 def count(
     season: Season,
     labels: Mapping[str, int],
@@ -112,29 +107,33 @@ def count(
         If the season has no windows.
     """
     sites: dict[str, int] = {}
+    # By step of the logit, half a megabyte for each label and site; by level, where levels are known, hardly anything.
     tables: dict[str, list[np.ndarray]] = {label: [] for label in labels}
     for heard in season.heard(report):
         site = sites.setdefault(heard.row.site, len(sites))
-        logits = steps_of(heard.scores.held("logits"))
+        logits = heard.scores.held("logits").astype(np.int64)
         for label, column in labels.items():
+            known = None if edges is None else edges[label]
             if site == len(tables[label]):
-                tables[label].append(np.zeros((_STEPS, 2), dtype=np.int64))
-            np.add.at(tables[label][site], (logits[:, column], heard.found[:, column].astype(np.int64)), 1)
+                size = _STEPS if known is None else len(known.edges)
+                tables[label].append(np.zeros((size, 2), dtype=np.uint32))
+            places = logits[:, column] - LOWEST if known is None else known.level_of(logits[:, column])
+            np.add.at(tables[label][site], (places, heard.found[:, column].astype(np.int64)), 1)
     if not sites or not any(table.any() for table in tables[next(iter(labels))]):
         raise SonoscopeError(f"{season.out} holds no windows: there is nothing to draw from")
     order = sorted(sites)
     frames = {}
     for label, column in labels.items():
-        histogram = np.stack([tables[label][sites[site]] for site in order])
+        counts = [tables[label][sites[site]] for site in order]
         if edges is not None:
-            earlier = edges[label]
-            cuts, bins, pivot, probabilities = earlier.edges, earlier.bins, earlier.pivot, earlier.scores
-        else:
-            every = _probabilities(season, column)
-            cuts, bins, pivot = _levels(histogram.sum(axis=(0, 2)), every, season.decision.thresholds[label])
-            probabilities = every[cuts - LOWEST] / _UNITS
-        windows = np.add.reduceat(histogram, cuts - LOWEST, axis=1)
-        frames[label] = Frame(label, tuple(order), cuts, probabilities, bins, pivot, windows)
+            windows = np.stack(counts).astype(np.int64)
+            frames[label] = replace(edges[label], sites=tuple(order), windows=windows)
+            continue
+        every = _probabilities(season, column)
+        together = sum(each.sum(axis=1, dtype=np.int64) for each in counts)
+        cuts, bins, pivot = _levels(together, every, season.decision.thresholds[label])
+        windows = np.stack([np.add.reduceat(each, cuts - LOWEST, axis=0, dtype=np.int64) for each in counts])
+        frames[label] = Frame(label, tuple(order), cuts, every[cuts - LOWEST] / _UNITS, bins, pivot, windows)
     return frames
 
 
