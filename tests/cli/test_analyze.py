@@ -87,8 +87,30 @@ def test_several_recordings_get_a_short_block_each_and_a_summary(sonoscope: Sono
     labels = sum(label.kind == "event" for label in models.load("instruments").labels)
     assert re.search(rf"^3 recordings: {3 * labels} events in 0:12\.00 of sound", ran.out.splitlines()[-1])
     assert len(re.findall(r"in 1 event  ", ran.out)) == 3 * labels
-    low = sonoscope("analyze", recordings, "--threshold", "1").out
-    assert low.count("nothing reaches its threshold; highest: ") == 3
+    low = sonoscope("analyze", recordings, "--threshold", "1")
+    assert low.out.count("nothing reaches its threshold; highest: ") == 3 and "unknown" not in low.out
+    assert (
+        "3 recordings are mostly unknown to the model instruments; others: field, notes (-m NAME" in low.err
+    )
+
+
+def test_what_is_special_about_one_of_several_recordings_stands_below_its_name(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path
+):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 16000), 16000)
+    lines = sonoscope("analyze", tmp_path / "silence.wav", organ_wav).out.splitlines()
+    assert lines[0].startswith("silence.wav  0:03.00") and lines[1] == "  note: silent"
+
+
+def test_several_models_count_a_recording_once_and_what_one_of_them_knows_is_known(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path
+):
+    shutil.copy(organ_wav, tmp_path / "same.wav")
+    ran = sonoscope("analyze", organ_wav, tmp_path / "same.wav", "-m", "instruments,field", *ALL)
+    assert ran.out.splitlines()[-1].startswith("2 recordings: ") and "in 0:08.00 of sound" in ran.out
+    assert "unknown" not in ran.err
+    one = sonoscope("analyze", organ_wav, "-m", "instruments,field", "--threshold", "1").out
+    assert "unknown to the model field" in one and "ther model" not in one
 
 
 def test_a_broken_file_is_said_and_the_others_go_on(sonoscope: Sonoscope, organ_wav: Path, broken: Path):

@@ -213,6 +213,11 @@ def test_a_roll_without_block_characters():
     assert lines[:2] == ["      |" + " " * 16 + "#" * 16, "   C4 |" + "#" * 16]
 
 
+def test_a_roll_without_any_c_names_its_highest_note():
+    lines = rolls.roll([note(0.0, 1.0, 69), note(1.0, 2.0, 66)], 2.0, screen())
+    assert [line[:6].strip() for line in lines[:3]] == ["A4", "", ""]
+
+
 def test_short_notes_are_seen_and_long_recordings_cut():
     lines = rolls.roll([note(0.0, 0.01, 60), note(100.0, 100.1, 62)], 120.0, screen())
     assert lines[0] == "   C4 │▄" and lines[-1].strip() == "... and 1:36.00 more"

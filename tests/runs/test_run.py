@@ -462,7 +462,12 @@ def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeyp
     shutil.copytree(models.load("instruments").path, shipped)
     monkeypatch.setattr(models, "SHIPPED", shipped.parent)
     (said,) = run(folder, threshold="1").remarks
-    assert said.startswith("2 recordings are mostly unknown to the model instruments; no other model comes")
+    assert said.startswith(
+        "2 recordings are mostly unknown to the model instruments (files.csv, column note); no other model comes"
+    )
+    notes = {row["file"]: row["note"] for row in csv.DictReader((tmp_path / "out/files.csv").open())}
+    unknown = "mostly unknown to the model"
+    assert notes == {"a.wav": unknown, "b.wav": unknown, "silent.wav": "silent"}
     other = shutil.copytree(models.load("instruments").path, tmp_path / "models" / "bees")
     described = json.loads((other / "bundle.json").read_text())
     (other / "bundle.json").write_text(json.dumps(described | {"name": "bees"}))

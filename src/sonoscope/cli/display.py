@@ -31,6 +31,14 @@ ROWS_IN_TERMINAL = 40
 #: Bars shown for one recording; models with fewer labels show all of them.
 BARS = 15
 
+#: What the bars of one recording are, by the way in which they sum it up.
+_SUMS = {
+    "mean": "mean score of the whole recording",
+    "max": "highest score",
+    "s1": "mean score of the whole recording (S1)",
+    "s2": "mean score, the strongest label being 1 (S2)",
+}
+
 _COLOURS = {"bold": "1", "green": "32", "yellow": "33"}
 
 
@@ -101,17 +109,23 @@ def recording(
             lines.append(f"  ... and {count(len(events) - len(shown), 'more event')}; -o FILE.csv writes all")
     else:
         lines += ["", "  nothing reaches its threshold"]
-    lines += ["", *_bars(clip, {e.label for e in events}, screen, top_k), ""]
+    lines += ["", f"  {_SUMS[aggregate]}:", *_bars(clip, {e.label for e in events}, screen, top_k), ""]
     return lines
 
 
 def short_recording(
     result: Result, screen: Screen, *, aggregate: str, top_k: int | None, others: Sequence[str]
 ) -> list[str]:
-    """A few lines about one of several recordings: how long and how often each label sounds, and its bar."""
+    """A few lines about one of several recordings: how long and how often each label sounds, and its bar.
+
+    That a recording is unknown to the model is said, and ``others`` are named, once for all of them.
+    """
     clip = result.clip(aggregate)
-    lines = _warnings(result, screen, others)
-    lines.append(screen.paint(printable(result.file), "bold") + f"  {facts(result)}")
+    lines = [screen.paint(printable(result.file), "bold") + f"  {facts(result)}"]
+    if result.events and mostly_unknown(result):
+        lines.append(screen.paint(f"  mostly unknown to the model ({_missed(result)})", "yellow"))
+    if result.note:
+        lines.append(screen.paint(f"  note: {result.note}", "yellow"))
     found = sorted({e.label for e in result.events}, key=lambda label: (-clip.get(label, 0.0), label))[:top_k]
     rows = []
     for label in found:
@@ -140,13 +154,23 @@ def facts(result: Result | NoteResult) -> str:
     return ", ".join(parts) + f"; model {result.bundle.name}"
 
 
+def mostly_unknown(result: Result) -> bool:
+    """Whether more than half of a recording is nothing that the model knows, silence and detectors apart."""
+    heard = "silent" not in result.note and not result.bundle.taught
+    return heard and 2 * result.unknown_windows > len(result.scores)
+
+
+def _missed(result: Result) -> str:
+    return f"{result.unknown_windows:,} of {count(len(result.scores), 'window')}"
+
+
 def _warnings(result: Result, screen: Screen, others: Sequence[str]) -> list[str]:
-    unknown, windows = result.unknown_windows, len(result.scores)
     lines = []
-    if windows and 2 * unknown > windows and "silent" not in result.note:
-        rest = f"Other models: {', '.join(others)} (-m NAME)." if others else "No other model is installed."
-        share = f"{unknown} of {count(windows, 'window')}"
-        text = f"Most of this recording is unknown to the model {result.bundle.name} ({share}). {rest}"
+    if mostly_unknown(result):
+        rest = f" Other models: {', '.join(others)} (-m NAME)." if others else ""
+        text = (
+            f"Most of this recording is unknown to the model {result.bundle.name} ({_missed(result)}).{rest}"
+        )
         lines.append(screen.paint(text, "yellow"))
     if result.note:
         lines.append(screen.paint(f"Note: {result.note}.", "yellow"))

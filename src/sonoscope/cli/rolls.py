@@ -25,7 +25,8 @@ MARGIN = 7
 
 def recording(result: NoteResult, screen: Screen) -> list[str]:
     """All lines about one recording: what is special, a table of its notes, a piano roll."""
-    lines = [*_heading(result, screen), ""]
+    said = [screen.paint(f"Note: {result.note}.", "yellow")] if result.note else []
+    lines = [*said, _heading(result, screen), ""]
     notes = result.notes
     if not notes:
         return [*lines, "  no note is heard", ""]
@@ -44,7 +45,8 @@ def recording(result: NoteResult, screen: Screen) -> list[str]:
 
 def short_recording(result: NoteResult, screen: Screen) -> list[str]:
     """A few lines about one of several recordings: how many notes, from which to which pitch."""
-    lines = _heading(result, screen)
+    said = [screen.paint(f"  note: {result.note}", "yellow")] if result.note else []
+    lines = [_heading(result, screen), *said]
     if not result.notes:
         return [*lines, "  no note is heard", ""]
     pitches = [round(note.pitch or 0) for note in result.notes]
@@ -54,9 +56,8 @@ def short_recording(result: NoteResult, screen: Screen) -> list[str]:
     return [*lines, f"  {count(len(pitches), 'note')} from {low} to {high}{tempo}", ""]
 
 
-def _heading(result: NoteResult, screen: Screen) -> list[str]:
-    lines = [screen.paint(f"Note: {result.note}.", "yellow")] if result.note else []
-    return [*lines, screen.paint(printable(result.file), "bold") + f"  {facts(result)}"]
+def _heading(result: NoteResult, screen: Screen) -> str:
+    return screen.paint(printable(result.file), "bold") + f"  {facts(result)}"
 
 
 def roll(notes: Sequence[Event], duration_s: float, screen: Screen) -> list[str]:
@@ -93,11 +94,13 @@ def _one(notes: Sequence[Event], first_s: float, step: float, width: int, screen
         return [scale, ""]
     low, high = min(pitch for pitch, _ in cells), max(pitch for pitch, _ in cells)
     per_line = 2 if screen.blocks else 1
+    # Every C is named; where there is none, the highest note, which begins the first line.
+    alone = None if any(pitch % 12 == 0 for pitch in range(low, high + 1)) else high
     lines = []
     for top in range(high + (high - low + 1) % per_line, low - 1, -per_line):
         marks = "".join(_mark(cells, top, column, screen.blocks) for column in range(width))
-        tonic = next((p for p in range(top, top - per_line, -1) if p % 12 == 0), None)
-        label = pitch_name(tonic) if tonic is not None else ""
+        named = next((p for p in range(top, top - per_line, -1) if p % 12 == 0 or p == alone), None)
+        label = pitch_name(named) if named is not None else ""
         bar = "│" if screen.blocks else "|"
         lines.append(f"{label:>{MARGIN - 2}} {bar}{screen.paint(marks.rstrip(), 'green')}")
     return [*lines, scale, ""]

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,20 +37,30 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Tally:
-    """What has come of the recordings so far."""
+    """What has come of the recordings so far; ``missed``: by name, how many models know little of one."""
 
-    done: int = 0
     failed: int = 0
     found: dict[str, int] = field(default_factory=dict)
+    missed: Counter[str] = field(default_factory=Counter)
     audio_s: float = 0.0
     began: float = field(default_factory=time.monotonic)
 
     def add(self, result: Result | NoteResult) -> None:
-        """Count one recording."""
-        self.done += 1
+        """Count what a model heard in a recording."""
         word = "note" if result.bundle.task == "notes" else "event"
         self.found[word] = self.found.get(word, 0) + len(result.events)
-        self.audio_s += result.duration
+        if result.file not in self.missed:
+            self.audio_s += result.duration
+        self.missed[result.file] += _is_unknown(result)
+
+    @property
+    def done(self) -> int:
+        """How many recordings were heard, by as many models as were asked."""
+        return len(self.missed)
+
+    def unknown(self, models: int) -> int:
+        """How many recordings none of so many models knows."""
+        return sum(missed == models for missed in self.missed.values())
 
     def fail(self, error: UnreadableAudio) -> None:
         """Count one that failed, and say so on stderr."""
@@ -77,6 +88,7 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
     from sonoscope.audio import find
     from sonoscope.cli import display, rolls
     from sonoscope.noteapi import NoteResult
+    from sonoscope.runs import remarks
 
     loaded = _loaded(spec)
     listed = iter(find.find(spec.inputs))
@@ -87,7 +99,8 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
         if len(first) == 1
         else (display.short_recording, rolls.short_recording)
     )
-    others = sorted(set(models.names()) - {model.bundle.name for model in loaded})
+    mine = [model.bundle.name for model in loaded]
+    others = sorted(set(models.names()).difference(mine))
     tally = Tally()
     if not first:
         raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
@@ -95,14 +108,27 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
         if isinstance(result, NoteResult):
             lines = show_notes(result, screen)
         else:
-            lines = show(result, screen, aggregate=aggregate, top_k=top_k, others=others)
+            named = others if len(loaded) == 1 else ()
+            lines = show(result, screen, aggregate=aggregate, top_k=top_k, others=named)
         print("\n".join(lines), flush=True)
+    hears_notes = all(model.bundle.task == "notes" for model in loaded)
     if len(first) > 1:
         print(tally.text())
+        for line in remarks.about_unknown(tally.unknown(len(loaded)), (mine, others), table=False):
+            if not (quiet or hears_notes):
+                print(line, file=sys.stderr)
     if tally.done and not quiet:
-        hears_notes = all(model.bundle.task == "notes" for model in loaded)
         print(display.hint(spec.inputs, *(("notes", "song.mid") if hears_notes else ())), file=sys.stderr)
     return 1 if tally.failed else 0
+
+
+def _is_unknown(result: Result | NoteResult) -> bool:
+    from sonoscope.cli import display
+    from sonoscope.noteapi import NoteResult
+
+    if isinstance(result, NoteResult):
+        return not result.notes and "silent" not in result.note
+    return display.mostly_unknown(result)
 
 
 def file_format(out: str, wanted: tuple[str, ...], *, alone: bool = False) -> Format | None:

@@ -65,6 +65,11 @@ class Bundle:
         return self.spec["task"]
 
     @property
+    def taught(self) -> bool:
+        """Whether it is a detector taught on another model's embedding: what it listens for may be rare."""
+        return "head" in self.spec.get("provenance", {})
+
+    @property
     def licence(self) -> str:
         """SPDX expression."""
         return self.spec["licence"]

@@ -77,9 +77,8 @@ class WindowsHeard:
 
     def is_unknown(self, result: FileResult, decision: AnyDecision) -> bool:
         assert isinstance(decision, event_rules.Decision)
-        if "head" in self.bundle.spec.get("provenance", {}):
-            # A detector that was taught on another model's embedding: that it reports nothing is no news.
-            return False
+        if self.bundle.taught:
+            return False  # that it reports nothing is no news
         missed = event_rules.unknown_windows(self.scores, decision, self.bundle.labels)
         return 2 * missed > len(self.scores)
 

@@ -37,6 +37,9 @@ MAX_HANDLES = 64
 
 DONE, FAILED, GONE = "ok", "failed", "gone"
 
+#: What remarks say of a recording of which no model knew most.
+UNKNOWN = "mostly unknown to the model"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -91,8 +94,8 @@ class Record:
 
     @property
     def remarks(self) -> str:
-        """What is special about the recording, ``;``-joined: its sound, then its start."""
-        return "; ".join(filter(None, (self.note, self.origin_note)))
+        """What is special about the recording, ``;``-joined: its sound, what was heard of it, then its start."""
+        return "; ".join(filter(None, (self.note, UNKNOWN if self.unknown else "", self.origin_note)))
 
     def describes(self, recording: Recording) -> bool:
         """Whether this is about the recording as it is now."""

@@ -135,15 +135,19 @@ def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None =
     return said
 
 
-def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str]:
+def about_unknown(unknown: int, models: tuple[list[str], list[str]], *, table: bool = True) -> list[str]:
     """That most of some recordings is nothing that the models know, and which others there are.
 
     Parameters
     ----------
+    unknown : int
+        How many recordings.
     models : (list of str, list of str)
         Those that ran, and the others that can be named.
+    table : bool
+        Whether there is a table that names the recordings.
     """
-    if not tally.unknown:
+    if not unknown:
         return []
     ran, others = models
     known_to = f"the model {ran[0]}" if len(ran) == 1 else f"the models {', '.join(ran)}"
@@ -151,5 +155,6 @@ def about_unknown(tally: Tally, models: tuple[list[str], list[str]]) -> list[str
         rest = f"others: {', '.join(others)} (-m NAME; sonoscope models list)"
     else:
         rest = "no other model comes with sonoscope (-m FOLDER takes one from elsewhere)"
-    verb = "is" if tally.unknown == 1 else "are"
-    return [f"{count(tally.unknown, 'recording')} {verb} mostly unknown to {known_to}; {rest}"]
+    verb = "is" if unknown == 1 else "are"
+    known_to += " (files.csv, column note)" if table else ""
+    return [f"{count(unknown, 'recording')} {verb} mostly unknown to {known_to}; {rest}"]

@@ -95,7 +95,7 @@ class Run:
             *remarks.about_damaged(self.tally),
             *remarks.about_origins(self.tally, spec.site_from, spec.recorded_in),
             *remarks.about_absent(self._absent()),
-            *remarks.about_unknown(self.tally, self._models()),
+            *remarks.about_unknown(self.tally.unknown, self._models()),
         )
         log.info("finished: %s", "; ".join((text, *said)))
         return self._summary(text, 1 if self.tally.failed else 0, said)
