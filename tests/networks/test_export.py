@@ -127,6 +127,21 @@ def test_a_description_that_contradicts_itself_writes_nothing(
     assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
 
 
+def test_a_graph_has_time_as_its_last_axis_and_the_network_stays_as_it_was(network, bundle: Bundle) -> None:
+    import onnx
+
+    axes = {a.name: list(a.ints) for a in convolutions(onnx.load(str(bundle.graph)))[0].attribute}
+    (first, *_) = (m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
+    assert axes["kernel_shape"] == list(first.kernel_size[::-1])
+    assert axes["strides"] == list(first.stride[::-1]) != list(first.stride)
+    assert axes["pads"] == 2 * list(first.padding[::-1])
+    assert not network.backbone.time_last
+
+
+def convolutions(model) -> list:
+    return [node for node in model.graph.node if node.op_type == "Conv"]
+
+
 def test_readable_json_is_the_same_json() -> None:
     value = {
         "numbers": list(range(300)),

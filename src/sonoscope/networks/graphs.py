@@ -71,7 +71,12 @@ def write_graph(network: Network, path: Path, *, steps: int | None = None, label
     if isinstance(network.backbone, Graph):
         write_joined(network, path, steps=steps, outputs=outputs)
     else:
-        _export(network, path, steps)
+        backbone = network.backbone
+        try:
+            network.backbone = backbone.for_graph()
+            _export(network, path, steps)
+        finally:
+            network.backbone = backbone
     if not labels:
         _leave_out_logits(path, outputs)
     worst = largest_difference(network, path, steps=steps)

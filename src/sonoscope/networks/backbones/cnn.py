@@ -11,6 +11,7 @@ With the defaults a frame of output sees 31 input frames and comes every 4.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +86,16 @@ class ValidCNN(Backbone):
             channels = out
             n_bins = (n_bins + 2 * (stage.kernel[1] // 2) - stage.kernel[1]) // stage.stride[1] + 1
         self.convolutions = nn.Sequential(*layers)
+        #: Whether the convolutions see (…, bins, time): :meth:`for_graph`.
+        self.time_last = False
         seen = channels * (n_bins if keep_bins else 2)
         self.embed = nn.Sequential(nn.Dropout(dropout), nn.Linear(seen, dim), nn.ReLU(inplace=True))
 
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, channels, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
-        if lengths is None:
+        if self.time_last:
+            maps = self.convolutions(x.transpose(2, 3)).transpose(2, 3)
+        elif lengths is None:
             maps = self.convolutions(x)
         else:
             maps = self._convolve_rows(x, lengths)
@@ -98,6 +103,22 @@ class ValidCNN(Backbone):
             return self.embed(maps.transpose(1, 2).flatten(2))
         pooled = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1)
         return self.embed(pooled.transpose(1, 2))
+
+    def for_graph(self) -> ValidCNN:
+        """The same with time as the last axis, for whole rows only.
+
+        ONNX Runtime's convolutions run along the last axis: many frames without padding fill its registers, a dozen
+        bins with padding on both sides do not (a fifth less time).
+        """
+        turned = copy.deepcopy(self)
+        turned.time_last = True
+        for layer in turned.convolutions:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight = nn.Parameter(layer.weight.detach().transpose(2, 3).contiguous())
+                layer.kernel_size, layer.stride = layer.kernel_size[::-1], layer.stride[::-1]
+                assert isinstance(layer.padding, tuple)
+                layer.padding = layer.padding[::-1]
+        return turned
 
     def _convolve_rows(self, maps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """The convolutions with normalisation over the real frames of rows of different lengths."""

@@ -51,6 +51,9 @@ class Ensemble(Backbone):
         """What the members take to (batch, frames', dim)."""
         return torch.cat([each.forward_features(x, lengths) for each in self._members()], dim=2)
 
+    def for_graph(self) -> Ensemble:
+        return Ensemble([each.for_graph() for each in self._members()])
+
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The members' groups, those of one depth together."""
         named = [each.groups() for each in self._members()]

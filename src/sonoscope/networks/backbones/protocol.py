@@ -19,6 +19,7 @@ function) and has
 ``wants``                what goes in (:class:`Wants`)
 ``groups()``, ``layers`` parameters by depth, input side first; the names of these groups
 ``exportable``           whether it is promised that it can be written as an ONNX graph
+``for_graph()``          an equal module, laid out as ONNX Runtime computes it fastest
 ``as_it_comes``          whether its maps are rows as the feature gives them, not normalised again
 ``token_grid``           of a transformer: how its tokens lie (:class:`TokenGrid`)
 =======================  =====================================================================================
@@ -166,6 +167,10 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, x: Any, lengths: torch.Tensor | None = None) -> torch.Tensor:
         return self.forward_features(x, lengths)
+
+    def for_graph(self) -> Backbone:
+        """What the graph is written from: this, or an equal module that is laid out as it is computed fastest."""
+        return self
 
     def train_from(self, layer: str | None) -> None:
         """Let parameters from ``layer`` on learn and freeze those before it; ``None`` freezes all.
