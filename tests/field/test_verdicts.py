@@ -45,6 +45,25 @@ def test_half_a_line_is_cut_off(tmp_path: Path) -> None:
     assert file.read_bytes() == whole
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_disk_that_is_full_gets_whole_lines_only(tmp_path: Path) -> None:
+    import resource
+
+    file = tmp_path / "verdicts-anna.csv"
+    notes = Notebook(file, "anna", LABELS)
+    notes.judge("00001", "yes")
+    before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*verdicts-anna\.csv'"):
+            notes.judge("00002", "no")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before and notes.current == {"00001": "yes"}
+    notes.judge("00003", "no")
+    assert verdicts.read(file) == notes.current == {"00001": "yes", "00003": "no"}
+
+
 def test_a_verdict_is_on_disk_before_it_is_confirmed(tmp_path: Path) -> None:
     """The process is killed right after judging: nothing is lost."""
     program = (

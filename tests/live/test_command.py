@@ -55,6 +55,17 @@ def test_a_full_disk_ends_the_recording_and_not_the_listening(song: Path, tmp_pa
     np.testing.assert_array_equal(found, whole[: len(found)])
 
 
+def test_a_disk_without_room_for_a_header_is_told_at_once(song: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.wav"
+    limited = shlex.join([*LIVE, str(song), "--fast", "--record", str(kept)])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 0; exec {limited}"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--record {kept} cannot be written: File too large. Name another place." in done.stderr
+    assert not [*tmp_path.glob("*kept*")]
+
+
 def test_samples_on_stdin_end_to_end(pcm: np.ndarray, tmp_path: Path) -> None:
     kept = tmp_path / "kept.wav"
     done = subprocess.run(

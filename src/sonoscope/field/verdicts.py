@@ -22,6 +22,7 @@ from typing import IO
 from sonoscope.errors import UsageError
 from sonoscope.outputs.format import UnreadableTable
 from sonoscope.outputs.rows import Row, comma_line, read_comma
+from sonoscope.writing import told_of
 
 COLUMNS = ("clip", "label", "verdict", "reviewer", "at")
 VERDICTS = ("yes", "no", "other", "unsure")
@@ -73,10 +74,16 @@ class Notebook:
                 file.truncate(content.rfind(b"\n") + 1)
 
     def _append(self, line: str) -> None:
-        with open(self.file, "ab") as file:
-            file.write(line.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
+        """Add a line and wait for the disk. What it takes of a line that has no room is taken back."""
+        with told_of(self.file), open(self.file, "ab", buffering=0) as file:
+            before, left = file.tell(), line.encode("utf-8")
+            try:
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                raise
 
     def judge(self, clip: str, verdict: str) -> None:
         """Note a verdict, or, with an empty one, take back what was said.

@@ -47,6 +47,9 @@ class Recorder:
             self._file = soundfile.SoundFile(
                 self._disk, "w", source.sample_rate, source.channels, source.subtype, format="WAV"
             )
+            if self._disk.error is not None:  # Not even the header has room.
+                self._file.close()
+                raise self._disk.error
         except (soundfile.LibsndfileError, OSError, ValueError) as error:
             self._disk.close()
             self._part.unlink(missing_ok=True)
