@@ -83,6 +83,11 @@ def test_what_is_no_file(tmp_path):
         decode.read(tmp_path)
     with pytest.raises(UnreadableAudio, match=r"gone\.wav: is not there any more"):
         decode.read(tmp_path / "gone.wav")
+    (tmp_path / "link.wav").symlink_to(tmp_path / "nowhere.wav")
+    with pytest.raises(
+        UnreadableAudio, match=r"link\.wav: is a link to .*nowhere\.wav, which is not there.*Mend"
+    ):
+        decode.read(tmp_path / "link.wav")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.wav")
         with pytest.raises(UnreadableAudio, match="is a device or a pipe"):

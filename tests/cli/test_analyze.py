@@ -129,7 +129,9 @@ def test_a_folder_without_recordings_is_wrong_use(sonoscope: Sonoscope, tmp_path
 
 def test_missing_input_is_wrong_use_and_names_the_nearest(sonoscope: Sonoscope, organ_wav: Path):
     ran = sonoscope("analyze", organ_wav.with_name("orgn.wav"))
-    assert ran.code == 2 and "no such file or folder" in ran.err and "organ.wav" in ran.err
+    assert ran.code == 2 and "no such file or folder" in ran.err and "'organ.wav'" in ran.err
+    ran = sonoscope("analyze", organ_wav.with_name("tenor.wav"))
+    assert ran.code == 2 and "no such file or folder" in ran.err and "Did you mean" not in ran.err
 
 
 def test_strict_stops_at_the_first_broken_file(sonoscope: Sonoscope, organ_wav: Path, broken: Path):
@@ -257,6 +259,7 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "-o", "x.txt"), "or name one (analyze: --format, convert: --from or --to)"),
         (("a.wav", "-o", "x.zip"), "files with the ending .zip are not written. Nearest: .csv (csv)"),
         (("a.wav", "-o", "x.MP3"), "files with the ending .mp3 are not written"),
+        (("a.wav", "-o", "x.svg"), "ending .svg are not written. Scores and events are drawn in Python"),
         (
             ("a.wav", "-o", "x.cvs"),
             "the ending .cvs are not written. Did you mean '.csv'? Known: .birdnet.csv",

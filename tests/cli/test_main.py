@@ -116,6 +116,8 @@ def test_every_verb_of_the_table_has_its_line_in_the_help(sonoscope: Sonoscope):
         (["--versoin"], "unknown option '--versoin'. Did you mean '--version'?"),
         (["analyze", "--treshold", "1"], "unknown option '--treshold'. Did you mean '--threshold'?"),
         (["analyze", "--gama", "1"], "unknown option '--gama'.\n"),
+        (["analyze", "--tracks", "none"], "unknown option '--tracks'. It is an option of sonoscope notes.\n"),
+        (["notes", "--hop", "1"], "unknown option '--hop'. It is an option of sonoscope analyze and live.\n"),
         (["train", "--gama", "1"], "unknown option '--gama'. Did you mean '--gamma'?"),
         (
             ["train", "--learning-rte", "1"],

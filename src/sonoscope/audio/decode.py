@@ -303,12 +303,20 @@ class Decoder:
         elif isinstance(error, PermissionError):
             reason, remedy = "no permission to read it", "Ask its owner, or change its permissions."
         elif isinstance(error, FileNotFoundError):
-            reason, remedy = "is not there any more", "List the inputs again: it was moved or removed."
+            reason, remedy = _absent(self._recording.path)
         elif isinstance(error, OSError):
             reason, remedy = f"cannot be read ({error.strerror or error})", "Check the disk or the network."
         else:
             return error
         return UnreadableAudio(self._recording.name, reason, remedy)
+
+
+def _absent(path: str) -> tuple[str, str]:
+    """Why a recording that was listed is not there, and what to do."""
+    if Path(path).is_symlink():
+        target = os.fsencode(Path(path).readlink()).decode(errors="backslashreplace")
+        return f"is a link to {target}, which is not there", "Mend the link, or leave it out."
+    return "is not there any more", "List the inputs again: it was moved or removed."
 
 
 def blocks(

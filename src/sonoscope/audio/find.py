@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ from sonoscope.audio import archives, stores
 from sonoscope.audio.away import Patience
 from sonoscope.audio.naming import Input, Unique, names, writable
 from sonoscope.audio.reader import NotDecodable
-from sonoscope.errors import UsageError, nearest
+from sonoscope.errors import NEAR, UsageError
 from sonoscope.values import Recording
 
 _SUFFIXES = """
@@ -178,9 +179,12 @@ def _missing(text: str) -> str:
     wanted = path.relative_to(above).parts[0] if text else text
     try:
         with os.scandir(above) as entries:
-            hint = nearest(wanted, [entry.name for entry in islice(entries, NEIGHBOURS)])
+            stems = {Path(entry.name).stem.lower(): entry.name for entry in islice(entries, NEIGHBOURS)}
     except OSError:
-        hint = ""
+        stems = {}
+    # Without their endings: two short names would be half alike by those alone.
+    near = get_close_matches(Path(wanted).stem.lower(), stems, n=1, cutoff=NEAR)
+    hint = f" Did you mean {stems[near[0]]!r}?" if near else ""
     where = "" if above == Path() else f" ({str(above)!r} has no {wanted!r})"
     return f"no such file or folder: {text!r}{where}.{hint}"
 

@@ -19,11 +19,13 @@ from typing import Any
 
 import typer
 
-from sonoscope.cli.commands import root
+from sonoscope.cli.commands import load, root
 from sonoscope.cli.starting import importing
 from sonoscope.errors import NEAR, SonoscopeError, UsageError, nearest
 
 NOT_FINISHED = 3
+#: Verbs that share most options; an option of one is looked for in the others.
+HEARING = ("analyze", "notes", "live")
 
 #: The base of what the parser raises. Typer carried its parser inside from 0.20 on and used click's before,
 #: so it is reached through the one class both export: BadParameter -> UsageError -> ClickException.
@@ -131,11 +133,14 @@ def _explain_usage(error: Exception) -> int:
 
 
 def _near_option(option: str, context: Any) -> str:
-    """The option of this command that is spelt nearly so, or what ``train`` has as ``KEY=VALUE``."""
+    """The option of this command that is spelt nearly so, the verb that has it, or ``train``'s ``KEY=VALUE``."""
     if context is None:
         return ""
     own = [name for param in context.command.get_params(context) for name in param.opts]
     near = nearest(option, own, alike=NEAR)
+    if not near and context.command.name in HEARING:
+        having = [verb for verb in HEARING if any(option in param.opts for param in load(verb).params)]
+        return f" It is an option of sonoscope {' and '.join(having)}." if having else ""
     if near or context.command.name != "train":
         return near
     from sonoscope.training.options import near_setting

@@ -174,7 +174,12 @@ def _refuse_foreign(out: str, alone: bool) -> None:
     ending = Path(out).suffix.lower()
     if out.endswith(("/", os.sep)):
         return
-    if ending in SUFFIXES or ending in outputs.FOREIGN:
+    if ending in outputs.PICTURES:
+        known = (
+            " Scores and events are drawn in Python (result.plot('song.svg')), notes by sonoscope notes -o song.mid "
+            "--piano-roll"
+        )
+    elif ending in SUFFIXES or ending in outputs.FOREIGN:
         forms = [outputs.WRITERS[name] for name in outputs.FOREIGN.get(ending, ("csv",))]
         known = " Nearest: " + ", ".join(
             f"{(*form.extensions, form.suffix)[0]} ({form.name})" for form in forms

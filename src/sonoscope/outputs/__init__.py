@@ -65,10 +65,12 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".json", ".xml", ".yaml", ".yml", ".toml", ".svl"), ("jams", "jsonl")),
     **dict.fromkeys((".textgrid", ".lab", ".eaf", ".srt"), ("audacity", "jams")),
     **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".feather", ".rds", ".pkl"), ("parquet", "csv")),
-    **dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".rtf", ".md", ".html", ".htm", ".log"), ("csv",)),
+    **dict.fromkeys((".doc", ".docx", ".odt", ".rtf", ".md", ".html", ".htm", ".log"), ("csv",)),
     **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"), ("csv",)),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".svg", ".db", ".sqlite"), ("csv",)),
+    **dict.fromkeys((".db", ".sqlite"), ("csv",)),
 }
+#: Endings of pictures, which are drawn in other ways.
+PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".webp")
 
 #: Endings of files that are ours but hold window scores, no events.
 SCORE_TABLES = (".scores.csv", ".scores.tsv", ".scores.parquet")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sonoscope.errors import UnknownName, UsageError, nearest
+from sonoscope.errors import NEAR, UnknownName, UsageError, nearest
 from sonoscope.training import aliases, presets, space
 from sonoscope.training import config as configs
 from sonoscope.training.config import Config
@@ -69,7 +69,7 @@ def asked(words: Sequence[str]) -> Asked:
         elif Path(word).exists() or ":" in word:
             data.append(word)
         else:
-            near = "" if named or data else nearest(word, presets.names())
+            near = "" if named or data else nearest(word, presets.names(), alike=NEAR)
             raise UnknownName(
                 f"{word}: there is no such file, folder or preset.{near} sonoscope train --list names the presets"
             )
