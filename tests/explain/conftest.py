@@ -94,6 +94,14 @@ NETWORKS: dict[str, tuple[dict[str, Any], str | dict[str, Any], int]] = {
         "framewise_attention",
         60,
     ),
+    "ensemble": (
+        {
+            "name": "ensemble",
+            "of": {"name": "valid_cnn", "dim": 8, "stages": [[8, [3, 3], [1, 1]], [16, [3, 3], [1, 2]]]},
+        },
+        "framewise_attention",
+        60,
+    ),
     "crnn": (
         {"name": "crnn", "stages": [], "cell": "lstm", "hidden": 16, "attention": "bahdanau", "dropout": 0.0},
         "linear",

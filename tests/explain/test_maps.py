@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 CASES = [
-    ("occlusion", "cnn"), ("integrated", "cnn"), ("gradcam", "cnn"), ("saliency", "cnn"), ("attention", "cnn"),
-    ("attention", "crnn"), ("occlusion", "crnn"), ("attention", "ast"), ("rollout", "ast"),
+    ("occlusion", "cnn"), ("integrated", "cnn"), ("gradcam", "cnn"), ("gradcam", "ensemble"), ("saliency", "cnn"),
+    ("attention", "cnn"), ("attention", "crnn"), ("occlusion", "crnn"), ("attention", "ast"), ("rollout", "ast"),
     ("attention", "pooled"), ("attention", "vit"), ("rollout", "vit"), ("attention", "beats"), ("rollout", "beats"),
 ]  # fmt: skip
 
@@ -41,6 +41,13 @@ def test_the_map_lights_up_where_the_tone_is(case, method, network) -> None:
     assert found.values[box].mean() > 4 * np.abs(found.values[~near]).mean()
     peak = times[found.values.sum(axis=1).argmax()]
     assert BEGIN - 0.05 < peak < END + 0.05
+
+
+def test_the_maps_of_all_members_speak(case) -> None:
+    weights = METHODS["gradcam"]()(case("ensemble")).details["weights"]
+    assert weights.shape == (2 * 16,) and weights[:16].any() and weights[16:].any()
+    only = METHODS["gradcam"](layer="backbone.members.1.convolutions.5")(case("ensemble"))
+    np.testing.assert_allclose(only.details["weights"], weights[16:])
 
 
 def test_integrated_gradients_sum_to_the_difference(case) -> None:

@@ -1,8 +1,8 @@
 """Grad-CAM: which maps of a convolutional layer speak for the label, and where they are strong.
 
 Selvaraju et al. 2017 (arXiv:1610.02391), eq. 1 and 2: ``relu(Σ_k w_k A_k)`` with ``w_k`` the mean over a map of the
-logit's gradient. The layer is the last one whose output still has both time and frequency, unless another is named;
-earlier ones are finer and say less of the label.
+logit's gradient. The layer is the last one whose output still has both time and frequency (of an ensemble, that of
+each member), unless another is named; earlier ones are finer and say less of the label.
 
 The layer's cells are laid where they look: for a network whose output depends on a limited field, the centre of the
 squared gradient of some of its cells tells where on the input they are, and a line through these where all are (a
@@ -12,7 +12,9 @@ maps are stretched over the window.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,12 +40,12 @@ class GradCam(Method):
 
         inputs = case.window.tensors(torch.from_numpy(case.window.cells)[None]).detach().requires_grad_()
         logits, layers = case.torch().with_maps(inputs)
-        name = self._chosen(layers)
-        maps = layers[name]
-        (gradient,) = torch.autograd.grad(logits[0, case.label], maps, retain_graph=True)
+        chosen = [layers[name] for name in self._chosen(layers)]
+        gradients = torch.autograd.grad(logits[0, case.label], chosen, retain_graph=True)
+        maps, gradient = torch.cat(chosen, dim=1), torch.cat(gradients, dim=1)
         weights = gradient.mean(dim=(2, 3), keepdim=True)
         values = (weights * maps).sum(dim=1)[0].relu().detach().double().numpy()
-        times, bins = self._places(case, inputs, maps)
+        times, bins = self._places(case, inputs, chosen[0])
         shape = case.window.cells.shape
         time_only = not case.window.are_rows
         if time_only:
@@ -54,19 +56,21 @@ class GradCam(Method):
             placed(values, times, bins, shape), time_only, {"weights": weights.flatten().detach().numpy()}
         )
 
-    def _chosen(self, layers: dict[str, Any]) -> str:
+    def _chosen(self, layers: dict[str, Any]) -> list[str]:
+        """The layer, and the same one of an ensemble's other members."""
         if not layers:
             raise UsageError(
                 "gradcam needs maps of time and frequency inside the network, and this one has none: take the method "
                 "integrated, or attention where it attends"
             )
         if not self.layer:
-            return list(layers)[-1]
+            alike = re.sub(r"\.members\.\d+\.", ".members.*.", list(layers)[-1])
+            return [name for name in layers if fnmatchcase(name, alike)]
         if self.layer not in layers:
             raise UnknownName(
                 f"unknown layer {self.layer!r}.{nearest(self.layer, layers)} Those with maps: {', '.join(layers)}."
             )
-        return self.layer
+        return [self.layer]
 
     @staticmethod
     def _places(case: Case, inputs: Any, maps: Any) -> tuple[np.ndarray, np.ndarray]:
