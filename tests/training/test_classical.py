@@ -269,7 +269,7 @@ def test_what_writes_the_bundle_is_missed_before_anything_is_done(
     sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match=r"training needs the package onnx.*sonoscope\[train\]"):
+    with pytest.raises(UsageError, match=r"training needs the package onnx.*sonoscope\[teach\]"):
         classical.fit(configured(sounds, "prior"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -104,7 +104,7 @@ def fit(
     """
     folder = Path(folder)
     for package in ("sklearn", "onnx"):
-        optional(package, "train", "training")  # before hours are spent
+        optional(package, "teach", "training")  # before hours are spent
     model = model_of(config)
     listening = sources.of(config, listens=model.listens)
     rundir.open_for(folder, config, resume=resume)

@@ -47,7 +47,7 @@ class Logistic:
     def fit(self, learned: Examples, checked: Examples, *, seed: int, say: Say) -> Linear:
         """A plane for each label."""
         regression = optional(
-            "sklearn.linear_model", "train", "fitting logistic regressions"
+            "sklearn.linear_model", "teach", "fitting logistic regressions"
         ).LogisticRegression
         mean, std = scaling(learned.vectors)
         if not self.standardise:

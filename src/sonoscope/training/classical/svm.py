@@ -72,7 +72,7 @@ class Svm:
 
     def fit(self, learned: Examples, checked: Examples, *, seed: int, say: Say) -> Answerer:
         """A machine for each label."""
-        optional("sklearn.svm", "train", "fitting support vector machines")
+        optional("sklearn.svm", "teach", "fitting support vector machines")
         mean, std = scaling(learned.vectors)
         # What is kept is float32: the machines are fitted to exactly that.
         x = scaled(learned.vectors, mean, std).astype(np.float32).astype(np.float64)

@@ -76,7 +76,7 @@ def teach(
             if (folder / "bundle.json").is_file() or not overwrite
             else f"{folder} is there already and holds no model: name another place (-o)"
         )
-    optional("onnx", "train", "writing the model")
+    optional("onnx", "teach", "writing the model")
     listener = Listener(models.load(wish.base, labels=False))
     if finetune:
         tuning = room("sonoscope.training.teach.finetuning", "fine-tuning")
