@@ -181,7 +181,10 @@ def _remove_if_dead(file: Path) -> None:
     except FileNotFoundError:
         return
     if owner is None and age_s < BEING_WRITTEN_S:
-        _refuse(file, None)
+        raise Locked(
+            f"{file.parent.parent} is just being locked, or a run was stopped in that moment: try again in "
+            f"{BEING_WRITTEN_S:g} s, or name another folder with -o"
+        )
     # An old lock without content is what a crash of the machine leaves: its writer is gone.
     if owner is None or owner.alive() is False:
         file.unlink(missing_ok=True)
