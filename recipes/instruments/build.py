@@ -433,7 +433,7 @@ def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
         stored.write_text(json.dumps(wider.least_thresholds(bundle, settings["alarms"]["seeds"])))
     highest = settings["alarms"]["highest"]
     at_least = settings["alarms"]["at_least"]
-    minutes = 3 * wider.MINUTES * len(settings["alarms"]["seeds"])
+    minutes = card.MINUTES_OF_SEED * len(settings["alarms"]["seeds"])
     for label, quiet in json.loads(stored.read_text()).items():
         entry, most = decisions[label], highest.get(label, highest["any"])
         least = max(min(quiet, most), at_least.get(label, 0.0))

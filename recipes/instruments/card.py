@@ -8,6 +8,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+#: Minutes of synthesised sound without instruments that a seed makes: speech, noise and scenes, as much of each.
+MINUTES_OF_SEED = 66
+
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
@@ -248,6 +251,10 @@ def instruments_card(description: dict[str, Any]) -> str:
     clips = ", ".join(f"{label} {count}" for label, count in data["clips"].items())
     recipe = description["provenance"]["recipe"]
     window_s = description["window"] / recipe["feature"]["sample_rate"]
+    alarms = recipe["decision"]["alarms"]
+    minutes, highest = MINUTES_OF_SEED * len(alarms["seeds"]), alarms["highest"]
+    count = len(recipe["members"])
+    together = f"of {count} networks that answer together, " if count > 1 else ""
     sung = "; singing by a vocoder" if recipe["extra"].get("singers") else ""
     return f"""# instruments {description["version"]}
 
@@ -256,9 +263,9 @@ Multi-label; a score for each window of {window_s:g} s, calibrated per class.
 
 ## How good it is
 
-Each clip below was scored by a model that never heard the library (origin) it comes from: four models, each trained
-without one fold of whole origins, {result["clips"]} clips of {result["origins"]} origins and {result["negatives"]}
-clips of other sounds. Nearly all are single notes or short phrases of one instrument. The model shipped here is trained
+Each clip below was scored by a model that never heard the library (origin) it comes from: four models, each
+{together}trained without one fold of whole origins, {result["clips"]} clips of {result["origins"]} origins and
+{result["negatives"]} clips of other sounds. Nearly all are single notes or short phrases of one instrument. The model shipped here is trained
 on all of them; the figures are the folds', not its own. Intervals: bootstrap over origins, then clips.
 
 {bench_table(result)}
@@ -270,8 +277,8 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
-four models; then raised until at most one alarm of a label was left in 66 synthesised minutes, or 0.5 (voice: 0.75);
-that of drums is at least 0.85. The last phase of the shipped model hears `other` more often than theirs, so its
+four models; then raised until at most one alarm of a label was left in {minutes} synthesised minutes, or {highest["any"]:g} (voice:
+{highest["voice"]:g}); that of drums is at least {alarms["at_least"]["drums"]:g}. The shipped model heard `other` more often than the four, so its
 probabilities may be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.

@@ -59,7 +59,7 @@ COLUMNS = ("fold", "first", "second", "labels", "start_first_s", "start_second_s
 #: Pieces for several instruments.
 PIECES = 200
 #: Minutes of each kind of synthesised sound, in recordings of one minute.
-MINUTES = 22
+MINUTES = card.MINUTES_OF_SEED // 3
 
 
 # ---- two instruments at once -------------------------------------------------------------------------------
