@@ -264,9 +264,10 @@ Multi-label; a score for each window of {window_s:g} s, calibrated per class.
 ## How good it is
 
 Each clip below was scored by a model that never heard the library (origin) it comes from: four models, each
-{together}trained without one fold of whole origins, {result["clips"]} clips of {result["origins"]} origins and
-{result["negatives"]} clips of other sounds. Nearly all are single notes or short phrases of one instrument. The model shipped here is trained
-on all of them; the figures are the folds', not its own. Intervals: bootstrap over origins, then clips.
+{together}trained without one fold of whole origins,
+{result["clips"]} clips of {result["origins"]} origins and {result["negatives"]} clips of other sounds. Nearly all are
+single notes or short phrases of one instrument. The model shipped here is trained on all of them; the figures are the
+folds', not its own. Intervals: bootstrap over origins, then clips.
 
 {bench_table(result)}
 
@@ -277,9 +278,9 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
-four models; then raised until at most one alarm of a label was left in {minutes} synthesised minutes, or {highest["any"]:g} (voice:
-{highest["voice"]:g}); that of drums is at least {alarms["at_least"]["drums"]:g}. The shipped model heard `other` more often than the four, so its
-probabilities may be a little lower.
+four models; then raised until at most one alarm of a label was left in {minutes} synthesised minutes, or
+{highest["any"]:g} (voice: {highest["voice"]:g}); that of drums is at least {alarms["at_least"]["drums"]:g}.
+The shipped model heard `other` more often than the four, so its probabilities may be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.
 
