@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,6 +106,18 @@ def runs(block: Block) -> bool:
 # ---- what is said is so ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ended(tmp_path: Path) -> Iterator[None]:
+    """Servers that a page began, and did not end because it failed, are ended: the next run would talk to them."""
+    yield
+    for file in tmp_path.glob("*.pid"):
+        with contextlib.suppress(OSError, ValueError):
+            number = int(file.read_text())
+            if b"serve" in Path(f"/proc/{number}/cmdline").read_bytes():
+                os.kill(number, signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("ended")
 @pytest.mark.parametrize("page", [p for p in PAGES if any(map(runs, blocks(p)))], ids=shown)
 def test_commands_and_code_run(
     page: Path,
