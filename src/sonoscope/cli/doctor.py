@@ -35,7 +35,10 @@ EXTRAS = {
     "tables": ("data frames and Parquet", ("pandas", "pyarrow")),
     "eval": ("figures of merit and plots", ("sklearn", "mir_eval", "matplotlib")),
     "render": ("training sets from MIDI", ("fluidsynth",)),
-    "train": ("training", ("torch", "lightning", "onnx", "safetensors")),
+    "live": ("microphones and MIDI ports", ("sounddevice", "rtmidi")),
+    "serve": ("the service and its page", ("fastapi", "uvicorn", "python_multipart", "websockets")),
+    "teach": ("detectors of your own, classical models", ("onnx", "sklearn")),
+    "train": ("training networks", ("torch", "lightning", "onnx", "safetensors")),
 }
 
 #: Containers to try: ending, and the encoders that could fill it; the first one that is there counts. PyAV
