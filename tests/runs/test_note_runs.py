@@ -82,9 +82,15 @@ def test_a_folder_of_recordings(start, folder, tmp_path, leftovers):
     assert silent.length == 0 and (out / "silent.wav.notes.csv").read_text().count("\n") == 1
     notes_of = {row["file"]: row["note"] for row in rows(out / "files.csv")}
     assert notes_of["sub/b.flac"].startswith("sampled at 8,000 Hz") and notes_of["silent.wav"] == "silent"
-    # Special things are said in the end; a recording without notes is not known to the model.
+    # Special things are said in the end.
     assert any(remark.startswith("sub/b.flac: sampled at 8,000 Hz") for remark in summary.remarks)
     assert leftovers(out) == []
+
+
+def test_a_recording_without_notes_is_not_called_unknown(start, folder, tmp_path):
+    summary = start(folder / "a.wav", notes={"low": 108})
+    assert summary.events == 0 and not any("unknown" in remark for remark in summary.remarks)
+    assert [row["note"] for row in rows(tmp_path / "out" / "files.csv")] == [""]
 
 
 @pytest.mark.parametrize("wish", WISHES, ids=lambda wish: ",".join(wish))

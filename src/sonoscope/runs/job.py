@@ -301,9 +301,15 @@ class Desk:
             one.result(job.recording, decision, facts, spec)
             for one, decision in zip(heard, task.decisions, strict=True)
         ]
-        unknown = "silent" not in facts.note and all(
-            one.is_unknown(result, decision)
-            for one, result, decision in zip(heard, results, task.decisions, strict=True)
+        # Without a model of labels there is none that could know it: drums have no notes.
+        labels = any(one.bundle.task != NOTES for one in heard)
+        unknown = (
+            labels
+            and "silent" not in facts.note
+            and all(
+                one.is_unknown(result, decision)
+                for one, result, decision in zip(heard, results, task.decisions, strict=True)
+            )
         )
         if spec.notes.tracks:
             results = extras.by_instrument(results, heard)
