@@ -259,6 +259,10 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "-o", "x.txt"), "or name one (analyze: --format, convert: --from or --to)"),
         (("a.wav", "-o", "x.zip"), "files with the ending .zip are not written. Nearest: .csv (csv)"),
         (("a.wav", "-o", "x.MP3"), "files with the ending .mp3 are not written"),
+        (
+            ("a.wav", "-o", "x.musicxml", "-m", "notes"),
+            "ending .musicxml are not written. Nearest: .mid (midi)",
+        ),
         (("a.wav", "-o", "x.svg"), "ending .svg are not written. Scores and events are drawn in Python"),
         (
             ("a.wav", "-o", "x.cvs"),

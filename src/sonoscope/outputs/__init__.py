@@ -62,7 +62,11 @@ AMBIGUOUS = {".txt": ("raven", "audacity")}
 #: Endings of files that no format here has, and the formats that come nearest to what they suggest.
 FOREIGN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers", ".dat"), ("csv", "parquet")),
-    **dict.fromkeys((".json", ".xml", ".yaml", ".yml", ".toml", ".svl"), ("jams", "jsonl")),
+    **dict.fromkeys((".json", ".yaml", ".yml", ".toml", ".svl"), ("jams", "jsonl")),
+    ".xml": ("jams", "jsonl", "midi"),
+    **dict.fromkeys(
+        (".musicxml", ".mxl", ".mscz", ".mscx", ".gp", ".gp5", ".gpx", ".sib", ".ly", ".abc"), ("midi",)
+    ),
     **dict.fromkeys((".textgrid", ".lab", ".eaf", ".srt"), ("audacity", "jams")),
     **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".feather", ".rds", ".pkl"), ("parquet", "csv")),
     **dict.fromkeys((".doc", ".docx", ".odt", ".rtf", ".md", ".html", ".htm", ".log"), ("csv",)),
