@@ -95,12 +95,34 @@ def test_precision_and_recall_are_told_and_thresholds_written(
     assert ran.code == 0 and ran.out.splitlines()[0].split()[1] == "site"
 
 
+def test_what_nobody_judged_is_told(sonoscope: Sonoscope, judged: Path, out: Path, tmp_path: Path) -> None:
+    """Verdicts on found windows only say nothing about the others; a whole folder of verdicts leaves nothing open."""
+    assert "nobody judged" not in sonoscope("thresholds", "verdicts", judged).err
+    shutil.copytree(judged, tmp_path / "some")
+    with open(judged / "clips.csv", encoding="utf-8") as file:
+        organ = [row for row in csv.DictReader(file) if row["label"] == "organ"]
+    found = [row["clip"] for row in organ if row["found"] == "1"]
+    with open(judged / "frame.csv", encoding="utf-8") as file:
+        frame = [row for row in csv.DictReader(file) if row["label"] == "organ"]
+    windows = [sum(int(row["windows"]) for row in frame if row["found"] in which) for which in ("0", "01")]
+    (tmp_path / "some" / "verdicts-anna.csv").write_text(
+        "clip,verdict\n" + "".join(f"{clip},yes\n" for clip in found)
+    )
+    message = f"organ: nobody judged clips that stand for {windows[0] / windows[1]:.0%} of its windows"
+    for words in (
+        ("thresholds", "verdicts", tmp_path / "some"),
+        ("rates", out, "--correct", tmp_path / "some"),
+    ):
+        ran = sonoscope(*words)
+        assert ran.code == 0 and message in ran.err and "drums: nobody" not in ran.err
+
+
 def test_wishes_that_cannot_be_shown_are_refused(sonoscope: Sonoscope, judged: Path, tmp_path: Path) -> None:
     ran = sonoscope("thresholds", "verdicts", judged, "--precision", 0.99, "-o", tmp_path / "t.csv")
     assert ran.code == 2 and "are needed there" in ran.err and not (tmp_path / "t.csv").exists()
     for words, message in (
         (("--precision", 0.9, "--recall", 0.5), "two wishes"),
-        (("--precision", 0.3), "--precision 0.3 must lie between 0.5 and 1"),
+        (("--precision", 0.3), "--precision 0.3 must lie above 0.5 and below 1"),
         (("-o", tmp_path / "t.csv"), "say what is wished"),
         (("--curve", tmp_path / "t.txt"), "must end with .csv"),
         (("--labels", "organs"), "Did you mean 'organ'"),

@@ -116,20 +116,28 @@ def verdicts_command(
 
 
 def judged(folder: ClipFolder, files: list[Path] | tuple[Path, ...], unsure: str) -> dict[str, bool]:
-    """Whether the sound is in each clip that was judged.
+    """Whether the sound is in each clip that was judged; says for how much of the season nothing was.
 
     Raises
     ------
     UsageError
         If nothing was.
     """
-    from sonoscope.field import verdicts
+    from sonoscope.cli.telling import say
+    from sonoscope.field import evidence, verdicts
 
     reviewers = verdicts.read_all(folder.path, files)
     verdicts.check_clips(reviewers, (clip.clip for clip in folder.clips))
     answers = verdicts.together(reviewers.values(), unsure)
     if not answers:
         raise UsageError(f"{folder.path} has no clip of which anybody is sure: judge some first")
+    for label in folder.labels:
+        share = evidence.unjudged(folder.of(label), answers)
+        if 0.005 <= share < 1:
+            say(
+                f"{label}: nobody judged clips that stand for {share:.0%} of its windows (of a site, or of a range of "
+                "scores); those windows are taken to be as the others"
+            )
     return answers
 
 

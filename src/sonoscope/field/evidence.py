@@ -90,6 +90,14 @@ def gather(
     )
 
 
+def unjudged(clips: Sequence[Clip], verdicts: Mapping[str, bool]) -> float:
+    """The share of a label's windows that lie in strata of which no clip was judged: a site left out, for example."""
+    drawn = Counter(clip.stratum for clip in clips)
+    windows = {clip.stratum: drawn[clip.stratum] / clip.inclusion_probability for clip in clips}
+    known = {clip.stratum for clip in clips if clip.clip in verdicts}
+    return sum(size for stratum, size in windows.items() if stratum not in known) / sum(windows.values())
+
+
 def of_folder(folder: ClipFolder, verdicts: Mapping[str, bool]) -> dict[str, Evidence]:
     """The evidence on each label of a folder, as things stood when its clips were drawn."""
     return {label: gather(folder.of(label), folder.frames[label], verdicts) for label in folder.labels}

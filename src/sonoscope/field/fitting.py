@@ -138,7 +138,7 @@ def check_wish(name: str, wish: float) -> None:
     """
     low = 0.5 if name == "precision" else 0.0
     if not low < wish < 1:
-        raise UsageError(f"--{name} {wish:g} must lie between {low:g} and 1 (95 % is 0.95)")
+        raise UsageError(f"--{name} {wish:g} must lie above {low:g} and below 1 (95 % is 0.95)")
 
 
 def thresholds_text(fitted: Mapping[str, Point]) -> str:
