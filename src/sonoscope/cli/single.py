@@ -182,10 +182,10 @@ def _refuse_foreign(out: str, alone: bool) -> None:
     elif ending in SUFFIXES or ending in outputs.FOREIGN:
         forms = [outputs.WRITERS[name] for name in outputs.FOREIGN.get(ending, ("csv",))]
         known = " Nearest: " + ", ".join(
-            f"{(*form.extensions, form.suffix)[0]} ({form.name})" for form in forms
+            f"{min((*form.extensions, form.suffix), key=len)} ({form.name})" for form in forms
         )
     elif alone and re.fullmatch(r"\.[a-z]{2,6}", ending):
-        short = {(*form.extensions, form.suffix)[0] for form in outputs.WRITERS.values()}
+        short = {min((*form.extensions, form.suffix), key=len) for form in outputs.WRITERS.values()}
         known = f"{nearest(ending, short)} Known: {', '.join(sorted(short))}"
     else:
         return
