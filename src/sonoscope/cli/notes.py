@@ -31,7 +31,7 @@ _KINDS = (("--piano-roll", "piano_roll", (".svg", ".png")), ("--audio", "audio",
 
 Models = Annotated[
     str | None,
-    option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: notes)."),
+    option("-m", "--model", metavar="MODEL,...", help="Models: notes (default), instruments, field, or a folder."),
 ]
 Out = Annotated[
     str | None,

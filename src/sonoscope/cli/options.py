@@ -18,7 +18,7 @@ Inputs = Annotated[
 ]
 Models = Annotated[
     str | None,
-    option("-m", "--model", metavar="MODEL,...", help="Models, by name or folder (default: instruments)."),
+    option("-m", "--model", metavar="MODEL,...", help="Models: instruments (default), notes, field, or a folder."),
 ]
 Out = Annotated[
     str | None,
