@@ -56,7 +56,7 @@ def load(name_or_folder: Literal["notes"], *, on: str = "cpu") -> NoteModel: ...
 @overload
 def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any: ...
 def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any:
-    """The model of that name (``instruments``, ``notes``), or the bundle in that folder.
+    """The model of that name (``instruments``, ``notes``, ``field``), or the bundle in that folder.
 
     A ``Model``, or for notes a :class:`sonoscope.noteapi.NoteModel`. With ``on="cuda"`` it runs on a GPU, which is
     looked for when the first recording is analysed; ``UsageError`` if there is none that agrees with the CPU.

@@ -31,7 +31,9 @@ _KINDS = (("--piano-roll", "piano_roll", (".svg", ".png")), ("--audio", "audio",
 
 Models = Annotated[
     str | None,
-    option("-m", "--model", metavar="MODEL,...", help="Models: notes (default), instruments, field, or a folder."),
+    option(
+        "-m", "--model", metavar="MODEL,...", help="Models: notes (default), instruments, field, or a folder."
+    ),
 ]
 Out = Annotated[
     str | None,

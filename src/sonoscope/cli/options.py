@@ -18,7 +18,9 @@ Inputs = Annotated[
 ]
 Models = Annotated[
     str | None,
-    option("-m", "--model", metavar="MODEL,...", help="Models: instruments (default), notes, field, or a folder."),
+    option(
+        "-m", "--model", metavar="MODEL,...", help="Models: instruments (default), notes, field, or a folder."
+    ),
 ]
 Out = Annotated[
     str | None,
