@@ -19,6 +19,7 @@ from sonoscope import models, outputs
 from sonoscope.cli import main
 from sonoscope.cli.demo import SAMPLE_RATE, organ
 from sonoscope.errors import UnknownName, UnreadableAudio, UsageError
+from sonoscope.values import Event
 
 #: Low enough that any model finds something in music, so that what is compared is not empty.
 LOW = 0.02
@@ -75,6 +76,8 @@ def test_what_a_notebook_shows_of_a_result_is_one_line(result: sonoscope.Result,
     found = f"{len(result.events)} event" + "s" * (len(result.events) != 1)
     assert repr(result) == f"Result('song.wav', {found} in {result.duration:g} s, model 'instruments')"
     assert repr(result.scores) == f"Scores({len(result.scores)} windows, {len(model.labels)} labels, 4 s)"
+    one = Event(0.5, 1.0, "violin", 0.9, flags="padded")
+    assert repr(one) == "Event(start_s=0.5, end_s=1.0, label='violin', score=0.9, flags='padded')"
     bundle = model.bundle
     assert repr(bundle) == f"Bundle('instruments', version {bundle.version}, {str(bundle.path)!r})"
     assert not {"Any", "TYPE_CHECKING"} & set(dir(sonoscope))

@@ -8,7 +8,7 @@ into seconds only where it is written. Arrays state shape and dtype; ``n`` count
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -209,7 +209,7 @@ class Scores:
         return len(self.starts)
 
 
-@dataclass(frozen=True, order=True, slots=True)  # a night of insects is tens of thousands of them
+@dataclass(frozen=True, order=True, slots=True, repr=False)  # a night of insects is tens of thousands of them
 class Event:
     """Something that sounds from ``start_s`` to ``end_s``. ``score`` is a calibrated probability, ``raw`` a logit.
 
@@ -228,6 +228,10 @@ class Event:
     pitch: float | None = field(default=None, compare=False)
     velocity: int | None = field(default=None, compare=False)
     flags: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        said = ((one.name, getattr(self, one.name), one.default) for one in fields(self))
+        return f"Event({', '.join(f'{name}={value!r}' for name, value, default in said if value != default)})"
 
 
 @dataclass(frozen=True, eq=False)
