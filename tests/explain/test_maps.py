@@ -46,6 +46,8 @@ def test_the_map_lights_up_where_the_tone_is(case, method, network) -> None:
 def test_the_maps_of_all_members_speak(case) -> None:
     weights = METHODS["gradcam"]()(case("ensemble")).details["weights"]
     assert weights.shape == (2 * 16,) and weights[:16].any() and weights[16:].any()
+    named = METHODS["gradcam"](layer="backbone.members.*.convolutions.5")(case("ensemble"))
+    np.testing.assert_allclose(named.details["weights"], weights)
     only = METHODS["gradcam"](layer="backbone.members.1.convolutions.5")(case("ensemble"))
     np.testing.assert_allclose(only.details["weights"], weights[16:])
 

@@ -28,7 +28,10 @@ PROBES = 6
 
 @dataclass(frozen=True)
 class GradCam(Method):
-    """Parameters: the layer by the name that the network has for it (``backbone.convolutions.9``); empty: the last."""
+    """Parameters: the layer by the name that the network has for it (``backbone.convolutions.9``); empty: the last.
+
+    A pattern (``backbone.members.*.convolutions.9``) names the same layer of all members of an ensemble.
+    """
 
     name: ClassVar[str] = "gradcam"
     reads: ClassVar[str] = "maps of a layer, weighed by their gradient (Selvaraju 2017)"
@@ -57,20 +60,19 @@ class GradCam(Method):
         )
 
     def _chosen(self, layers: dict[str, Any]) -> list[str]:
-        """The layer, and the same one of an ensemble's other members."""
+        """The layer, or those that a pattern names; without one, the last of each member."""
         if not layers:
             raise UsageError(
                 "gradcam needs maps of time and frequency inside the network, and this one has none: take the method "
                 "integrated, or attention where it attends"
             )
-        if not self.layer:
-            alike = re.sub(r"\.members\.\d+\.", ".members.*.", list(layers)[-1])
-            return [name for name in layers if fnmatchcase(name, alike)]
-        if self.layer not in layers:
+        alike = self.layer or re.sub(r"\.members\.\d+\.", ".members.*.", list(layers)[-1])
+        chosen = [name for name in layers if fnmatchcase(name, alike)]
+        if not chosen:
             raise UnknownName(
                 f"unknown layer {self.layer!r}.{nearest(self.layer, layers)} Those with maps: {', '.join(layers)}."
             )
-        return [self.layer]
+        return chosen
 
     @staticmethod
     def _places(case: Case, inputs: Any, maps: Any) -> tuple[np.ndarray, np.ndarray]:
