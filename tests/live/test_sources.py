@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from sonoscope.audio.writing import Disk
 from sonoscope.errors import UnknownName, UnreadableAudio, UsageError
 from sonoscope.live.record import Recorder
 from sonoscope.live.sources import SAMPLE_FORMATS, Block, Microphone, Pcm, Played, Source, Waiting, devices
@@ -169,6 +170,21 @@ def test_what_was_lost_is_silence_in_the_recording(file: Recording, tmp_path: Pa
     with pytest.raises(UsageError, match="cannot be written"):
         Recorder(tmp_path / "other.wav", source)
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_the_disk_is_asked_a_few_times_a_second_and_not_for_every_block(
+    file: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten seconds at 22,050 Hz in blocks of 10 ms: libsndfile hands over 8 KiB at a time."""
+    asked, write = list[int](), Disk.write
+    monkeypatch.setattr(Disk, "write", lambda disk, data: asked.append(len(data)) or write(disk, data))
+    source = Played(file, paced=False)
+    recorder = Recorder(tmp_path / "kept.wav", source)
+    for _ in range(1000):
+        recorder.write(Block(np.full((220, 1), 0.5, np.float32)))
+    recorder.close()
+    assert sum(asked) > 440_000 and len(asked) < 100
+    assert soundfile.info(tmp_path / "kept.wav").frames == 220_000
 
 
 def has_portaudio() -> bool:

@@ -13,6 +13,9 @@ from sonoscope.audio.writing import Disk
 from sonoscope.errors import UsageError
 from sonoscope.live.sources import Block, Source
 
+#: What is written at once, in seconds. Block by block a disk that takes 30 ms for each write would hold up listening.
+STRETCH_S = 0.5
+
 
 class Recorder:
     """Writes blocks; what was lost is silence, so that times in the file are those that were told.
@@ -54,6 +57,8 @@ class Recorder:
             self._disk.close()
             self._part.unlink(missing_ok=True)
             raise self._unwritable(error) from None
+        self._held: list[np.ndarray] = []
+        self._stretch = round(STRETCH_S * source.sample_rate)
 
     def _unwritable(self, error: Exception) -> UsageError:
         why = getattr(error, "strerror", None) or error
@@ -63,14 +68,24 @@ class Recorder:
         """Add a block, or nothing any more if the disk refused one."""
         if self.refused:
             return
+        if block.lost:
+            self._held.append(np.zeros((block.lost, self._file.channels), np.float32))
+        self._held.append(block.samples)
+        if sum(map(len, self._held)) >= self._stretch:
+            self._write()
+
+    def _write(self) -> None:
+        """Hand over what is held; if the disk refuses it, that is the end of the recording."""
+        if not self._held:
+            return
+        samples = np.concatenate(self._held)
+        self._held.clear()
         try:
-            if block.lost:
-                self._write(np.zeros((block.lost, self._file.channels), np.float32))
-            self._write(block.samples)
+            self._hand_over(samples)
         except OSError as error:
             self._end(error)
 
-    def _write(self, samples: np.ndarray) -> None:
+    def _hand_over(self, samples: np.ndarray) -> None:
         if self._file.subtype.startswith("PCM"):
             # libsndfile scales floats by 32767, integers by their upper bits: those are what came in.
             samples = np.clip(np.rint(samples.astype(np.float64) * 2.0**31), -(2.0**31), 2.0**31 - 1).astype(
@@ -94,6 +109,8 @@ class Recorder:
 
     def close(self) -> None:
         """Complete the file, if that was not done before."""
+        if not self.refused:
+            self._write()
         if not self.refused:
             self._complete()
 
