@@ -87,7 +87,9 @@ def test_several_recordings_get_a_short_block_each_and_a_summary(sonoscope: Sono
     labels = sum(label.kind == "event" for label in models.load("instruments").labels)
     assert re.search(rf"^3 recordings: {3 * labels} events in 0:12\.00 of sound", ran.out.splitlines()[-1])
     assert len(re.findall(r"in 1 event  ", ran.out)) == 3 * labels
-    low = sonoscope("analyze", recordings, "--threshold", "1")
+    assert "Bars: mean score of the whole recording.\n" in ran.err
+    low = sonoscope("analyze", recordings, "--threshold", "1", "--aggregate", "max")
+    assert "Bars: highest score.\n" in low.err
     assert low.out.count("nothing reaches its threshold; highest: ") == 3 and "unknown" not in low.out
     assert (
         "3 recordings are mostly unknown to the model instruments; others: field, notes (-m NAME" in low.err

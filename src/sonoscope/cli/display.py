@@ -31,8 +31,8 @@ ROWS_IN_TERMINAL = 40
 #: Bars shown for one recording; models with fewer labels show all of them.
 BARS = 15
 
-#: What the bars of one recording are, by the way in which they sum it up.
-_SUMS = {
+#: What the bars of a recording are, by the way in which they sum it up.
+SUMS = {
     "mean": "mean score of the whole recording",
     "max": "highest score",
     "s1": "mean score of the whole recording (S1)",
@@ -109,7 +109,7 @@ def recording(
             lines.append(f"  ... and {count(len(events) - len(shown), 'more event')}; -o FILE.csv writes all")
     else:
         lines += ["", "  nothing reaches its threshold"]
-    lines += ["", f"  {_SUMS[aggregate]}:", *_bars(clip, {e.label for e in events}, screen, top_k), ""]
+    lines += ["", f"  {SUMS[aggregate]}:", *_bars(clip, {e.label for e in events}, screen, top_k), ""]
     return lines
 
 

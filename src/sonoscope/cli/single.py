@@ -111,14 +111,15 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
             named = others if len(loaded) == 1 else ()
             lines = show(result, screen, aggregate=aggregate, top_k=top_k, others=named)
         print("\n".join(lines), flush=True)
-    hears_notes = all(model.bundle.task == "notes" for model in loaded)
     if len(first) > 1:
         print(tally.text())
-        for line in remarks.about_unknown(tally.unknown(len(loaded)), (mine, others), table=False):
-            if not (quiet or hears_notes):
-                print(line, file=sys.stderr)
-    if tally.done and not quiet:
-        print(display.hint(spec.inputs, *(("notes", "song.mid") if hears_notes else ())), file=sys.stderr)
+    if not quiet:
+        hears_notes = all(model.bundle.task == "notes" for model in loaded)
+        if len(first) > 1 and not hears_notes:
+            unknown = remarks.about_unknown(tally.unknown(len(loaded)), (mine, others), table=False)
+            print("\n".join([f"Bars: {display.SUMS[aggregate]}.", *unknown]), file=sys.stderr)
+        if tally.done:
+            print(display.hint(spec.inputs, *(("notes", "song.mid") if hears_notes else ())), file=sys.stderr)
     return 1 if tally.failed else 0
 
 
