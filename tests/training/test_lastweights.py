@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +56,10 @@ def test_what_a_training_learnt_from_is_said(run, sounds, capsys):
 
 def test_an_svm_and_a_dummy_stand_beside_it(run, sounds, tmp_path, capsys):
     assert main(["train", "dummy-prior", str(sounds), "-o", str(tmp_path / "prior")]) == 0
-    capsys.readouterr()
+    tested = json.loads((tmp_path / "prior" / "metrics.json").read_text())["fitted"]["clips"]
+    assert (
+        f"dummy-prior: the figures are of {tested:.0f} test clips: they say little" in capsys.readouterr().err
+    )
     assert main(["evaluate", str(run), str(tmp_path / "prior"), str(sounds), "--draws", "0"]) == 0
     text = capsys.readouterr().out
     top = next(line for line in text.splitlines() if line.strip().startswith("macro_ap "))

@@ -197,7 +197,10 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
             say(f"ended early. The same command with --resume goes on: {place}")
             if many:
                 break
-    print(finished.table(finished.lines(finished.find([place]))))
+    lines = finished.lines(finished.find([place]))
+    print(finished.table(lines))
+    for told in filter(None, map(finished.about_clips, lines)):
+        say(told)
     if not many and (place / rundir.BUNDLE).is_dir():
         say(_what_to_do(planned[0].config.kind, place, place / rundir.BUNDLE))
     return 0
