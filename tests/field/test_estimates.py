@@ -180,7 +180,7 @@ def test_a_precision_that_is_out_of_reach_says_what_can_be_had() -> None:
         fitting.for_precision("buzz", points_of([(50, 50)]), 0.9)
     with pytest.raises(UsageError, match=r"is not shown by 4 verdicts above 0\.2"):
         fitting.for_precision("buzz", points_of([(3, 1)]), 0.9)
-    with pytest.raises(UsageError, match="--precision 1 must lie above 0.5 and below 1"):
+    with pytest.raises(UsageError, match=r"--precision 1 must lie above 0\.5 and below 1"):
         fitting.check_wish("precision", 1.0)
 
 

@@ -100,7 +100,7 @@ def test_what_cannot_be_seen_from_here_is_refused_with_a_remedy(tmp_path, change
 def test_a_lock_without_content_is_waited_for_and_then_void(tmp_path):
     file = tmp_path / "run.lock-all"
     file.touch()
-    with pytest.raises(Locked, match="just being locked, .* try again in 10 s"):
+    with pytest.raises(Locked, match=r"just being locked, .* try again in 10 s"):
         Lock(tmp_path, "all")
     os.utime(file, (0, 0))
     Lock(tmp_path, "all").release()
