@@ -453,6 +453,21 @@ def test_a_taught_detector_that_hears_nothing_is_no_news(make, run, tmp_path):
     assert run(make("a.wav"), models=(str(taught),), threshold="1").remarks == ()
 
 
+def test_what_only_one_of_several_models_says_of_a_recording_stands_behind_its_name(make, run, tmp_path):
+    folder = make("a.wav")
+    samples, rate = soundfile.read(folder / "a.wav")
+    soundfile.write(folder / "a.wav", np.clip(samples[: rate // 10] * 100, -1, 1), rate)
+    run(folder, models=("instruments", "field"))
+    (row,) = csv.DictReader((tmp_path / "out/files.csv").open())
+    short = "shorter than the model's window of 1 s"
+    parts = row["note"].split("; ")
+    assert [part for part in parts if "shorter" in part] == [
+        f"instruments: {short}: repeated",
+        f"field: {short}: padded",
+    ]
+    assert [part[:9] for part in parts if "clipped" in part] == ["clipped ("]
+
+
 def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeypatch):
     folder = make("a.wav", "b.wav")
     soundfile.write(folder / "silent.wav", np.zeros(44_100), 22_050)

@@ -16,6 +16,7 @@ import shutil
 import socket
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -250,7 +251,7 @@ class Desk:
 
         What is decided is what would be kept, so that a later decision begins with the same numbers.
         """
-        found, notes = [], dict[str, None]()
+        found, notes = [], []
         with staging.local(job.recording, self._task.spec) as recording:
             for bundle in self._task.bundles:
                 heard, analysis = hearing.hear(
@@ -258,14 +259,14 @@ class Desk:
                     overlap=job.overlap, progress=progress,
                 )  # fmt: skip
                 found.append(heard)
-                notes |= dict.fromkeys(filter(None, analysis.note.split("; ")))
+                notes.append((bundle.name, analysis.note))
         _check_unchanged(job.recording)
         facts = replace(
             blank(job.recording),
             duration_s=analysis.duration_s,
             sample_rate=analysis.info.sample_rate,
             channels=analysis.info.channels,
-            note="; ".join(notes),
+            note=_together(notes),
             told=dict(analysis.info.told),
         )
         return facts, found
@@ -363,6 +364,15 @@ def write_merged(results: Sequence[FileResult], file: IO[str], *, raw: bool) -> 
     streams = [zip(result.in_order(), itertools.repeat(result)) for result in results]
     for event, result in heapq.merge(*streams, key=lambda pair: pair[0]):
         file.write(events_csv.line(result, event, raw=raw))
+
+
+def _together(notes: list[tuple[str, str]]) -> str:
+    """What models (name and note) say of a recording, ``;``-joined; behind its name what not all of them say."""
+    said = [(name, part) for name, note in notes for part in filter(None, note.split("; "))]
+    times = Counter(part for _, part in said)
+    return "; ".join(
+        dict.fromkeys(part if times[part] == len(notes) else f"{name}: {part}" for name, part in said)
+    )
 
 
 def _check_unchanged(recording: Recording) -> None:
