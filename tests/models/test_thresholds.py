@@ -96,6 +96,7 @@ def test_the_lowest_threshold_that_is_good_enough(wish, violin, cello):
         ("nan", "not understood"),
         ("", "not understood.*precision=0.95"),
         ("violin", "not understood"),
+        ("0,5", "decimals have a point here, 0.5"),
         ("violin=", "not understood"),
         ("gone.json", "no such file"),
     ],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,6 +134,8 @@ def _wished(wish: str, bundle: Calibrated) -> dict[str, float]:
         return _of_labels(given, bundle)
     if file.suffix.lower() in _FILES:
         raise UsageError(f"threshold={wish!r}: there is no such file")
+    if re.fullmatch(r"\d*,\d+", wish):
+        raise UsageError(f"threshold={wish!r}: decimals have a point here, {wish.replace(',', '.')}")
     raise UsageError(f"threshold={wish!r} is not understood. It may be {FORMS}.")
 
 
