@@ -88,7 +88,9 @@ def test_it_installs_with_extras_and_hooks_that_fetch_nothing() -> None:
     named = set(re.search(r"\[(.+)\]", extras["dev"][0])[1].split(","))  # type: ignore[index]
     assert named <= set(extras)
     # What teaches without torch is an extra of its own, and a part of the one that brings torch.
-    assert set(extras["teach"]) < set(extras["train"]) and not any("torch" in line for line in extras["teach"])
+    assert set(extras["teach"]) < set(extras["train"]) and not any(
+        "torch" in line for line in extras["teach"]
+    )
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     tools = {hook["entry"].split()[0] for repo in hooks for hook in repo["hooks"]}
     assert {repo["repo"] for repo in hooks} == {"local"}
