@@ -41,7 +41,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("train", "report"))
-    parser.add_argument("--data", help="labelled recordings, as DATA")
+    parser.add_argument("--data", nargs="+", help="labelled recordings, as DATA")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", help="these trainings")
     parser.add_argument("--seeds", type=int)
@@ -96,7 +96,7 @@ def train(plan: dict, asked: dict, seed: int, arguments: argparse.Namespace) -> 
         "sonoscope",
         "train",
         preset,
-        data,
+        *data,
         *settings,
         "-o",
         str(folder),
