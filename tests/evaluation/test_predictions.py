@@ -97,7 +97,8 @@ def test_windows_and_hops_are_those_that_are_asked_for(clips, recordings):
     assert len(found[3].values) == 1 and found[3].weights[0] == pytest.approx(0.7 / 0.8)
     irmas = dict(source.windows(clips, Asked(IrmasOptions(), lambda _: None)))
     expected = model.analyze(recordings / "a/one.wav", hop=0.5).scores.probabilities
-    assert irmas[0].values == pytest.approx(expected, abs=1e-4)
+    # One is of kept logits, rounded to 3 decimals, the other rounded to 4 itself.
+    assert irmas[0].values == pytest.approx(expected, abs=2e-4)
     assert len(irmas[1].without_tail().values) == 3, "2.4 s: the fourth window is not whole"
     with pytest.raises(
         UsageError, match=r"window=0.1 s: instruments has windows of 1 s and it needs at least"

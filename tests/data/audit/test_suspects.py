@@ -110,7 +110,7 @@ def test_exchanged_labels_of_made_sounds_are_found(embedded: Embeddings, targets
     assert found[RECALL].value >= 0.75  # clicks and hiss are alike to a model of instruments
     assert found[PRECISION].value >= 0.5
     assert found[AVERAGE].value >= 0.7
-    assert found[RESTORED].value >= 0.9
+    assert found[RESTORED].value >= 0.75
     assert found[LISTEN].value <= 0.15
     for figure in found.values():
         assert figure.low <= figure.value <= figure.high

@@ -73,7 +73,7 @@ def test_a_precision_is_met_and_shown_or_refused_with_the_number_needed(rng: np.
     blurred, logits = judged(rng, 80, 0.3)
     with pytest.raises(UsageError, match=r"precision of 0\.9"):
         judging.judge(blurred, logits, folds.deal(blurred), 0.9)
-    with pytest.raises(UsageError, match=r"must lie between 0\.5 and 1"):
+    with pytest.raises(UsageError, match=r"must lie above 0\.5 and below 1"):
         judging.check_counts(examples, 1.2)
 
 
