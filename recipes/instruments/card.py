@@ -148,6 +148,14 @@ def damaged_table(result: dict[str, Any]) -> str:
     )
 
 
+def pianos_table(result: dict[str, Any]) -> str:
+    """Whole piano pieces, as Markdown."""
+    lines = ["| label | clips with an event | of the time | highest in the clip |", "|---|---|---|---|"]
+    for label, row in result["labels"].items():
+        lines.append(f"| {label} | {row['clips']:.2f} | {row['time']:.2f} | {row['first']:.2f} |")
+    return "\n".join([*lines, "", f"{result['pieces']} pieces, {result['minutes']:g} minutes."])
+
+
 def bands_table(result: dict[str, Any]) -> str:
     """Whole bands, as Markdown."""
     labels = result["labels"]

@@ -85,7 +85,7 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         Step("final", program("build", "final"), ("bench", *(of("final", seed) for seed in members))),
         *(
             Step(name, program("wider", name), ("final", *(of("unheard", seed) for seed in members)))
-            for name in ("bands", "alarms", "found")
+            for name in ("bands", "alarms", "found", "pianos")
         ),
         Step("card", program("build", "final"), ("pairs", "damaged", "bands", "alarms")),
         *(network(seed, fold, ("bench",)) for seed in others for fold in FOLDS),

@@ -6,6 +6,7 @@
     python recipes/instruments/wider.py found --data DATA --work WORK     # what quiet costs
     python recipes/instruments/wider.py scaling --data DATA --work WORK   # calibrations apart or together
     python recipes/instruments/wider.py bands --data DATA --work WORK     # the shipped bundle on whole bands
+    python recipes/instruments/wider.py pianos --data DATA --work WORK    # the shipped bundle on whole piano pieces
 
 ``pairs``: 3 s of two recordings of two of the eleven instruments, from one fold, scored by the model that never heard
 that fold. Which, from where and how loud is drawn from a seed and listed in ``pairs.csv``.
@@ -19,6 +20,9 @@ the model that never heard their fold, at the thresholds as shipped and as they 
 
 ``bands``: 200 pieces of 12 s for two to five instruments, composed from a seed and played by TimGM6mb, a soundfont that
 no model was ever trained on, through the shipped bundle.
+
+``pianos``: 30 s each of piano pieces (``nc_maps``, software pianos that nothing was trained or fitted on), through the
+shipped bundle: how often each label is told where a piano alone plays.
 """
 
 from __future__ import annotations
@@ -400,11 +404,42 @@ def write(name: str, result: dict[str, Any], table: str) -> None:
     print(table)
 
 
+# ---- one instrument alone, whole pieces --------------------------------------------------------------------
+
+
+def run_pianos(data: Path) -> dict[str, Any]:
+    """Clips in which each label has an event, and the share of the time that its events take."""
+    model = sonoscope.load(str(SHIPPED))
+    clips = [clip for clip in collection.read(data) if clip.source == "nc_maps"]
+    first: Counter[str] = Counter()
+    told: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for clip in clips:
+        result = model.analyze(clip.path)
+        scores = result.clip()
+        first[max(scores, key=lambda label: scores[label])] += 1
+        told.update({event.label for event in result.events})
+        for event in result.events:
+            seconds[event.label] += event.end_s - event.start_s
+    whole = sum(clip.duration_s for clip in clips)
+    labels = {
+        label: {
+            "clips": round(count / len(clips), 4),
+            "time": round(seconds[label] / whole, 4),
+            "first": round(first[label] / len(clips), 4),
+        }
+        for label, count in told.most_common()
+    }
+    result = {"pieces": len(clips), "minutes": round(whole / 60, 1), "labels": labels}
+    write("pianos", result, card.pianos_table(result))
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("pairs", "alarms", "found", "scaling", "bands"))
+    parser.add_argument("step", choices=("pairs", "alarms", "found", "scaling", "bands", "pianos"))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sounds", type=Path, help="keep the synthesised sounds here")
@@ -419,6 +454,8 @@ def main() -> None:
         run_scaling(arguments.data, arguments.work)
     elif arguments.step == "bands":
         run_bands(arguments.work, arguments.seed)
+    elif arguments.step == "pianos":
+        run_pianos(arguments.data)
     else:
         run_found(arguments.data, arguments.work, arguments.seed)
 
