@@ -94,6 +94,7 @@ class ValidCNN(Backbone):
     def forward_features(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, channels, time, n_bins) to (batch, 1 + (time - receptive_field) // stride, dim)."""
         if self.time_last:
+            assert lengths is None, "laid out for a graph: whole rows only"
             maps = self.convolutions(x.transpose(2, 3)).transpose(2, 3)
         elif lengths is None:
             maps = self.convolutions(x)
