@@ -35,7 +35,8 @@ class Decision:
         An event goes on, in both directions, while scores stay at or above it (hysteresis). A label that is
         missing here uses its threshold.
     min_duration_s : float, >= 0
-        Shorter events are dropped, after gaps were joined.
+        Shorter events are dropped, after gaps were joined. A recording of a single window has one score, of which
+        nobody knows how long it would have lasted: it stays.
     max_gap_s : float, >= 0
         Events of a class no further apart are joined; a longer gap is never swallowed. 0 joins what touches.
 
@@ -209,7 +210,7 @@ def find(
         probabilities = scores.steps("probabilities", column)
         first, last = _runs(probabilities, least(high), least(low))
         first, last = _joined(first, last, starts, ends, gap)
-        long = ends[last] - starts[first] >= shortest
+        long = (ends[last] - starts[first] >= shortest) | (len(starts) == 1)
         first, last = first[long], last[long]
         found = np.empty(len(first), dtype=_HELD)
         found["start_s"] = starts[first] / scores.sample_rate

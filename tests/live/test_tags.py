@@ -110,6 +110,20 @@ def test_events_are_those_of_analyze(song: tuple[np.ndarray, int], options: dict
     assert all(m.told_s <= samples.size / rate + 1e-6 for m in moments)
 
 
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 1.3, 2.4])
+def test_of_a_short_recording_too_the_events_are_those_of_analyze(
+    song: tuple[np.ndarray, int], seconds: float
+) -> None:
+    samples, rate = song
+    samples = samples[: round(seconds * rate)]
+    model = sonoscope.load("instruments")
+    for least_s in (0.0, 0.6, 5.0):
+        wanted = model.analyze(samples, sample_rate=rate, threshold=0.05, min_duration=least_s).events
+        moments = model.stream([samples], sample_rate=rate, threshold=0.05, min_duration=least_s)
+        assert sorted(m.event for m in moments if m.event is not None) == list(wanted)
+        assert bool(wanted) == (seconds <= 1.0 or seconds > least_s)
+
+
 def test_stereo_blocks_and_wrong_ones(song: tuple[np.ndarray, int]) -> None:
     samples, rate = song
     model = sonoscope.load("instruments")

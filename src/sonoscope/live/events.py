@@ -86,7 +86,7 @@ class Tracker:
     def __post_init__(self) -> None:
         self.decision.check(label.id for label in self.labels)
         self._gap, self.shortest = whole_samples(self.decision, self.sample_rate)
-        self._standing, self._last_end = [], 0
+        self._standing, self._last_end, self._alone = [], 0, True
         for column, label in enumerate(self.labels):
             if label.kind != "event":
                 continue
@@ -100,12 +100,14 @@ class Tracker:
 
     def push(self, cell: Cell) -> list[Change]:
         """Take the next cell; returns what it makes certain."""
-        self._last_end = cell.end
+        self._last_end, self._alone = cell.end, self._last_end == 0
         return [change for standing in self._standing for change in self._follow(standing, cell)]
 
     def close(self, end: int) -> list[Change]:
         """There is nothing more: what is open ends. The last cell goes on to sample ``end``."""
         changes: list[Change] = []
+        if self._alone:
+            self.shortest = 0  # a single score has no length
         for standing in self._standing:
             if standing.open is not None and standing.open.end == self._last_end:
                 standing.open.end = max(end, self._last_end)

@@ -19,7 +19,8 @@ export const least = (threshold) => Math.ceil(threshold * STEPS - NOISE);
 export function find(result, decision, { includeReject = false } = {}) {
   const { sample_rate: rate, edges } = result;
   const gap = Math.floor((decision.max_gap ?? 0) * rate + NOISE);
-  const shortest = Math.ceil((decision.min_duration ?? 0) * rate - NOISE);
+  // A single score has no length.
+  const shortest = edges.length === 2 ? 0 : Math.ceil((decision.min_duration ?? 0) * rate - NOISE);
   const events = [];
   result.labels.forEach((label, column) => {
     if ((label.kind ?? "event") !== "event" && !includeReject) return;
