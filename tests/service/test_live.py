@@ -17,9 +17,11 @@ import pytest
 from tests.service.conftest import Served
 
 from sonoscope.service import running
+from sonoscope.service.ears import Ears
 from sonoscope.service.faults import Fault
 from sonoscope.service.live import Fed, Hello
 from sonoscope.service.routes import live
+from sonoscope.service.settings import Settings
 
 websockets = pytest.importorskip("websockets")
 RATE = 16_000
@@ -89,6 +91,25 @@ def test_a_process_that_is_killed_ends_its_own_stream_only(served: Served) -> No
 
     assert asyncio.run(killed())["error"]["code"] == "crashed"
     assert asyncio.run(stream(served, sound(440)))[-1]["kind"] == "end"
+
+
+def test_a_kept_process_that_died_a_moment_ago_is_not_given_a_stream(tmp_path: Path) -> None:
+    """Killed in the turn of the loop in which it is taken: nothing has told that it has ended."""
+
+    async def told() -> dict[str, Any]:
+        ears, hello = Ears(Settings(state=tmp_path)), Hello(rate=RATE)
+        async with ears.taken(hello):
+            pass
+        [kept] = ears._idle
+        assert kept._process is not None
+        os.kill(kept._process.pid, signal.SIGKILL)
+        assert kept.is_running
+        async with ears.taken(hello) as stream:
+            found = json.loads(await anext(stream.messages()))
+        await ears.stop()
+        return found
+
+    assert asyncio.run(told())["kind"] == "stream"
 
 
 async def until_closed(socket: Any) -> list[dict[str, Any]]:

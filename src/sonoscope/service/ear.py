@@ -2,7 +2,8 @@
 
 A process for each stream, because threads of one would wait for each other: four listeners on two processors are then
 each followed within a hop. What a stream does to its process, by damage or by memory, is done to that stream only.
-An empty line ends the messages of a stream. The process ends with the one that started it.
+A hello is answered at once, so that who sent it knows that the process lives; an empty line ends the messages of a
+stream. The process ends with the one that started it.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Ear:
             for kind, payload in _frames(frames):
                 if kind == HELLO:
                     hello = Hello.model_validate_json(payload)
+                    self.tell({"ready": os.getpid()})
                     source = Fed(hello, self.tell, longest_s=self._longest_s)
                     self._hellos.put((hello, source))
                 elif source is not None:

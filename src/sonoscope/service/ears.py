@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from sonoscope.service import ear
-from sonoscope.service.crew import Process
+from sonoscope.service.crew import START_S, Process
 from sonoscope.service.faults import Fault
 from sonoscope.service.live import Hello
 from sonoscope.service.settings import Settings
@@ -90,12 +90,12 @@ class Ears:
         Raises
         ------
         Fault
-            ``crashed`` if no process can be started.
+            ``crashed`` if no process can be started, or none answers.
         """
-        process = await self._one()
+        said = hello.model_dump_json(by_alias=True, exclude={"token"}).encode()
+        process = await self._one(ear.framed(ear.HELLO, said))
         stream = Listening(process)
         try:
-            await stream._send(ear.HELLO, hello.model_dump_json(by_alias=True, exclude={"token"}).encode())
             yield stream
         finally:
             await asyncio.shield(self._given_back(process, stream))
@@ -111,21 +111,27 @@ class Ears:
         else:
             await process.stop()
 
-    async def _one(self) -> Process:
+    async def _one(self, hello: bytes) -> Process:
+        """A process that has answered the hello: one that was kept may have died unnoticed, or be dying."""
         while self._idle:
-            process = self._idle.pop()
-            if process.is_running:
+            if await _greeted(process := self._idle.pop(), hello):
                 return process
-        return await self._started()
+        if await _greeted(process := Process(self._settings, "sonoscope.service.ear"), hello):
+            return process
+        raise _crashed()
 
-    async def _started(self) -> Process:
-        process = Process(self._settings, "sonoscope.service.ear")
-        try:
-            await process.start()
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            await process.stop()
-            raise _crashed() from None
-        return process
+
+async def _greeted(process: Process, hello: bytes) -> bool:
+    """Whether a process, started if it is not, answers; it is stopped if it does not."""
+    try:
+        await process.start()
+        async with asyncio.timeout(START_S):
+            await process.send(hello)
+            await process.line()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        await process.stop()
+        return False
+    return True
 
 
 def _crashed() -> Fault:
