@@ -326,11 +326,43 @@ def test_csv_with_few_columns_in_any_order(read):
         ('file,start,end,label\n"a,0,1,v\n', r"x\.txt, line \d: unexpected end of data"),
         ("file,start,end,label\na,0,1,b,c\n", "line 2: 5 cells under 4 column names"),
         ("file,start,end,label\na,0,inf,b\n", "line 2, column 'end': is 'inf', not a number"),
+        ("file,start,end,label\na,2,1,b\n", "line 2, column 'end': ends at 1, before it begins at 2. Swap"),
+        ("file,start,end,label\n,0,1,b\n", "line 2, column 'file': is empty. Every event belongs"),
+        ("file,start,end,label,channel\na,0,1,b,-3\n", "'channel': is -3. Channels are whole numbers from 1"),
+        ("file,start,end,label,channel\na,0,1,b,1.5\n", "'channel': is 1.5. Channels are whole numbers"),
+        ("file,start,end,label,pitch\na,0,1,b,500\n", "'pitch': is 500. A MIDI number is needed, 0 to 127"),
+        ("file,start,end,label,velocity\na,0,1,b,900\n", "'velocity': is 900. A whole number is needed"),
     ],
 )
 def test_csv_that_is_wrong(text, message, read):
     with pytest.raises(UnreadableTable, match=message):
         read("csv", text)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            '"start": NaN',
+            "line 1: 'start' is nan, float is needed. Every event needs file, start, end, label",
+        ),
+        ('"start": true', "'start' is True, float is needed"),
+        ('"start": -1', "'start' is -1. Times are seconds, 0 or more"),
+        ('"start": 5', "'end' ends at 1, before it begins at 5. Swap them"),
+        ('"end": 1e999', "'end' is inf. Times are seconds"),
+        ('"file": ""', "'file' is empty. Every event belongs to a recording"),
+        ('"score": 7', "'score' is 7. A score is a probability from 0 to 1"),
+        ('"channel": [1]', r"'channel' is \[1\], float is needed. Correct it, or leave it out"),
+        ('"channel": 0', "'channel' is 0. Channels are whole numbers from 1"),
+        ('"pitch": "C4"', "'pitch' is 'C4', float is needed"),
+        ('"velocity": 0.5', "'velocity' is 0.5. A whole number is needed, 1 to 127"),
+        ('"low_hz": -5', "'low_hz' is -5. Frequencies are in Hz"),
+        ('"site": 5', "'site' is 5, str is needed"),
+    ],
+)
+def test_values_of_json_lines_that_no_event_has(values, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("jsonl", f'{{"file": "a", "start": 0, "end": 1, "label": "v", {values}}}')
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ asked for; what is unknown is empty. Rows are sorted by (start, end, label) with
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sonoscope.outputs.format import Found, UnreadableTable
@@ -20,6 +21,21 @@ COLUMNS = (
 )  # fmt: skip
 
 NEEDED = ("file", "start", "end", "label")
+_TEXTS = ("file", "label", "model", "start_datetime", "site", "recorder", "flags")
+
+_LARGEST = sys.float_info.max
+#: The least and the most that stands in a column, and what to do about anything else.
+_RANGES = {
+    "start": (0, _LARGEST, "Times are seconds, 0 or more."),
+    "end": (0, _LARGEST, "Times are seconds, 0 or more."),
+    "score": (0, 1, "A score is a probability from 0 to 1."),
+    "channel": (1, _LARGEST, "Channels are whole numbers from 1."),
+    "low_hz": (0, _LARGEST, "Frequencies are in Hz, 0 or more."),
+    "high_hz": (0, _LARGEST, "Frequencies are in Hz, 0 or more."),
+    "pitch": (0, 127, "A MIDI number is needed, 0 to 127."),
+    "velocity": (1, 127, "A whole number is needed, 1 to 127."),
+    "raw": (-_LARGEST, _LARGEST, "A finite number is needed."),
+}
 
 
 def record(result: FileResult, event: Event, *, raw: bool = False) -> dict[str, Any]:
@@ -57,16 +73,62 @@ def found(values: Mapping[str, Any], where: str) -> Found:
     Raises
     ------
     UnreadableTable
-        If a needed column is missing or of the wrong type; ``where`` (file and line) begins the message.
+        If a needed column is missing, or a value is of the wrong type or out of range; ``where`` (file and line)
+        begins the message.
     """
-    for column in NEEDED:
-        wanted: tuple[type, ...] = (int, float) if column in ("start", "end") else (str,)
-        if not isinstance(values.get(column), wanted):
-            raise UnreadableTable(
-                f"{where}: {column!r} is {values.get(column)!r}, {wanted[-1].__name__} is needed. "
-                f"Every event needs {', '.join(NEEDED)}."
-            )
+
+    def wrong(column: str, what: str, remedy: str) -> UnreadableTable:
+        return UnreadableTable(f"{where}: {column!r} {what}. {remedy}")
+
     given = {key: value for key, value in values.items() if value is not None and value == value}
+    for column in NEEDED:
+        if column not in given or not _is_of(column, given[column]):
+            raise wrong(
+                column,
+                f"is {values.get(column)!r}, {_kind(column)} is needed",
+                f"Every event needs {', '.join(NEEDED)}.",
+            )
+    for column in COLUMNS:
+        if column in given and not _is_of(column, given[column]):
+            raise wrong(
+                column, f"is {given[column]!r}, {_kind(column)} is needed", "Correct it, or leave it out."
+            )
+    return _found(given, wrong)
+
+
+def found_row(row: Row) -> Found:
+    """The event in a row of text. Raises ``UnreadableTable``."""
+    given: dict[str, Any] = {column: row.get(column) for column in _TEXTS}
+    given |= {column: row.number(column) for column in ("start", "end")}
+    for column in ("score", "channel", "low_hz", "high_hz", "pitch", "velocity", "raw"):
+        if (number := row.optional(column)) is not None:
+            given[column] = number
+    return _found(given, row.problem)
+
+
+def _is_of(column: str, value: Any) -> bool:
+    """Whether a value has the type of its column."""
+    if column in _TEXTS:
+        return isinstance(value, str)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(column: str) -> str:
+    return "str" if column in _TEXTS else "float"
+
+
+def _found(given: Mapping[str, Any], wrong: Callable[[str, str, str], UnreadableTable]) -> Found:
+    """The event of values that have their types, known to be within the ranges of ``schema.json``."""
+    if not given["file"]:
+        raise wrong("file", "is empty", "Every event belongs to a recording.")
+    for column, (least, most, remedy) in _RANGES.items():
+        if not least <= given.get(column, least) <= most:
+            raise wrong(column, f"is {given[column]:g}", remedy)
+    for column in ("channel", "velocity"):
+        if given.get(column, 1) % 1:
+            raise wrong(column, f"is {given[column]:g}", _RANGES[column][2])
+    if given["end"] < given["start"]:
+        raise wrong("end", f"ends at {given['end']:g}, before it begins at {given['start']:g}", "Swap them.")
     return Found(
         file=given["file"],
         event=_event(given),
@@ -74,25 +136,6 @@ def found(values: Mapping[str, Any], where: str) -> Found:
         start_datetime=given.get("start_datetime", ""),
         site=given.get("site", ""),
         recorder=given.get("recorder", ""),
-    )
-
-
-def found_row(row: Row) -> Found:
-    """The event in a row of text."""
-    start, end = row.span(row.number("start"), row.number("end"), ("start", "end"))
-    given: dict[str, Any] = {"start": start, "end": end, "label": row.get("label"), "flags": row.get("flags")}
-    for column in ("score", "channel", "low_hz", "high_hz", "pitch", "velocity", "raw"):
-        if (number := row.optional(column)) is not None:
-            given[column] = number
-    if not 0 <= given.get("score", 0) <= 1:
-        raise row.problem("score", f"is {given['score']:g}", "A score is a probability from 0 to 1.")
-    return Found(
-        file=row.get("file"),
-        event=_event(given),
-        model=row.get("model"),
-        start_datetime=row.get("start_datetime"),
-        site=row.get("site"),
-        recorder=row.get("recorder"),
     )
 
 
