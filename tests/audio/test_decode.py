@@ -170,6 +170,18 @@ def test_doubles_too_large_for_single_precision(tmp_path, write_sound, hear):
     assert heard.problem == "1 sample was not finite and taken as 0"
 
 
+def test_samples_beyond_any_scale_become_zero_and_are_reported(tmp_path, write_sound, hear):
+    """Their powers would overflow; 32-bit whole numbers that nobody divided are still heard."""
+    samples = np.array([0.5, 1e30, -1e30, np.nan, -(2.0**31)])
+    heard = hear(write_sound(tmp_path / "a.wav", samples, subtype="FLOAT"))
+    assert heard.samples.tolist() == [0.5, 0.0, 0.0, 0.0, -(2.0**31)]
+    assert heard.problem == (
+        "1 sample was not finite and taken as 0; 2 samples were far beyond full scale and taken as 0"
+    )
+    second = hear(write_sound(tmp_path / "b.wav", np.stack([samples, samples]), subtype="FLOAT"), channel=2)
+    assert second.samples.tolist() == heard.samples.tolist()
+
+
 def test_hours_take_no_more_memory_than_seconds(tmp_path, write_sound):
     """A sparse file: the header says ten seconds, three hours of zeros follow."""
     path = write_sound(tmp_path / "long.wav", np.zeros(80000), 8000, subtype="PCM_16")

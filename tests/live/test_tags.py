@@ -14,6 +14,7 @@ from sonoscope import api, pipeline
 from sonoscope.audio import decode
 from sonoscope.errors import UsageError
 from sonoscope.live.moments import Moment
+from sonoscope.live.streams import mono
 from sonoscope.live.tags import TagStream, WindowStream
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.runtime import Runtime
@@ -187,3 +188,8 @@ def test_a_stream_may_begin_later(
 def test_a_model_of_notes_is_refused(notes: Bundle, runtime: Runtime) -> None:
     with pytest.raises(UsageError, match="notes is a model of notes"):
         TagStream(notes, runtime, 24_000, api.Model(sonoscope.load("instruments").bundle).decision())
+
+
+def test_what_is_no_sound_is_taken_for_silence() -> None:
+    block = np.array([[0.5, 0.5], [np.nan, 0.5], [np.inf, 0.5], [1e30, -1e29], [0.25, 0.75]])
+    assert mono(block).tolist() == [0.5, 0.0, 0.0, 0.0, 0.5]

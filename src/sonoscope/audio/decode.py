@@ -44,6 +44,9 @@ __all__ = ["AudioInfo", "Decoder", "blocks", "read"]
 BLOCK_SAMPLES = 65536
 #: Absolute value from which a sample counts as clipped.
 FULL_SCALE = 0.999
+#: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
+#: overflow float32.
+BEYOND = 2.0**32
 #: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
 SHORT_SHARE, SHORT_S = 0.01, 0.25
 
@@ -107,7 +110,7 @@ class Decoder:
         self._recording, self._sample_rate, self._channel = recording, sample_rate, channel
         self._block_samples = block_samples
         self._content = Content()
-        self._n_clipped = self._n_looked_at = self._n_not_finite = 0
+        self._n_clipped = self._n_looked_at = self._n_not_finite = self._n_beyond = 0
         self._mixed = np.empty(0, np.float32)
         self._used = False
 
@@ -254,11 +257,13 @@ class Decoder:
             second.remarks = first.remarks
 
     def _look_at(self, frames: np.ndarray) -> None:
-        """Keep peak and clipping; put 0 where samples are no numbers."""
+        """Keep peak and clipping; put 0 where samples are no numbers, or so large that they are no sound."""
         high, low = float(frames.max()), float(frames.min())
-        if not (math.isfinite(high) and math.isfinite(low)):
-            self._n_not_finite += frames.size - int(np.isfinite(frames).sum())
-            np.nan_to_num(frames, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if not (high <= BEYOND and low >= -BEYOND):
+            finite, sound = np.isfinite(frames), np.abs(frames) <= BEYOND
+            self._n_not_finite += frames.size - int(finite.sum())
+            self._n_beyond += int(finite.sum()) - int(sound.sum())
+            frames[~sound] = 0.0
             high, low = float(frames.max()), float(frames.min())
         peak = max(high, -low)
         self.peak = max(self.peak, peak)
@@ -291,9 +296,9 @@ class Decoder:
                 f"cut short or {DAMAGED}: the header states {promised_s:.3f} s, "
                 f"{self.duration_s:.3f} s could be decoded and were analysed"
             )
-        if self._n_not_finite:
-            samples = "sample was" if self._n_not_finite == 1 else "samples were"
-            remarks.append(f"{self._n_not_finite} {samples} not finite and taken as 0")
+        for n, what in ((self._n_not_finite, "not finite"), (self._n_beyond, "far beyond full scale")):
+            if n:
+                remarks.append(f"{n} {'sample was' if n == 1 else 'samples were'} {what} and taken as 0")
         self.problem = "; ".join(remarks)
 
     def _named(self, error: BaseException) -> BaseException:

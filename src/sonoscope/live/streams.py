@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sonoscope.audio.decode import BEYOND
 from sonoscope.errors import UsageError
 from sonoscope.events import Decision
 from sonoscope.live.moments import Delay, Moment
@@ -77,7 +78,7 @@ class Listener:
 
 
 def mono(samples: np.ndarray) -> np.ndarray:
-    """(n,) or (n, channels) to the mean of all channels, (n,) float32.
+    """(n,) or (n, channels) to the mean of all channels, (n,) float32; 0 where that is no number, or no sound.
 
     Raises
     ------
@@ -94,4 +95,5 @@ def mono(samples: np.ndarray) -> np.ndarray:
     if samples.ndim == 2:
         samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     samples = np.ascontiguousarray(samples, dtype=np.float32)
-    return samples if np.isfinite(samples).all() else np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    sound = np.abs(samples) <= BEYOND
+    return samples if sound.all() else np.where(sound, samples, np.float32(0.0))
