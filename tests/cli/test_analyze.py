@@ -393,7 +393,8 @@ def test_a_folder_stays_a_folder_whatever_its_name(tmp_path: Path):
     for name in ("old.csv", "old.zip"):
         (tmp_path / name).mkdir()
         assert single.file_format(str(tmp_path / name), ()) is None
-    assert single.file_format("new.zip/", ()) is None
+    for folder in ("new.zip/", "new.csv/", "new.events.csv/", "new.mid/"):
+        assert single.file_format(folder, ()) is None
     for name in ("results", "v1.2", "2026.11.22", "new.xyz/"):
         assert single.file_format(name, (), alone=True) is None
 

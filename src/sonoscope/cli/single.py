@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: A name that ends so is a folder's, whatever stands before.
+SLASHES = ("/", os.sep)
+
 
 @dataclass
 class Tally:
@@ -146,7 +149,7 @@ def file_format(out: str, wanted: tuple[str, ...], *, alone: bool = False) -> Fo
     """
     from sonoscope import outputs
 
-    if Path(out).is_dir():
+    if Path(out).is_dir() or out.endswith(SLASHES):
         return None
     try:
         found = outputs.WRITERS["csv"] if out == "-" else outputs.recognise(out)
@@ -173,8 +176,6 @@ def _refuse_foreign(out: str, alone: bool) -> None:
     from sonoscope.audio.find import SUFFIXES
 
     ending = Path(out).suffix.lower()
-    if out.endswith(("/", os.sep)):
-        return
     if ending in outputs.PICTURES:
         known = (
             " Scores and events are drawn in Python (result.plot('song.svg')), notes by sonoscope notes -o song.mid "
