@@ -97,6 +97,7 @@ def test_names_stay_in_one_line(text: str, shown: str):
 def test_hint_quotes_what_a_shell_would_split():
     assert "analyze 'my song.wav' -o results" in display.hint(["my song.wav"])
     assert "analyze a b ... -o results" in display.hint(["a", "b", "c"])
+    assert "analyze ./-a.wav ./--help -o results" in display.hint(["-a.wav", "--help"])
 
 
 def test_place_in_a_recording_is_shown_on_a_terminal_only_and_taken_away(monkeypatch):

@@ -226,7 +226,9 @@ def hint(inputs: Sequence[str], verb: str = "analyze", one: str = "song.csv") ->
     """How to get files instead of a screen; ``one`` is an example of a file for one recording."""
     from shlex import quote
 
-    shown = " ".join(quote(text) for text in inputs[:2]) + (" ..." if len(inputs) > 2 else "")
+    # A name that begins with a dash would be taken for an option.
+    named = (f"./{text}" if text.startswith("-") else text for text in inputs[:2])
+    shown = " ".join(map(quote, named)) + (" ..." if len(inputs) > 2 else "")
     return f"To keep it: sonoscope {verb} {shown} -o results   (a folder; for one recording also -o {one})"
 
 
