@@ -88,6 +88,11 @@ def test_what_is_no_file(tmp_path):
         UnreadableAudio, match=r"link\.wav: is a link to .*nowhere\.wav, which is not there.*Mend"
     ):
         decode.read(tmp_path / "link.wav")
+    (tmp_path / "self.wav").symlink_to(tmp_path / "self.wav")
+    with pytest.raises(
+        UnreadableAudio, match=r"self\.wav: is a link that leads back to itself\. Mend the link"
+    ):
+        decode.read(tmp_path / "self.wav")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.wav")
         with pytest.raises(UnreadableAudio, match="is a device or a pipe"):

@@ -17,6 +17,7 @@ damage, or ends before the file does, FFmpeg takes over at the same sample: this
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -50,6 +51,7 @@ BEYOND = 2.0**32
 #: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
 SHORT_SHARE, SHORT_S = 0.01, 0.25
 
+MEND_LINK = "Mend the link, or leave it out."
 COPY_AGAIN = "Copy it again from where it came, or leave it out."
 
 
@@ -309,6 +311,8 @@ class Decoder:
             reason, remedy = "no permission to read it", "Ask its owner, or change its permissions."
         elif isinstance(error, FileNotFoundError):
             reason, remedy = _absent(self._recording.path)
+        elif isinstance(error, OSError) and error.errno == errno.ELOOP:
+            reason, remedy = "is a link that leads back to itself", MEND_LINK
         elif isinstance(error, OSError):
             reason, remedy = f"cannot be read ({error.strerror or error})", "Check the disk or the network."
         else:
@@ -320,7 +324,7 @@ def _absent(path: str) -> tuple[str, str]:
     """Why a recording that was listed is not there, and what to do."""
     if Path(path).is_symlink():
         target = os.fsencode(Path(path).readlink()).decode(errors="backslashreplace")
-        return f"is a link to {target}, which is not there", "Mend the link, or leave it out."
+        return f"is a link to {target}, which is not there", MEND_LINK
     return "is not there any more", "List the inputs again: it was moved or removed."
 
 
