@@ -206,6 +206,9 @@ def test_what_is_special_is_noted(tmp_path: Path, bundle: Bundle, runtime: Runti
     assert note(tune(3, rate)) == ""
     assert note(np.zeros(3 * rate)) == "silent"
     assert "clipped (" in note(np.clip(20 * tune(3, rate), -1, 1))
+    assert note(0.5 * 2**15 * np.sign(tune(3, rate))) == (
+        "reaches 16,384 times full scale: whole numbers that nobody divided?"
+    )
     short = note(tune(0.1, rate))
     assert short == f"shorter than the model's window of {bundle.window_samples / rate:g} s: repeated"
     assert bundle.repeats_short

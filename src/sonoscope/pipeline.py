@@ -17,6 +17,7 @@ import numpy as np
 import soxr
 
 from sonoscope import scores as score_tables
+from sonoscope.audio.arrays import LOUDEST
 from sonoscope.audio.decode import AudioInfo, Decoder
 from sonoscope.errors import UsageError
 from sonoscope.models.bundle import Bundle
@@ -205,6 +206,8 @@ def sound_remarks(decoder: Decoder) -> list[str]:
     remarks = [decoder.problem] if decoder.problem else []
     if decoder.peak < SILENT_PEAK:
         remarks.append("silent")
+    elif decoder.peak > LOUDEST:
+        remarks.append(f"reaches {decoder.peak:,.0f} times full scale: whole numbers that nobody divided?")
     elif decoder.clipped_share > CLIPPED_SHARE:
         remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
     return remarks
