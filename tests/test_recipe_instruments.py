@@ -1,4 +1,4 @@
-"""What the recipe of `instruments` draws: guitars and singers that are in tune, mixtures that are stated whole."""
+"""What the recipe of `instruments` draws: guitars, singers and samplers in tune, mixtures that are stated whole."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import soundfile
 
 from sonoscope.labels import IRMAS
 
@@ -111,6 +112,71 @@ def test_a_sung_score_sounds_at_its_pitches(singing: ModuleType) -> None:
     for note in notes:
         heard = pitch[round((note.onset_s + 0.7) * 200) : round((note.offset_s - 0.3) * 200)]
         assert np.median(heard[heard > 0]) == pytest.approx(midi_hz(note.pitch), rel=0.04)
+
+
+@pytest.fixture(scope="module")
+def solos() -> ModuleType:
+    return module_of("solos")
+
+
+def collection_of_notes(root: Path, origins: dict[str, str], *, pitches: range) -> Path:
+    """A collection of plucked pianos: a sine that dies away after a tenth of a second of silence, for each pitch."""
+    rows = ["path,labels,origin,fold,trainable,source,duration_s,pitch_midi"]
+    for origin, fold in origins.items():
+        (root / origin).mkdir(parents=True)
+        for pitch in pitches:
+            time_s = np.arange(2 * RATE) / RATE
+            note = 0.4 * np.sin(2 * np.pi * midi_hz(pitch) * time_s) * np.exp(-2.0 * time_s)
+            sound = np.concatenate([np.zeros(RATE // 10), note]).astype(np.float32)
+            soundfile.write(root / origin / f"{pitch}.wav", sound, RATE)
+            rows.append(f"{origin}/{pitch}.wav,piano,{origin},{fold},yes,{origin},2.1,{pitch}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_recorded_notes_play_a_score_in_tune_and_in_time(solos: ModuleType, tmp_path: Path) -> None:
+    from sonoscope.data.rendering import compositions
+    from sonoscope.data.rendering.music import NoteEvent
+
+    data = collection_of_notes(tmp_path, {"upright": "B"}, pitches=range(45, 76, 3))
+    (library,) = solos.libraries(data, ())
+    notes = [NoteEvent(0.5, 1.0, 58, 90), NoteEvent(1.5, 2.0, 65, 90), NoteEvent(1.5, 2.0, 70, 90)]
+    rng = np.random.default_rng(4)
+    samples = solos.play(library, compositions.as_score(notes, (), 3.0), RATE, rng)
+    assert np.abs(samples).max() == pytest.approx(0.5)
+    assert (
+        not samples[: round(0.49 * RATE)].any() and np.abs(samples[round(0.5 * RATE) :][:2400]).max() > 0.05
+    )
+    assert not samples[round(1.42 * RATE) : round(1.49 * RATE)].any(), "at its end a note fades"
+    for start_s, pitches in ((0.55, (58,)), (1.55, (65, 70))):
+        part = samples[round(start_s * RATE) :][: round(0.4 * RATE)]
+        spectrum = np.abs(np.fft.rfft(part * np.hanning(part.size), 8 * RATE))
+        for pitch in pitches:
+            around = slice(round(0.95 * midi_hz(pitch) * 8), round(1.05 * midi_hz(pitch) * 8))
+            found = (around.start + spectrum[around].argmax()) / 8
+            assert abs(12.0 * np.log2(found / midi_hz(pitch))) < 0.5
+
+
+def test_a_library_is_played_in_its_fold_and_a_poor_one_not_at_all(solos: ModuleType, tmp_path: Path) -> None:
+    data = collection_of_notes(
+        tmp_path, {"grand": "A", "upright": "B", "heard": "C"}, pitches=range(48, 72, 4)
+    )
+    made = list(solos.sampled(tmp_path / "out", data, {"chords": 2, "tunes": 1}, ("heard",), RATE))
+    assert [(stem.fold, stem.labels, stem.real) for stem in made] == [(f, ("piano",), True) for f in "AABB"]
+    before = [stem.path.read_bytes() for stem in made]
+    made[0].path.unlink()
+    again = list(solos.sampled(tmp_path / "out", data, {"chords": 2, "tunes": 1}, ("heard",), RATE))
+    assert [stem.path.read_bytes() for stem in again] == before
+    few = collection_of_notes(tmp_path / "few", {"toy": "A"}, pitches=range(60, 60 + solos.LEAST_NOTES - 1))
+    assert not solos.libraries(few, ())
+
+
+def test_compositions_to_learn_from_and_for_tests_are_apart(solos: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "midi").mkdir()
+    for number in range(10):
+        (tmp_path / "midi" / f"{number}.mid").touch()
+    learnt, tested = solos.compositions_of(tmp_path), solos.compositions_of(tmp_path, tests=True)
+    assert len(learnt) == 7 and len(tested) == 3 and not set(learnt) & set(tested)
 
 
 def test_the_stated_mixtures_are_of_two_instruments_of_one_fold() -> None:

@@ -1,6 +1,7 @@
 """Builds the bundle `instruments`: bank of stems, one model per left-out fold, calibration, bench, final model, card.
 
     python recipes/instruments/build.py --data DATA --stems STEMS --work WORK bank
+    python recipes/instruments/build.py --data DATA --work WORK solos         # whole pieces for one instrument
     python recipes/instruments/build.py --data DATA --work WORK begin A       # … B, C, D: the phases before mine
     python recipes/instruments/build.py --data DATA --work WORK mine          # sounds that fool the model to be shipped
     python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard; --seed 1 too
@@ -28,6 +29,7 @@ import card
 import extra
 import hard
 import numpy as np
+import solos
 import torch
 import yaml
 
@@ -99,10 +101,12 @@ class Recipe:
         """All stems."""
         return Bank(self.work / "bank")
 
-    def bank_with_hard(self, rounds: int) -> Bank:
-        """All stems, and what fooled a model in so many rounds of ``mine``."""
-        mined = (Bank(self.work / f"bank-hard-{number}") for number in range(1, rounds + 1))
-        return Joined([(bank, lambda row: row) for bank in (self.bank, *mined)])
+    def bank_with(self, *, hard: int = 0, solos: bool = False) -> Bank:
+        """All stems, what fooled a model in so many rounds of ``mine``, and whole pieces for one instrument."""
+        further = [f"bank-hard-{number}" for number in range(1, hard + 1)] + ["bank-solos"] * solos
+        return Joined(
+            [(bank, lambda row: row) for bank in (self.bank, *(Bank(self.work / f) for f in further))]
+        )
 
 
 def collection_stems(recipe: Recipe) -> Iterator[Stem]:
@@ -157,6 +161,20 @@ def make_bank(recipe: Recipe, stems: Path, workers: int) -> None:
     )
 
 
+def make_solos(recipe: Recipe) -> None:
+    """The bank of whole pieces for one instrument."""
+    counts, rate = recipe.settings["solos"], recipe.feature.sample_rate
+    made = [
+        *solos.sampled(recipe.work / "solos" / "sampled", recipe.data, counts, UNHEARD, rate),
+        *solos.rendered(
+            recipe.work / "solos", solos.compositions_of(recipe.data), counts["soundfonts"], rate
+        ),
+    ]
+    stems = [replace(stem, variants=recipe.settings["variants"]["rendered"]) for stem in made]
+    build(recipe.work / "bank-solos", stems, recipe.feature, coded=recipe.settings["variants"]["coded"])
+    print("solos:", Counter(stem.labels[0] for stem in stems))
+
+
 def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: list[dict]) -> None:
     """Fit a network in phases, each from the averaged weights of the one before; finished phases are not repeated.
 
@@ -168,7 +186,7 @@ def train(recipe: Recipe, folder: Path, keep: Callable[[dict], bool], phases: li
         if not (within / "averaged.pt").is_file():
             without = tuple(phase.get("without", ()))
             mix = PowerMix(
-                recipe.bank_with_hard(phase.get("hard", 0)),
+                recipe.bank_with(hard=phase.get("hard", 0), solos=phase.get("solos", False)),
                 IDS,
                 replace(recipe.mix, **phase.get("mix", {})),
                 keep=lambda row, without=without: keep(row) and not row["key"].startswith(without or "\0"),
@@ -210,13 +228,16 @@ def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
-    """Logits of a fold's model on windows drawn from that fold's recordings, with targets and what was judged."""
+    """Logits of a fold's model on windows drawn from that fold's recordings, with targets and what was judged.
+
+    Alone, mixed, and as they play whole pieces.
+    """
     feature = recipe.feature
     window = round(recipe.settings["window_s"] * feature.sample_rate / feature.hop_samples)
     stored = recipe.models / f"fold-{fold}" / f"unheard-{window}.npz"
     if not stored.is_file():
         mix = PowerMix(
-            recipe.bank,
+            recipe.bank_with(solos=True),
             IDS,
             replace(recipe.mix, frames=window),
             keep=lambda row: row["fold"] == fold and row["variant"] == "0",
@@ -244,7 +265,10 @@ def trained(recipe: Recipe, name: str) -> Network:
 
 
 def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
-    """Calibration and decisions per label from the unheard windows of the ``folds`` that have the label."""
+    """Calibration and decisions per label from the unheard windows of the ``folds`` that have the label.
+
+    A threshold is at least ``lowest``, and what ``at_least`` says of its label: by hand, for what no window teaches.
+    """
     tables = [unheard(recipe, fold) for fold in folds]
     ratio, beta, lowest = (recipe.settings["decision"][key] for key in ("low_ratio", "beta", "lowest"))
     scaling, decisions = {}, {}
@@ -266,11 +290,16 @@ def calibrate(recipe: Recipe, folds: tuple[str, ...]) -> tuple[dict, dict]:
         scaling[label] = {"slope": round(slope, 5), "offset": round(offset, 5)}
         probabilities = 1.0 / (1.0 + np.exp(-(slope * logits + offset)))
         # Where even the best threshold is poor, saying nothing is better than saying anything.
-        threshold = max(calibration.best_threshold(probabilities, truth, beta=beta), lowest)
+        by_hand = recipe.settings["decision"]["at_least"].get(label, 0.0)
+        threshold = max(calibration.best_threshold(probabilities, truth, beta=beta), lowest, by_hand)
         decisions[label] = {
             "threshold": threshold,
             "low_threshold": round(threshold * ratio, 3),
-            "origin": f"best F{beta:g}, at least {lowest:g}: windows of left-out origins, folds {''.join(folds)}",
+            "origin": (
+                "set by hand: blows on metal, glass and wood are taken for it"
+                if threshold == by_hand
+                else f"best F{beta:g}, at least {lowest:g}: windows of left-out origins, folds {''.join(folds)}"
+            ),
             "ece": round(calibration.expected_calibration_error(probabilities, truth), 4),
             "operating_points": calibration.operating_points(probabilities, truth),
         }
@@ -317,7 +346,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.6.0",
+        "version": "1.7.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
@@ -419,39 +448,13 @@ def write_unheard(recipe: Recipe) -> Path:
     return folder / "bundle"
 
 
-def raise_thresholds(recipe: Recipe, bundle: Path, decisions: dict) -> None:
-    """Thresholds towards those which leave at most one alarm in two hours of sounds that are no instruments.
-
-    None is raised above its ``highest``: on recordings from elsewhere scores are lower than on these sounds. Real blows
-    on other things are taken for drums more often than synthesised ones: ``at_least``.
-    """
-    import wider
-
-    settings = recipe.settings["decision"]
-    stored = recipe.work / FINAL / "least.json"
-    if not stored.is_file():
-        stored.write_text(json.dumps(wider.least_thresholds(bundle, settings["alarms"]["seeds"])))
-    highest = settings["alarms"]["highest"]
-    at_least = settings["alarms"]["at_least"]
-    minutes = card.MINUTES_OF_SEED * len(settings["alarms"]["seeds"])
-    for label, quiet in json.loads(stored.read_text()).items():
-        entry, most = decisions[label], highest.get(label, highest["any"])
-        least = max(min(quiet, most), at_least.get(label, 0.0))
-        if least > entry["threshold"]:
-            entry["threshold"] = least
-            entry["low_threshold"] = round(least * settings["low_ratio"], 3)
-            entry["origin"] = (
-                "set by hand: blows on metal, glass and wood are taken for it"
-                if least == at_least.get(label)
-                else f"at most one alarm in {minutes} synthesised minutes without instruments"
-                + (f", but no higher than {most}" if quiet > most else "")
-            )
-
-
 def make_final(recipe: Recipe, out: Path) -> None:
     """Write the shipped bundle, with the folds' figures on its card."""
     scaling, decisions = calibrate(recipe, FOLDS)
-    measured = [RESULTS / f"{name}.json" for name in ("bench", "pairs", "bands", "damaged", "alarms")]
+    measured = [
+        RESULTS / f"{name}.json"
+        for name in ("bench", "pairs", "bands", "pianos", "solos", "damaged", "alarms")
+    ]
     metrics = {file.stem: json.loads(file.read_text()) for file in measured if file.is_file()}
     allowed = trainable(recipe)
     used = [row for row in recipe.bank.rows if allowed(row) and row["variant"] == "0"]
@@ -464,16 +467,9 @@ def make_final(recipe: Recipe, out: Path) -> None:
         "origins": sorted({row["group"] for row in used if row["real"] == "1"}),
         "soundfonts": recipe.settings["stems"]["soundfonts"],
     }
-    network = trained(recipe, FINAL)
-
-    def write() -> None:
-        description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
-        text = card.instruments_card(description)
-        write_bundle(out, network, description, feature=recipe.feature, card=text)
-
-    write()
-    raise_thresholds(recipe, out, decisions)
-    write()
+    description = describe(recipe, "instruments", scaling, decisions, metrics, summary)
+    text = card.instruments_card(description)
+    write_bundle(out, trained(recipe, FINAL), description, feature=recipe.feature, card=text)
     print(f"wrote {out}")
 
 
@@ -481,7 +477,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("bank", "begin", "mine", "fold", "score", "bench", "final"))
+    parser.add_argument("step", choices=("bank", "solos", "begin", "mine", "fold", "score", "bench", "final"))
     parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard", FINAL))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
@@ -510,6 +506,8 @@ def main() -> None:
         else:
             unheard(recipe, arguments.fold)
             listen(recipe, arguments.fold)
+    elif arguments.step == "solos":
+        make_solos(recipe)
     elif arguments.step == "bench":
         run_bench(recipe)
     elif arguments.step == "mine":

@@ -125,7 +125,7 @@ def found_table(result: dict[str, Any]) -> str:
     """What thresholds cost and bring, as Markdown."""
     lines = ["| thresholds | alarms per hour | clips found |", "|---|---|---|"]
     lines += [
-        f"| {name} | {row['alarms']['per_hour']:.0f} | {row['found']:.2f} |" for name, row in result.items()
+        f"| {name} | {row['alarms']['per_hour']:.1f} | {row['found']:.2f} |" for name, row in result.items()
     ]
     return "\n".join(lines)
 
@@ -154,6 +154,26 @@ def pianos_table(result: dict[str, Any]) -> str:
     for label, row in result["labels"].items():
         lines.append(f"| {label} | {row['clips']:.2f} | {row['time']:.2f} | {row['first']:.2f} |")
     return "\n".join([*lines, "", f"{result['pieces']} pieces, {result['minutes']:g} minutes."])
+
+
+def solos_table(result: dict[str, Any]) -> str:
+    """One instrument alone in each piece, as Markdown."""
+    head = (
+        "| label | pieces | found | of the time | told in pieces of others | of their time | taken for it |"
+    )
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for label, row in result["labels"].items():
+        taken = ", ".join(f"{name} {count}" for name, count in row["taken_for_it"].items())
+        lines.append(
+            f"| {label} | {row['pieces']} | {row['found']:.2f} | {row['time']:.2f} | {row['false']:.2f} "
+            f"| {row['false_time']:.3f} | {taken} |"
+        )
+    pieces, found, nothing = result["pieces"], result["found"], result["nothing_false"]
+    words = (
+        f"{pieces} pieces, {result['minutes']:g} minutes. The player is found in {found:.2f} of them, nothing else is "
+        f"told in {nothing:.2f}; false labels take {result['false_time']:.3f} of the time."
+    )
+    return "\n".join([*lines, "", words])
 
 
 def bands_table(result: dict[str, Any]) -> str:
@@ -225,6 +245,20 @@ def _further(metrics: dict[str, Any]) -> str:
             "",
             "Command: `python recipes/instruments/wider.py bands`.",
         ]
+    if "pianos" in metrics and "solos" in metrics:
+        parts += [
+            "",
+            "### One instrument alone, whole pieces",
+            "",
+            "Labels with an event where a piano alone plays (recordings of software pianos), and where one instrument "
+            "of a soundfont plays that it never heard:",
+            "",
+            pianos_table(metrics["pianos"]),
+            "",
+            solos_table(metrics["solos"]),
+            "",
+            "Commands: `python recipes/instruments/alone.py pianos` and `solos`.",
+        ]
     if "damaged" in metrics:
         parts += [
             "",
@@ -259,8 +293,7 @@ def instruments_card(description: dict[str, Any]) -> str:
     clips = ", ".join(f"{label} {count}" for label, count in data["clips"].items())
     recipe = description["provenance"]["recipe"]
     window_s = description["window"] / recipe["feature"]["sample_rate"]
-    alarms = recipe["decision"]["alarms"]
-    minutes, highest = MINUTES_OF_SEED * len(alarms["seeds"]), alarms["highest"]
+    decision = recipe["decision"]
     count = len(recipe["members"])
     together = f"of {count} networks that answer together, " if count > 1 else ""
     sung = "; singing by a vocoder" if recipe["extra"].get("singers") else ""
@@ -286,8 +319,9 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 ## Thresholds
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
-four models; then raised until at most one alarm of a label was left in {minutes} synthesised minutes, or
-{highest["any"]:g} (voice: {highest["voice"]:g}); that of drums is at least {alarms["at_least"]["drums"]:g}.
+four models, and playing whole pieces, but none below {decision["lowest"]:g}; that of drums is at least
+{decision["at_least"]["drums"]:g}. An event lasts at least {decision["min_duration_s"]:g} s, two windows in a row or one
+at an end, unless the recording is a single window.
 The shipped model heard `other` more often than the four, so its probabilities may be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.

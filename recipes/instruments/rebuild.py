@@ -4,7 +4,7 @@
 
 Steps wait for what they need and run side by side, one thread each; their words are in WORK/log. A step that ended well
 is not run again: `WORK/done` has a file for each, remove it (or all of them) to repeat. What a step writes besides
-is the step's own business (build.py, wider.py, damaged.py, finetune.py).
+is the step's own business (build.py, wider.py, alone.py, damaged.py, finetune.py).
 """
 
 from __future__ import annotations
@@ -69,11 +69,12 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         Step(
             "bank", program("build", "--stems", stems, "--workers", str(workers), "bank"), ("stems", "gmbank")
         ),
+        Step("solo bank", program("build", "solos"), ("bank",)),
         Step("mine", program("build", "mine"), ("bank",)),
         *(Step(f"begin {fold}", program("build", "begin", fold), ("bank",)) for fold in FOLDS),
-        *(network(0, fold, (f"begin {fold}", "mine")) for fold in FOLDS),
-        *(network(seed, fold, ("mine",)) for seed in members[1:] for fold in FOLDS),
-        *(network(seed, what, ("mine",)) for seed in members for what in ("unheard", "final")),
+        *(network(0, fold, (f"begin {fold}", "mine", "solo bank")) for fold in FOLDS),
+        *(network(seed, fold, ("mine", "solo bank")) for seed in members[1:] for fold in FOLDS),
+        *(network(seed, what, ("mine", "solo bank")) for seed in members for what in ("unheard", "final")),
         *(
             Step(f"score {fold}", program("build", "score", fold), tuple(of(fold, seed) for seed in members))
             for fold in FOLDS
@@ -85,9 +86,10 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         Step("final", program("build", "final"), ("bench", *(of("final", seed) for seed in members))),
         *(
             Step(name, program("wider", name), ("final", *(of("unheard", seed) for seed in members)))
-            for name in ("bands", "alarms", "found", "pianos")
+            for name in ("bands", "alarms", "found")
         ),
-        Step("card", program("build", "final"), ("pairs", "damaged", "bands", "alarms")),
+        *(Step(name, program("alone", name), ("final",)) for name in ("pianos", "solos")),
+        Step("card", program("build", "final"), ("pairs", "damaged", "bands", "pianos", "solos", "alarms")),
         *(network(seed, fold, ("bench",)) for seed in others for fold in FOLDS),
         *benches([each for each in compared if each != members]),
     ]

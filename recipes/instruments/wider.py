@@ -6,7 +6,6 @@
     python recipes/instruments/wider.py found --data DATA --work WORK     # what quiet costs
     python recipes/instruments/wider.py scaling --data DATA --work WORK   # calibrations apart or together
     python recipes/instruments/wider.py bands --data DATA --work WORK     # the shipped bundle on whole bands
-    python recipes/instruments/wider.py pianos --data DATA --work WORK    # the shipped bundle on whole piano pieces
 
 ``pairs``: 3 s of two recordings of two of the eleven instruments, from one fold, scored by the model that never heard
 that fold. Which, from where and how loud is drawn from a seed and listed in ``pairs.csv``.
@@ -16,13 +15,10 @@ through the shipped bundle; and the labelled everyday, speech and field sounds t
 heard none of their libraries (``build.py … fold unheard``). An alarm is an event of a label other than ``other``.
 
 ``found``: alarms in the synthesised sounds, and the share of the bench's clips in which their own label has an event by
-the model that never heard their fold, at the thresholds as shipped and as they were before they were raised.
+the model that never heard their fold, by the rules as shipped and by others.
 
 ``bands``: 200 pieces of 12 s for two to five instruments, composed from a seed and played by TimGM6mb, a soundfont that
 no model was ever trained on, through the shipped bundle.
-
-``pianos``: 30 s each of piano pieces (``nc_maps``, software pianos that nothing was trained or fitted on), through the
-shipped bundle: how often each label is told where a piano alone plays.
 """
 
 from __future__ import annotations
@@ -57,6 +53,10 @@ PAIRS = HERE / "pairs.csv"
 SHIPPED = HERE.parents[1] / "src" / "sonoscope" / "bundles" / "instruments"
 RATE = 24_000
 SECONDS = 3.0
+#: How much higher than shipped thresholds are, and the shortest event (None: as shipped).
+RULES = {
+    "shipped": (0.0, None), "shortest events kept": (0.0, 0.0), "0.1 higher": (0.1, None), "0.2 higher": (0.2, None),
+}  # fmt: skip
 #: Mixtures in each fold.
 PER_FOLD = 150
 COLUMNS = ("fold", "first", "second", "labels", "start_first_s", "start_second_s", "gain_db")
@@ -205,16 +205,14 @@ def recorded(data: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield kinds[clip.origin], decode.read(clip.path, sample_rate=RATE)[0]
 
 
-def count_alarms(
-    model: Any, sounds: Iterator[tuple[str, np.ndarray]], thresholds: dict[str, float] | None = None
-) -> dict[str, Any]:
-    """Events of labels other than ``other``, per kind of sound, with the hours listened to."""
+def count_alarms(model: Any, sounds: Iterator[tuple[str, np.ndarray]], **rule: Any) -> dict[str, Any]:
+    """Events of labels other than ``other`` by a rule, per kind of sound, with the hours listened to."""
     hours: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {}
     windows: Counter[str] = Counter()
     as_other: Counter[str] = Counter()
     for kind, samples in sounds:
-        result = model.analyze(samples, sample_rate=RATE, threshold=thresholds)
+        result = model.analyze(samples, sample_rate=RATE, **rule)
         hours[kind] += samples.size / RATE / 3600.0
         alarms.setdefault(kind, Counter()).update(e.label for e in result.events if e.label != "other")
         windows[kind] += len(result.scores.probabilities)
@@ -241,22 +239,6 @@ def count_alarms(
     return answer
 
 
-def least_thresholds(bundle: Path, seeds: list[int]) -> dict[str, float]:
-    """Thresholds with at most one alarm of a label in all the synthesised sounds of some seeds."""
-    model = sonoscope.load(str(bundle))
-    tops = [
-        model.analyze(samples, sample_rate=RATE).scores.probabilities.max(axis=0)
-        for seed in seeds
-        for _, samples in synthesised(seed)
-    ]
-    second = np.sort(np.stack(tops), axis=0)[-2]
-    return {
-        label: round(float(value) + 0.005, 2)
-        for label, value in zip(model.labels, second, strict=True)
-        if label != "other"
-    }
-
-
 def run_alarms(data: Path, work: Path, sounds: Path | None, seed: int) -> dict[str, Any]:
     """Both tables, apart."""
     made = synthesised(seed)
@@ -267,57 +249,61 @@ def run_alarms(data: Path, work: Path, sounds: Path | None, seed: int) -> dict[s
     shipped = {label: entry["threshold"] for label, entry in about["decision"]["labels"].items()}
     if (work / "fold-unheard" / "averaged.pt").is_file():
         unheard = build.write_unheard(build.Recipe(HERE / "recipe.yaml", work, data))
-        result["recorded"] = count_alarms(sonoscope.load(str(unheard)), recorded(data), shipped)
+        result["recorded"] = count_alarms(sonoscope.load(str(unheard)), recorded(data), threshold=shipped)
     else:
         # Fold C holds the library of the everyday sounds; every model heard the others.
         everyday = ((kind, samples) for kind, samples in recorded(data) if kind == "everyday")
-        result["recorded"] = count_alarms(sonoscope.load(str(work / "fold-C" / "bundle")), everyday, shipped)
+        result["recorded"] = count_alarms(
+            sonoscope.load(str(work / "fold-C" / "bundle")), everyday, threshold=shipped
+        )
     write("alarms", result, card.alarms_table(result))
     return result
 
 
 def run_found(data: Path, work: Path, seed: int) -> dict[str, Any]:
-    """What raising the thresholds cost, and what it brought."""
-    recipe = build.Recipe(HERE / "recipe.yaml", work, data)
-    _, decisions = build.calibrate(recipe, build.FOLDS)
-    about = json.loads((SHIPPED / "bundle.json").read_text(encoding="utf-8"))
+    """What thresholds and the shortest length of an event cost, and what they bring."""
     model = sonoscope.load(str(SHIPPED))
-    result = {}
-    shipped = about["decision"]["labels"]
-    for name, entries, higher in (
-        ("not raised", decisions, 0.0),
-        ("shipped", shipped, 0.0),
-        ("0.1 higher", shipped, 0.1),
-        ("0.2 higher", shipped, 0.2),
-    ):
-        thresholds = {label: min(entry["threshold"] + higher, 0.99) for label, entry in entries.items()}
-        counted = count_alarms(model, synthesised(seed), thresholds)
-        found = share_found(recipe, raised=entries is shipped, higher=higher)
-        result[name] = {"alarms": counted["all"], "found": found}
+    found = shares_found(data, work)
+    result = {
+        name: {
+            "alarms": count_alarms(model, synthesised(seed), **_rule(model, higher, least_s))["all"],
+            "found": found[name],
+        }
+        for name, (higher, least_s) in RULES.items()
+    }
     write("found", result, card.found_table(result))
     return result
 
 
-def share_found(recipe: build.Recipe, *, raised: bool, higher: float = 0.0) -> float:
-    """Clips of the eleven in which the clip's own label has an event; mean over libraries, then labels.
+def _rule(model: Any, higher: float, least_s: float | None) -> dict[str, Any]:
+    """A model's own thresholds, so much higher, and its own shortest length or another, as ``analyze`` takes them."""
+    own = model.bundle.thresholds
+    raised = {label: min(value + higher, 0.99) for label, value in own.items()}
+    return {"threshold": raised if higher else None, "min_duration": least_s}
 
-    A fold's clips are decided by what was fitted on the other folds: calibration, and thresholds raised or not, and so
-    much ``higher``.
+
+def shares_found(data: Path, work: Path) -> dict[str, float]:
+    """Clips of the eleven in which the clip's own label has an event; mean over libraries, then labels; for each rule.
+
+    A fold's clips are decided by what was fitted on the other folds.
     """
-    shares: dict[str, dict[str, list[bool]]] = {}
+    recipe = build.Recipe(HERE / "recipe.yaml", work, data)
+    shares: dict[str, dict[str, dict[str, list[bool]]]] = {name: {} for name in RULES}
     for fold in build.FOLDS:
-        scaling, decisions = build.calibrate(recipe, tuple(f for f in build.FOLDS if f != fold))
-        if raised:
-            build.raise_thresholds(recipe, SHIPPED, decisions)
-        heard = build.listen(recipe, fold)
+        model = sonoscope.load(str(work / f"fold-{fold}" / "bundle"))
         for clip in build.bench_clips(recipe):
             if clip.fold == fold and clip.label in build.ELEVEN:
-                scale = scaling[clip.label]
-                logits = heard[clip.key][:, build.IDS.index(clip.label)].astype(np.float64)
-                top = 1 / (1 + np.exp(-(scale["slope"] * logits.max() + scale["offset"])))
-                found = top >= min(decisions[clip.label]["threshold"] + higher, 0.99)
-                shares.setdefault(clip.label, {}).setdefault(clip.origin, []).append(bool(found))
-    return float(np.mean([np.mean([np.mean(hits) for hits in of.values()]) for of in shares.values()]))
+                heard = model.analyze(str(clip.path))
+                for name, (higher, least_s) in RULES.items():
+                    events = heard.decide(**_rule(model, higher, least_s)).events
+                    hit = any(event.label == clip.label for event in events)
+                    shares[name].setdefault(clip.label, {}).setdefault(clip.origin, []).append(hit)
+    return {
+        name: float(
+            np.mean([np.mean([np.mean(hits) for hits in origins.values()]) for origins in of.values()])
+        )
+        for name, of in shares.items()
+    }
 
 
 def run_scaling(data: Path, work: Path) -> dict[str, Any]:
@@ -404,42 +390,11 @@ def write(name: str, result: dict[str, Any], table: str) -> None:
     print(table)
 
 
-# ---- one instrument alone, whole pieces --------------------------------------------------------------------
-
-
-def run_pianos(data: Path) -> dict[str, Any]:
-    """Clips in which each label has an event, and the share of the time that its events take."""
-    model = sonoscope.load(str(SHIPPED))
-    clips = [clip for clip in collection.read(data) if clip.source == "nc_maps"]
-    first: Counter[str] = Counter()
-    told: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
-    for clip in clips:
-        result = model.analyze(clip.path)
-        scores = result.clip()
-        first[max(scores, key=lambda label: scores[label])] += 1
-        told.update({event.label for event in result.events})
-        for event in result.events:
-            seconds[event.label] += event.end_s - event.start_s
-    whole = sum(clip.duration_s for clip in clips)
-    labels = {
-        label: {
-            "clips": round(count / len(clips), 4),
-            "time": round(seconds[label] / whole, 4),
-            "first": round(first[label] / len(clips), 4),
-        }
-        for label, count in told.most_common()
-    }
-    result = {"pieces": len(clips), "minutes": round(whole / 60, 1), "labels": labels}
-    write("pianos", result, card.pianos_table(result))
-    return result
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("pairs", "alarms", "found", "scaling", "bands", "pianos"))
+    parser.add_argument("step", choices=("pairs", "alarms", "found", "scaling", "bands"))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--sounds", type=Path, help="keep the synthesised sounds here")
@@ -454,8 +409,6 @@ def main() -> None:
         run_scaling(arguments.data, arguments.work)
     elif arguments.step == "bands":
         run_bands(arguments.work, arguments.seed)
-    elif arguments.step == "pianos":
-        run_pianos(arguments.data)
     else:
         run_found(arguments.data, arguments.work, arguments.seed)
 

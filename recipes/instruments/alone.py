@@ -1,0 +1,166 @@
+"""Whole pieces for one instrument, through the shipped bundle: what else is told.
+
+    python recipes/instruments/alone.py pianos --data DATA                # recordings of pianos
+    python recipes/instruments/alone.py solos --data DATA --work WORK     # every instrument, rendered
+
+``pianos``: 30 s each of piano pieces (``nc_maps``, software pianos that nothing was trained or fitted on).
+
+``solos``: random music of 12 s for every instrument, and compositions that no model was trained on for those that play
+chords, by TimGM6mb, a soundfont that no model was ever trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import build
+import card
+import solos
+
+import sonoscope
+from sonoscope.data.datasets import collection
+
+SHIPPED = Path(__file__).parents[2] / "src" / "sonoscope" / "bundles" / "instruments"
+FONT = "timgm6mb"
+#: Pieces of random music for each of the thirteen instruments; a tenth of it for each other one.
+PER_CLASS = 20
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was told of one piece: the label of the only player, seconds, seconds of events by label, highest label."""
+
+    label: str
+    duration_s: float
+    told_s: dict[str, float]
+    highest: str
+
+
+def hear(model: Any, files: Iterable[tuple[Path, str]]) -> list[Heard]:
+    """Have a model hear sounds of which the only label is known."""
+    found = []
+    for file, label in files:
+        result = model.analyze(str(file))
+        told: dict[str, float] = defaultdict(float)
+        for event in result.events:
+            told[event.label] += event.end_s - event.start_s
+        scores = result.clip()
+        highest = max(scores, key=lambda name: scores[name])
+        found.append(Heard(label, result.duration, dict(told), highest))
+    return found
+
+
+def run_pianos(data: Path) -> dict[str, Any]:
+    """Clips in which each label has an event, and the share of the time that its events take."""
+    files = [(clip.path, "piano") for clip in collection.read(data) if clip.source == "nc_maps"]
+    heard = hear(sonoscope.load(str(SHIPPED)), files)
+    whole = sum(one.duration_s for one in heard)
+    told = Counter(label for one in heard for label in one.told_s)
+    labels = {
+        label: {
+            "clips": round(count / len(heard), 4),
+            "time": round(sum(one.told_s.get(label, 0.0) for one in heard) / whole, 4),
+            "first": round(sum(one.highest == label for one in heard) / len(heard), 4),
+        }
+        for label, count in told.most_common()
+    }
+    result = {"pieces": len(heard), "minutes": round(whole / 60, 1), "labels": labels}
+    write("pianos", result, card.pianos_table(result))
+    return result
+
+
+def rendered(data: Path, work: Path, seed: int) -> list[tuple[Path, str]]:
+    """The pieces of a seed and their labels; two seeds share no composition."""
+    folder, rate = work / f"alone-{seed}", 24_000
+    words = ["--per-class", PER_CLASS, "--duration", solos.SECONDS, "--soundfont", FONT, "--seed", seed]
+    command = [sys.executable, "-m", "sonoscope", "data", "render", *words, "-o", folder / "random"]
+    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    with open(folder / "random" / "manifest.csv", newline="", encoding="utf-8") as file:
+        files = [(folder / "random" / row["path"], row["labels"]) for row in csv.DictReader(file)]
+    half = solos.compositions_of(data, tests=True)[seed % 2 :: 2]
+    made = solos.rendered(folder / "compositions", half, (FONT,), rate)
+    return files + [(stem.path, stem.labels[0]) for stem in made]
+
+
+def run_solos(data: Path, work: Path, seed: int) -> dict[str, Any]:
+    """For each label: pieces in which its player is found, and pieces of others in which it is told all the same."""
+    heard = hear(sonoscope.load(str(SHIPPED)), rendered(data, work, seed))
+    result = summary(heard)
+    write("solos", result, card.solos_table(result))
+    return result
+
+
+def summary(heard: list[Heard]) -> dict[str, Any]:
+    """Shares of pieces and of time."""
+    labels = {}
+    for label in (name for name in build.IDS if name != "other"):
+        own = [one for one in heard if one.label == label]
+        others = [one for one in heard if one.label != label]
+        false = [one for one in others if label in one.told_s]
+        labels[label] = {
+            "pieces": len(own),
+            "found": _share(label in one.told_s for one in own),
+            "time": round(_time(own, label), 4),
+            "false": _share(label in one.told_s for one in others),
+            "false_time": round(_time(others, label), 4),
+            "taken_for_it": dict(Counter(one.label for one in false).most_common(3)),
+        }
+    clean = [set(one.told_s) - {"other"} <= {one.label} for one in heard]
+    right = [one.label in one.told_s for one in heard if one.label != "other"]
+    return {
+        "pieces": len(heard),
+        "minutes": round(sum(one.duration_s for one in heard) / 60, 1),
+        "found": _share(right),
+        "nothing_false": _share(clean),
+        "false_time": round(
+            sum(s for one in heard for name, s in one.told_s.items() if name not in (one.label, "other"))
+            / sum(one.duration_s for one in heard),
+            4,
+        ),
+        "labels": labels,
+    }
+
+
+def _share(yes: Iterable[bool]) -> float:
+    answers = list(yes)
+    return round(sum(answers) / len(answers), 4)
+
+
+def _time(heard: list[Heard], label: str) -> float:
+    return sum(one.told_s.get(label, 0.0) for one in heard) / sum(one.duration_s for one in heard)
+
+
+def write(name: str, result: dict[str, Any], table: str) -> None:
+    """Keep the figures and put their table where the page has its place."""
+    (build.RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    card.put(build.DOCUMENT, name, table)
+    print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=("pianos", "solos"))
+    parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
+    parser.add_argument("--work", type=Path, required=True)
+    # Seed 1 was looked at when thresholds were set.
+    parser.add_argument("--seed", type=int, default=2, help="of what is composed")
+    arguments = parser.parse_args()
+    if arguments.step == "pianos":
+        run_pianos(arguments.data)
+    else:
+        run_solos(arguments.data, arguments.work, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
