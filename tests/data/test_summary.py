@@ -180,6 +180,9 @@ def test_long_rows_are_heard_in_part_and_counted_whole(folder: Path, monkeypatch
     beyond = Manifest((Row("tone.wav", 9.0, 30.0),), folder)
     assert not len(sound.hear(beyond, [0], report=told.append))
     assert [(each.start_s, each.duration_s) for each in told] == [(9.0, 30.0)]
+    told.clear()
+    assert not len(sound.hear(Manifest((Row("tone.wav", 4.0, 30.0),), folder), [0], report=told.append))
+    assert [each.reason for each in told] == ["ends at 34 s, the file at 5.000 s"]
 
 
 def test_the_table_has_labels_masks_and_the_promised_columns(looked: summary.Summary, tmp_path: Path) -> None:

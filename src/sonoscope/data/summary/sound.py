@@ -182,11 +182,15 @@ def _of_file(manifest: Manifest, places: Sequence[int]) -> Iterator[_Measured | 
             yield Problem(row.path, row.start_s, row.duration_s, "holds no sound", "Leave it out.")
     # Of a row that is heard in part only, the whole is told.
     whole = {
-        (part.start_s, part.duration_s): manifest.rows[place].duration_s
+        (part.start_s, part.duration_s): (part, manifest.rows[place])
         for part, place in zip(parts, places, strict=True)
     }
     for problem in problems:
-        yield replace(problem, duration_s=whole[problem.start_s, problem.duration_s])
+        part, row = whole[problem.start_s, problem.duration_s]
+        reason = problem.reason
+        if part.end_s is not None and row.end_s is not None:
+            reason = reason.replace(f"ends at {part.end_s:g} s", f"ends at {row.end_s:g} s")
+        yield replace(problem, duration_s=row.duration_s, reason=reason)
 
 
 def _info(manifest: Manifest, row: Row) -> AudioInfo | None:
