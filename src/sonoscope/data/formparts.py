@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sonoscope.data import cells
 from sonoscope.data.labelmap import Names
 from sonoscope.data.roots import ROOT_COLUMN
-from sonoscope.data.rows import COLUMNS, EXTRA_PATHS, BadManifest, Manifest, Row
+from sonoscope.data.rows import COLUMNS, EVERYTHING_ELSE, EXTRA_PATHS, BadManifest, Manifest, Row
 from sonoscope.data.table import VERSION_COLUMN, Line, Table
 from sonoscope.errors import nearest
 from sonoscope.values import format_seconds
@@ -115,6 +115,9 @@ def lists(line: Line, names: Names, column: str = "labels") -> Lists:
     """The columns with lists of labels, those that sound in ``column``."""
     columns = (column, *LISTS[1:])
     found = Lists(*(names.translate(line, key, cells.labels(line.cells.get(key, ""))) for key in columns))
+    for key, named in zip(columns[:2], found[:2], strict=True):
+        if EVERYTHING_ELSE in named:
+            line.fail(key, f"holds {EVERYTHING_ELSE!r}, which is no label", "Only 'unknown' may hold it.")
     if sum(map(bool, found)) > 1:
         cells.check_disjoint(line, dict(zip(columns, found, strict=True)))
     return found

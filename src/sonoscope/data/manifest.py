@@ -108,6 +108,8 @@ def _with_paths(row: Row, places: Iterator[str]) -> Row:
 def _portable(line: Line, column: str, text: str, remap: Sequence[tuple[str, str]]) -> str:
     if _URL.match(text):
         line.fail(column, "is an address, not a path", "Fetch the file, and name it by its path.")
+    if "\0" in text:
+        line.fail(column, "holds a zero byte, which no name does", "Save the table as CSV in UTF-8.")
     found = paths.remap(paths.portable(text), remap)
     if not found.strip("/."):
         line.fail(column, "names no file", "Correct it, or remove the row.")

@@ -140,6 +140,7 @@ DEFECTS = [
     ("buzzdetect-training", removed("general.csv"), r"translations.*general\.csv does not exist"),
     ("folder", renamed("Violin", "Violin,-Violin"), r"says of 'Violin' that it sounds and that it does not\. Rename"),
     ("folder", renamed("Noise", ","), r"the name holds no label\. Name it like violin"),
+    ("folder", renamed("Violin", "*"), r"\*: the name holds no label\. Name it like violin"),
     ("annotated", changed("*.selections.txt", "insect_buzz", ""), r"the event at 0\.5 s has no label\. Name it"),
     ("annotated", changed("a.b.txt", "0.200000", "0.05"), r"a\.b\.txt, line 1, column 'end': ends at 0\.05, before"),
     ("annotated", added("site2/c.txt"), r"c\.flac: several annotations, c\.csv, c\.txt\. Keep one"),
