@@ -103,6 +103,37 @@ def test_what_cannot_be_written_is_told_before_the_work(
     assert f"Not a directory: {words[-1]}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "manifest", "INPUT", "-o", "m.csv"),
+        ("data", "summary", "INPUT", "-o", "m.html"),
+        ("data", "summary", "INPUT", "--features", "m.csv"),
+        ("data", "split", "INPUT", "-o", "m.csv"),
+        ("explain", "INPUT/bird/a.wav", "-o", "maps"),
+        ("explain", "INPUT/bird/a.wav", "-o", "map.npz"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_of_others_is_told_before_the_work(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "scratch")
+
+    (tmp_path / "input" / "bird").mkdir(parents=True)
+    soundfile.write(tmp_path / "input" / "bird" / "a.wav", np.zeros(24_000), 24_000)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sonoscope.writing.tempfile.TemporaryFile", refused)
+    work = "sonoscope.audio.decode.Decoder.__init__"
+    monkeypatch.setattr(work, lambda *_, **__: pytest.fail("it began to work"))
+    assert main([word.replace("INPUT", "input") for word in words]) == 3
+    assert f"Permission denied: {words[-1]}" in capsys.readouterr().err
+
+
 def test_a_place_that_can_be_written_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_text("kept")
     for name in ("there.csv", "new.csv", "new/folder", "."):

@@ -11,6 +11,7 @@ from sonoscope.cli.parameters import pair
 from sonoscope.cli.telling import say
 from sonoscope.cli.words import listed, number
 from sonoscope.errors import UsageError, one_of
+from sonoscope.writing import check_place
 
 if TYPE_CHECKING:
     from sonoscope.explain import Explanation
@@ -212,6 +213,7 @@ class _Target:
                 raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
             endings = [path.suffix.lower()]
             self._may(path)
+        check_place(Path(self._out))
         if {".png", ".svg"} & set(endings):
             optional("matplotlib", "eval", "the picture of an explanation")
 

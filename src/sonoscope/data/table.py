@@ -255,12 +255,7 @@ def write(
         If the suffix is another one, or the folder does not exist.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise UsageError(
-            f"{path}: a manifest is a .csv or a .parquet file, not {suffix or 'without suffix'!r}"
-        )
-    if suffix == ".csv":
+    if _suffix(path) == ".csv":
         put(path, csv_text([columns, *rows]).encode())
     else:
         put(path, parquet_bytes(columns, rows, numbers))
@@ -274,9 +269,37 @@ def put(path: Path, content: bytes) -> None:
     UsageError
         If its folder does not exist.
     """
+    _check_folder(path)
+    writing.put(path, content)
+
+
+def check_place(path: Path) -> None:
+    """Find out whether a table can be written there, before hours of decoding.
+
+    Raises
+    ------
+    UsageError
+        As :func:`write`.
+    OSError
+        If the folder is read-only or of others.
+    """
+    _suffix(path)
+    _check_folder(path)
+    writing.check_place(path)
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UsageError(
+            f"{path}: a manifest is a .csv or a .parquet file, not {suffix or 'without suffix'!r}"
+        )
+    return suffix
+
+
+def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
-    writing.put(path, content)
 
 
 def append(path: Path, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:

@@ -72,7 +72,7 @@ def manifest_command(
     Every new file is decoded to count its length. Those that are missing, cut short or damaged are left out and
     listed, with the reason, in MANIFEST's .bad_rows.csv; the exit code is then 1.
     """
-    from sonoscope.data import paths, update
+    from sonoscope.data import paths, table, update
     from sonoscope.data import sources as words
     from sonoscope.errors import count
 
@@ -84,6 +84,7 @@ def manifest_command(
         )
     if tables and labels_from:
         raise UsageError(f"--labels-from is for folders; {tables[0]!r} has labels of its own")
+    table.check_place(out)
     done: list[Updated] = []
     for folder in folders:
         done.append(

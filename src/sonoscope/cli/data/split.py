@@ -112,10 +112,12 @@ def split_command(
     Parts get their shares of the time and of every label. What sounds the same is found by listening and stays
     together. MANIFEST gets a certificate (.split.json) and, if there are any, a list of pairs (.duplicates.csv).
     """
-    from sonoscope.data import lengths
+    from sonoscope.data import lengths, table
     from sonoscope.data import sources as words
 
     _check_options(out, parts, folds, leave_out, move, count, check, anew, overwrite)
+    if out is not None:
+        table.check_place(out)
     manifest = words.load(sources)
     if not manifest.rows:
         raise UsageError("there are no rows to split")

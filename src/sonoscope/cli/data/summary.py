@@ -11,6 +11,7 @@ import typer
 from sonoscope.cli.data.options import Labels, Root
 from sonoscope.cli.telling import left_out, say, told
 from sonoscope.errors import UsageError
+from sonoscope.writing import check_place
 
 Sources = Annotated[
     list[str],
@@ -112,6 +113,8 @@ def _check(out: Path | None, features: Path | None, no_audio: bool) -> None:
     for path in (out, features):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
+        if path is not None:
+            check_place(path)
 
 
 def _bad_rows(out: Path | None, problems: tuple) -> int:
