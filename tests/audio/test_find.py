@@ -151,6 +151,19 @@ def test_a_pattern_that_matches_nothing(tmp_path):
 # ---- wrong inputs ----------------------------------------------------------------------------------------------
 
 
+def test_a_folder_that_may_not_be_looked_into_is_not_called_empty(tmp_path, monkeypatch):
+    """As the system answers somebody who is not root."""
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(finding.os, "scandir", refused)
+    monkeypatch.setattr(finding.os, "access", lambda *_: False)
+    for name in ("a.wav", "*.wav"):
+        with pytest.raises(UsageError, match=r"^no permission to look for '.*wav' in '.*'\. Ask its owner"):
+            find([tmp_path / name])
+
+
 def test_inputs_are_checked_at_once(tmp_path):
     make(tmp_path, "night/song.wav")
     with pytest.raises(

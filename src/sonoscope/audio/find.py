@@ -121,6 +121,9 @@ def _expanded(text: str) -> Iterator[Input]:
             found = True
             yield Input(path, kind, max(_n_parts(path) - fixed, 0))
     if not found:
+        folder = _fixed_part(text) or os.curdir
+        if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
+            raise UsageError(f"no permission to look for {text!r} in {folder!r}. {SAY_PERMISSION}")
         raise UsageError(f"no file matches {text!r}. In a shell, quote patterns that sonoscope is to expand.")
 
 
@@ -180,6 +183,8 @@ def _missing(text: str) -> str:
     try:
         with os.scandir(above) as entries:
             stems = {Path(entry.name).stem.lower(): entry.name for entry in islice(entries, NEIGHBOURS)}
+    except PermissionError:
+        return f"no permission to look for {text!r} in {str(above)!r}. {SAY_PERMISSION}"
     except OSError:
         stems = {}
     # Without their endings: two short names would be half alike by those alone.
