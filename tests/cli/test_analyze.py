@@ -289,6 +289,7 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "--on", "gpu"), "unknown device 'gpu'. Did you mean 'cpu'? Known: cpu, cuda."),
         (("a.wav", "-o", "x", "--workers", "0"), "workers=0 must be at least 1"),
         (("a.wav", "-o", "x", "--shard", "5/3"), "shard='5/3': the part must lie in 1..3"),
+        (("a.wav", "-o", "x", "--shard", "1/0"), "shard='1/0': there must be 1 part or more"),
         (("a.wav", "-v", "-q"), "-v and -q contradict each other"),
         (("a.wav", "--config", "absent.json"), "absent.json"),
         (("a.wav", "--from-scores", "x"), "--from-scores x needs no inputs: leave out a.wav"),

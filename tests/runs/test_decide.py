@@ -110,6 +110,8 @@ def test_what_needs_the_recordings_is_refused(make, run, tmp_path):
         runs.decide(tmp_path / "out", {"hop_s": 1.0})
     with pytest.raises(RunRefused, match="holds no run of sonoscope"):
         runs.decide(tmp_path, {})
+    with pytest.raises(RunRefused, match=r"run\.json holds no run of sonoscope"):
+        runs.decide(tmp_path / "out" / "run.json", {})
     with pytest.raises(UsageError, match="leave out --shard"):
         runs.decide(tmp_path / "out", {"shard": (1, 2)})
 

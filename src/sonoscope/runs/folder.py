@@ -105,7 +105,7 @@ class Folder:
         """The analysis settings of the run that the folder holds; None if it holds none."""
         try:
             values = json.loads(self.settings.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise RunRefused(

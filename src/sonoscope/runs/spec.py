@@ -253,6 +253,8 @@ def parse_shard(text: str) -> tuple[int, int]:
     if len(parts) != 2 or not all(p.strip().isdigit() for p in parts):
         raise UsageError(f"shard={text!r} must look like 3/16: part 3 of 16")
     i, n = int(parts[0]), int(parts[1])
+    if n < 1:
+        raise UsageError(f"shard={text!r}: there must be 1 part or more, for example 1/16")
     if not 1 <= i <= n:
         raise UsageError(f"shard={text!r}: the part must lie in 1..{n}")
     return i, n
