@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +89,19 @@ def test_deciding_again_needs_no_sound(model, result, song):
     assert result.decide().notes == result.notes
     with pytest.raises(UsageError, match="onset=0 must lie in"):
         result.decide(onset=0.0)
+
+
+def test_a_result_that_nobody_has_any_more_is_closed(model, samples):
+    result = model.analyze(samples, sample_rate=RATE)
+    again = result.decide(onset=0.9)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del result
+        gc.collect()
+        assert again.scores is not None, "what was made of it still needs it"
+        del again
+        gc.collect()
+    assert not [str(each.message) for each in told if issubclass(each.category, ResourceWarning)]
 
 
 def test_scores(result):

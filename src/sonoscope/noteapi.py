@@ -222,8 +222,7 @@ class NoteModel:
         recording: Recording,
         channel: int | None,
     ) -> NoteResult:
-        # As whole as the result that holds it: it goes when nobody has that any more.
-        kept = cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
+        kept = cast(BinaryIO, _Held(IN_MEMORY))
         with note_scores.Keeper(kept, bits=note_scores.KEPT_BITS) as keeper:
             found = hear(keeper.add)
         empty = NoteResult(
@@ -231,6 +230,13 @@ class NoteModel:
             found.info.channels, channel, found.note, found.cents, recording, kept,
         )  # fmt: skip
         return empty._decided(decision)
+
+
+class _Held(tempfile.SpooledTemporaryFile):
+    """As whole as the results that hold it: it is closed when nobody has one of them any more."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
