@@ -193,7 +193,7 @@ def _read(file: Path) -> dict[str, Any]:
     values = _mapping(file)
     if isinstance(values.get(HELD), dict):
         values = values[HELD]
-    if not values or not all(isinstance(name, str) for name in values):
+    if not values:
         raise UsageError(f"threshold={str(file)!r} must hold a mapping of labels to thresholds")
     return values
 
@@ -205,19 +205,40 @@ def _mapping(file: Path) -> dict[str, Any]:
         if file.suffix.lower() == ".csv":
             return _read_csv(file, text)
         if file.suffix.lower() == ".json":
-            values = json.loads(text)
+            values = json.loads(text, object_pairs_hook=_once)
         else:
-            import yaml
-
-            try:
-                values = yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise ValueError(error) from None
+            values = _read_yaml(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"threshold={str(file)!r} cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"threshold={str(file)!r} must hold a mapping of labels to thresholds")
     return values
+
+
+def _read_yaml(text: str) -> Any:
+    """What YAML says; the names of a mapping are text, also ``1`` and ``no``. Raises ``ValueError``."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            return _once([(key.value, self.construct_object(value, deep=True)) for key, value in node.value])
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping in which no name stands twice. Raises ``ValueError``."""
+    found: dict[Any, Any] = {}
+    for name, value in pairs:
+        if not isinstance(name, str):
+            raise ValueError("a name is no text")
+        if name in found:
+            raise ValueError(f"it names {name!r} twice")
+        found[name] = value
+    return found
 
 
 def _read_csv(file: Path, text: str) -> dict[str, Any]:
