@@ -463,6 +463,7 @@ def make_final(recipe: Recipe, out: Path) -> None:
         "clips": dict(Counter(label for row in used for label in row["labels"]).most_common()),
         "recordings": sum(row["real"] == "1" for row in used),
         "renders": sum(row["real"] != "1" for row in used),
+        "whole_pieces": sum(row["variant"] == "0" for row in Bank(recipe.work / "bank-solos").rows),
         "hours": round(sum(int(row["count"]) for row in used) * frame_s / 3600, 2),
         "origins": sorted({row["group"] for row in used if row["real"] == "1"}),
         "soundfonts": recipe.settings["stems"]["soundfonts"],

@@ -293,7 +293,8 @@ def instruments_card(description: dict[str, Any]) -> str:
     clips = ", ".join(f"{label} {count}" for label, count in data["clips"].items())
     recipe = description["provenance"]["recipe"]
     window_s = description["window"] / recipe["feature"]["sample_rate"]
-    decision = recipe["decision"]
+    decision, pieces = recipe["decision"], data["whole_pieces"]
+    least_s = f"{decision['min_duration_s']:g} s"
     count = len(recipe["members"])
     together = f"of {count} networks that answer together, " if count > 1 else ""
     sung = "; singing by a vocoder" if recipe["extra"].get("singers") else ""
@@ -320,8 +321,8 @@ Command: `python recipes/instruments/build.py --data DATA --work WORK bench`.
 
 Fitted on windows drawn from left-out origins, alone and mixed in pairs and more, with noise and band limits, by the
 four models, and playing whole pieces, but none below {decision["lowest"]:g}; that of drums is at least
-{decision["at_least"]["drums"]:g}. An event lasts at least {decision["min_duration_s"]:g} s, two windows in a row or one
-at an end, unless the recording is a single window.
+{decision["at_least"]["drums"]:g}. An event lasts at least {least_s}, two windows in a row or one at an end, unless the
+recording is a single window.
 The shipped model heard `other` more often than the four, so its probabilities may be a little lower.
 Precision and recall are those of such windows, in which each class sounds about as often as every other; in your
 recordings the classes have other shares, and precision changes with them.
@@ -332,7 +333,8 @@ recordings the classes have other shares, and precision changes with them.
 
 {data["recordings"]} recordings from {len(data["origins"])} libraries and {data["renders"]} rendered stems
 ({", ".join(data["soundfonts"])}; freepats; guitars and organs played by addition{sung}),
-{data["hours"]} hours, mixed and varied without end. Clips per label: {clips}.
+{data["hours"]} hours, mixed and varied without end, and {pieces} whole pieces for one instrument, which recorded
+notes of these libraries play as a sampler would, and two of the fonts. Clips per label: {clips}.
 Libraries: {", ".join(data["origins"])}.
 
 Licences of the recordings: CC0, CC-BY 2.0 to 4.0, CC-BY-SA 3.0 and 4.0, CC Sampling Plus 1.0, MIT, and one that is free
