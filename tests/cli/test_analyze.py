@@ -326,6 +326,12 @@ def test_one_file_of_every_format(name: str, sonoscope: Sonoscope, organ_wav: Pa
     assert file.read_bytes() == (tmp_path / "python").read_bytes()
 
 
+def test_nothing_comes_on_stdout_where_what_is_asked_makes_no_sense(sonoscope: Sonoscope, organ_wav: Path):
+    for wish in (("--threshold", "fiddle=0.5"), ("--hop", "9")):
+        ran = sonoscope("analyze", organ_wav, *wish, "-o", "-")
+        assert ran.code == 2 and ran.err and not ran.out
+
+
 def test_one_file_is_never_overwritten_unasked(sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path):
     file = tmp_path / "song.csv"
     file.write_text("kept")

@@ -230,8 +230,10 @@ def to_file(spec: RunSpec, form: Format, *, dry_run: bool, quiet: bool) -> int:
     tally = Tally()
     results = _results(chain(first, listed), loaded, spec, tally, quiet=quiet)
     if spec.out == "-":
+        # What makes no sense is refused with the first recording: before a header is out.
+        heard = list(islice(results, 1))
         with _stdout(form.binary) as file:
-            form.write_many((r.as_written() for r in results), file, WriteOptions(raw=spec.raw))
+            form.write_many((r.as_written() for r in chain(heard, results)), file, WriteOptions(raw=spec.raw))
         return 1 if tally.failed else 0
     for result in results:
         _write(result, form, spec, beside)
