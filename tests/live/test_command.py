@@ -203,6 +203,8 @@ def test_instruments_beside_notes(song: Path, capfd: pytest.CaptureFixture[str])
         (["{song}", "--format", "json"], "unknown format 'json'. Did you mean 'jsonl'?"),
         (["{song}", "--fast", "--record", "{song}"], "exists: --overwrite replaces it"),
         (["{song}", "--fast", "--low", "H2"], "'H2' is no pitch"),
+        (["-", "--rate", "16000", "--channels", "0"], "rate=16000 Hz and channels=0 must both be at least 1"),
+        (["--channels", "0"], "channels=0 must be at least 1"),
         (["nothing.wav"], "nothing.wav"),
     ],
     ids=str,

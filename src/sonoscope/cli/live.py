@@ -209,7 +209,8 @@ def _source(
         if rate is None:
             raise UsageError("- needs --rate HZ: samples on stdin do not say their own")
         form = sample_format or "s16le"
-        return Pcm(sys.stdin.buffer, sample_rate=rate, channels=channels or 1, sample_format=form)
+        n = 1 if channels is None else channels
+        return Pcm(sys.stdin.buffer, sample_rate=rate, channels=n, sample_format=form)
     if is_file:
         from sonoscope.api import one_recording
 

@@ -313,6 +313,9 @@ class Microphone:
     def __init__(
         self, device: str | None = None, *, sample_rate: int | None = None, channels: int | None = None
     ) -> None:
+        for name, value in (("rate", sample_rate), ("channels", channels)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name}={value} must be at least 1")
         library, found = sounddevice(), devices()
         if not found:
             raise UsageError(
