@@ -161,7 +161,7 @@ def _add(index: Index, found: object) -> int:
             index.add(recording)
 
     done, failed = each(found, take)  # type: ignore[arg-type]
-    say(f"{count(done, 'recording')}: {len(index) - before} windows new, {len(index)} in the index")
+    say(f"{count(done, 'recording')}: {count(len(index) - before, 'window')} new, {len(index)} in the index")
     return failed
 
 
