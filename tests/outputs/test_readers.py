@@ -320,6 +320,11 @@ def test_csv_with_few_columns_in_any_order(read):
     [
         ("file,start,end\n", r"x\.txt, line 1: no column 'label'.*convert FILE --from"),
         (
+            "\ufefffile;start;end;label\r\na;0,5;1;b\r\n",
+            "line 1: cells are separated by ';'.* Save it with commas",
+        ),
+        ("file\tstart\tend\tlabel\na\t0\t1\tb\n", r"line 1: cells are separated by '\\t'"),
+        (
             "file,start,end,label,score\na,0,1,v,80\n",
             r"line 2, column 'score': is 80. A score is a probability",
         ),

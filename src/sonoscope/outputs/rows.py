@@ -140,7 +140,8 @@ def read_comma(
         If a column is missing or a row does not fit the header.
     """
     reader = csv.reader(file, strict=True, delimiter=delimiter)
-    return _rows(((reader.line_num, cells) for cells in _csv_rows(reader, name)), name, needed, also)
+    lines = ((reader.line_num, cells) for cells in _csv_rows(reader, name))
+    return _rows(lines, name, needed, also, commas=delimiter == ",")
 
 
 def _csv_rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
@@ -167,6 +168,8 @@ def _rows(
     name: str,
     needed: Sequence[str],
     also: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    commas: bool = False,
 ) -> Iterator[Row]:
     lines = iter(lines)
     _, header = next(lines, (0, []))
@@ -179,6 +182,12 @@ def _rows(
     missing = [column for column in needed if column.casefold() not in columns]
     if missing:
         found = ", ".join(repr(column) for column in header) or "nothing"
+        mark = next((mark for mark in ";\t" if commas and len(header) == 1 and mark in header[0]), None)
+        if mark is not None:
+            raise UnreadableTable(
+                f"{name}, line 1: cells are separated by {mark!r}; found {found}. "
+                "Save it with commas, and numbers with a decimal point."
+            )
         raise UnreadableTable(
             f"{name}, line 1: no column {missing[0]!r}; found {found}. "
             "If it is of another format, name that: `sonoscope convert FILE --from FORMAT`."
