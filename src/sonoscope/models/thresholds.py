@@ -219,12 +219,12 @@ def _read_yaml(text: str) -> Any:
     """What YAML says; the names of a mapping are text, also ``1`` and ``no``. Raises ``ValueError``."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class TextSafeLoader(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             return _once([(key.value, self.construct_object(value, deep=True)) for key, value in node.value])
 
     try:
-        return yaml.load(text, Loader)
+        return yaml.load(text, Loader=TextSafeLoader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
 
