@@ -380,6 +380,18 @@ def test_stdout_takes_several_recordings_and_the_broken_one_is_on_stderr(
     assert len({row["file"] for row in events(ran.out)}) == 3
 
 
+def test_what_is_special_is_said_once_on_the_screen_and_on_stderr_beside_a_table(
+    sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path
+):
+    samples, rate = soundfile.read(organ_wav)
+    soundfile.write(tmp_path / "loud.wav", np.clip(20.0 * samples, -1.0, 1.0), rate)
+    screen = sonoscope("analyze", tmp_path / "loud.wav")
+    assert "clipped" in screen.out and "clipped" not in screen.err
+    table = sonoscope("analyze", tmp_path / "loud.wav", "-o", "-")
+    assert "loud.wav: clipped" in table.err and "clipped" not in table.out
+    assert "clipped" not in sonoscope("analyze", tmp_path / "loud.wav", "-o", "-", "-q").err
+
+
 def test_dry_run_of_one_file_writes_nothing(sonoscope: Sonoscope, organ_wav: Path, tmp_path: Path):
     ran = sonoscope("analyze", organ_wav, "-o", tmp_path / "song.labels.txt", "--dry-run")
     assert ran.code == 0 and "song.labels.txt as audacity" in ran.out and not list(tmp_path.iterdir())

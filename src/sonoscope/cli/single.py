@@ -107,7 +107,7 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
     tally = Tally()
     if not first:
         raise UsageError(f"nothing to analyse in {', '.join(spec.inputs)}: no recordings were found there")
-    for result in _results(chain(first, listed), loaded, spec, tally, quiet=quiet):
+    for result in _results(chain(first, listed), loaded, spec, tally, quiet=quiet, special=False):
         if isinstance(result, NoteResult):
             lines = show_notes(result, screen)
         else:
@@ -300,10 +300,11 @@ def _results(
     tally: Tally,
     *,
     quiet: bool,
+    special: bool = True,
 ) -> Iterator[Result | NoteResult]:
     """Analyse one recording after another with every model; failures are counted and said, not given.
 
-    What is special about a recording is said on stderr where its result goes to a file.
+    What is ``special`` about a recording is said on stderr: few formats have a place for it.
     """
     from sonoscope import api
     from sonoscope.cli import display
@@ -334,7 +335,7 @@ def _results(
         for result in found:
             tally.add(result)
             result = _placed(result, origins)
-            if result.note and spec.out != "-" and not quiet:
+            if result.note and special and not quiet:
                 print(f"{display.printable(result.file)}: {result.note}", file=sys.stderr)
             yield result
 
