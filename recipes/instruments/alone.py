@@ -1,6 +1,6 @@
 """Whole pieces for one instrument, through the shipped bundle: what else is told.
 
-    python recipes/instruments/alone.py pianos --data DATA                # recordings of pianos
+    python recipes/instruments/alone.py pianos --data DATA --work WORK    # recordings of pianos
     python recipes/instruments/alone.py solos --data DATA --work WORK     # every instrument, rendered
 
 ``pianos``: 30 s each of piano pieces (``nc_maps``, software pianos that nothing was trained or fitted on).
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -25,11 +24,11 @@ from typing import Any
 import build
 import card
 import solos
+import wider
 
 import sonoscope
 from sonoscope.data.datasets import collection
 
-SHIPPED = Path(__file__).parents[2] / "src" / "sonoscope" / "bundles" / "instruments"
 FONT = "timgm6mb"
 #: Pieces of random music for each of the thirteen instruments; a tenth of it for each other one.
 PER_CLASS = 20
@@ -62,7 +61,7 @@ def hear(model: Any, files: Iterable[tuple[Path, str]]) -> list[Heard]:
 def run_pianos(data: Path) -> dict[str, Any]:
     """Clips in which each label has an event, and the share of the time that its events take."""
     files = [(clip.path, "piano") for clip in collection.read(data) if clip.source == "nc_maps"]
-    heard = hear(sonoscope.load(str(SHIPPED)), files)
+    heard = hear(sonoscope.load(str(wider.SHIPPED)), files)
     whole = sum(one.duration_s for one in heard)
     told = Counter(label for one in heard for label in one.told_s)
     labels = {
@@ -74,28 +73,28 @@ def run_pianos(data: Path) -> dict[str, Any]:
         for label, count in told.most_common()
     }
     result = {"pieces": len(heard), "minutes": round(whole / 60, 1), "labels": labels}
-    write("pianos", result, card.pianos_table(result))
+    wider.write("pianos", result, card.pianos_table(result))
     return result
 
 
 def rendered(data: Path, work: Path, seed: int) -> list[tuple[Path, str]]:
     """The pieces of a seed and their labels; two seeds share no composition."""
-    folder, rate = work / f"alone-{seed}", 24_000
+    folder = work / f"alone-{seed}"
     words = ["--per-class", PER_CLASS, "--duration", solos.SECONDS, "--soundfont", FONT, "--seed", seed]
     command = [sys.executable, "-m", "sonoscope", "data", "render", *words, "-o", folder / "random"]
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
     with open(folder / "random" / "manifest.csv", newline="", encoding="utf-8") as file:
         files = [(folder / "random" / row["path"], row["labels"]) for row in csv.DictReader(file)]
     half = solos.compositions_of(data, tests=True)[seed % 2 :: 2]
-    made = solos.rendered(folder / "compositions", half, (FONT,), rate)
+    made = solos.rendered(folder / "compositions", half, (FONT,), wider.RATE)
     return files + [(stem.path, stem.labels[0]) for stem in made]
 
 
 def run_solos(data: Path, work: Path, seed: int) -> dict[str, Any]:
     """For each label: pieces in which its player is found, and pieces of others in which it is told all the same."""
-    heard = hear(sonoscope.load(str(SHIPPED)), rendered(data, work, seed))
+    heard = hear(sonoscope.load(str(wider.SHIPPED)), rendered(data, work, seed))
     result = summary(heard)
-    write("solos", result, card.solos_table(result))
+    wider.write("solos", result, card.solos_table(result))
     return result
 
 
@@ -137,13 +136,6 @@ def _share(yes: Iterable[bool]) -> float:
 
 def _time(heard: list[Heard], label: str) -> float:
     return sum(one.told_s.get(label, 0.0) for one in heard) / sum(one.duration_s for one in heard)
-
-
-def write(name: str, result: dict[str, Any], table: str) -> None:
-    """Keep the figures and put their table where the page has its place."""
-    (build.RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    card.put(build.DOCUMENT, name, table)
-    print(table)
 
 
 def main() -> None:
