@@ -38,6 +38,7 @@ def each(
     sample_rate: int,
     *,
     rows: Sequence[Row] | None = None,
+    whole: Sequence[Row] | None = None,
     report: Callable[[Problem], None] | None = None,
 ) -> Iterator[Clip]:
     """Yield the samples of rows, by default all, at ``sample_rate`` Hz.
@@ -47,6 +48,8 @@ def each(
 
     Parameters
     ----------
+    whole : sequence of Row, optional
+        Where ``rows`` are the beginnings of longer ones: those, of which problems tell.
     report : callable, optional
         Takes a :class:`~sonoscope.data.survey.Problem` for each row that cannot be used, which is then left out.
 
@@ -62,7 +65,7 @@ def each(
     order = sorted(range(len(rows)), key=lambda index: (first[rows[index].path], rows[index].start_s))
     for _, indices in groupby(order, key=lambda index: rows[index].path):
         of_file = [(index, rows[index]) for index in indices]
-        for found in _of_file(manifest, of_file, sample_rate):
+        for found in _of_file(manifest, of_file, whole or rows, sample_rate):
             if isinstance(found, Clip):
                 yield found
             elif report is None:
@@ -88,9 +91,9 @@ def read(manifest: Manifest, row: Row, sample_rate: int) -> np.ndarray:
 
 
 def _of_file(
-    manifest: Manifest, rows: Sequence[tuple[int, Row]], sample_rate: int
+    manifest: Manifest, rows: Sequence[tuple[int, Row]], whole: Sequence[Row], sample_rate: int
 ) -> Iterator[Clip | Problem]:
-    """Clips and problems of the rows of one file, which are sorted by their start."""
+    """Clips and problems of the rows of one file, which are sorted by their start; ``whole`` by index."""
     kept = _Kept(sample_rate)
     waiting = list(rows)
     try:
@@ -113,11 +116,12 @@ def _of_file(
     except UnreadableAudio as error:
         problem = error.reason, error.remedy
     for index, row in waiting:
-        wrong = problem or survey.outside(row, kept.end / sample_rate)
+        length_s, stated = kept.end / sample_rate, whole[index]
+        wrong = problem or (survey.outside(row, length_s) and survey.outside(stated, length_s))
         if wrong is None:
             yield Clip(index, row, kept.part(row))
         else:
-            yield Problem(row.path, row.start_s, row.duration_s, *wrong)
+            yield Problem(stated.path, stated.start_s, stated.duration_s, *wrong)
 
 
 class _Kept:

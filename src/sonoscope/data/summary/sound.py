@@ -173,24 +173,14 @@ def _of_file(manifest: Manifest, places: Sequence[int]) -> Iterator[_Measured | 
         parts.append(part)
         lengths.append(length_s)
     problems: list[Problem] = []
-    for clip in clips.each(manifest, SAMPLE_RATE, rows=parts, report=problems.append):
-        place = places[clip.index]
+    whole = [manifest.rows[place] for place in places]
+    for clip in clips.each(manifest, SAMPLE_RATE, rows=parts, whole=whole, report=problems.append):
         if clip.samples.size:
-            yield _measure(place, clip.samples, lengths[clip.index], info)
+            yield _measure(places[clip.index], clip.samples, lengths[clip.index], info)
         else:
-            row = manifest.rows[place]
+            row = whole[clip.index]
             yield Problem(row.path, row.start_s, row.duration_s, "holds no sound", "Leave it out.")
-    # Of a row that is heard in part only, the whole is told.
-    whole = {
-        (part.start_s, part.duration_s): (part, manifest.rows[place])
-        for part, place in zip(parts, places, strict=True)
-    }
-    for problem in problems:
-        part, row = whole[problem.start_s, problem.duration_s]
-        reason = problem.reason
-        if part.end_s is not None and row.end_s is not None:
-            reason = reason.replace(f"ends at {part.end_s:g} s", f"ends at {row.end_s:g} s")
-        yield replace(problem, duration_s=row.duration_s, reason=reason)
+    yield from problems
 
 
 def _info(manifest: Manifest, row: Row) -> AudioInfo | None:
