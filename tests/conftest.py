@@ -10,11 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from sonoscope import features, models
 from sonoscope.features.notefreq import NoteFreq
 from sonoscope.labels import PITCHES
 from sonoscope.models.bundle import Bundle, sha256_of
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: Of the hand-written bundle of notes.
 FIELD, AHEAD, KEYS = 15, 4, 88

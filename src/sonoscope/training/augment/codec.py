@@ -30,6 +30,8 @@ class Codec(EachRow):
         Of the filter.
     """
 
+    rounds = True
+
     def __init__(
         self, *, sample_rate: int, share: float = 0.5, cutoff_hz: Spread = (3000.0, 11_000.0),
         bits: Spread = (5, 10), order: int = 8,

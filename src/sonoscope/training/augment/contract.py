@@ -29,6 +29,8 @@ RATE = 16_000
 ROWS = 6
 #: Of a row alone and among others, absolute; sound is within ±1.
 ROW_TOLERANCE = 1e-5
+#: Samples that may be off where an augmentation rounds.
+ROUNDED_SHARE = 1e-3
 
 #: Makes an augmentation that changes a share of the rows.
 Make = Callable[[float], Augmentation]
@@ -171,8 +173,10 @@ class AugmentationChecks:
         """With the same numbers drawn, a row does not depend on the others; with and without padding."""
         for padded in (False, True):
             together, alone = self._rows_and_each(padded)
-            worst = float((torch.cat(alone) - together).abs().max())
-            expect(worst <= ROW_TOLERANCE, f"a row alone and among others differs by {worst:.2e}")
+            apart = (torch.cat(alone) - together).abs()
+            off = float((apart > ROW_TOLERANCE).float().mean())
+            allowed = ROUNDED_SHARE if self.make(1.0).rounds else 0.0
+            expect(off <= allowed, f"a row alone and among others differs by {float(apart.max()):.2e}")
 
     def _rows_and_each(self, padded: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
         made: Any = self.make(1.0)

@@ -49,6 +49,9 @@ class Augmentation:
         If ``share`` is out of range.
     """
 
+    #: Whether values are rounded to coarse steps: the last bit before decides on which side a sample falls.
+    rounds = False
+
     def __init__(self, *, sample_rate: int, share: float = 0.5) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} must lie in 0..1")
