@@ -318,6 +318,14 @@ def test_time_in_the_name_makes_a_dated_folder(make, run, tmp_path):
     time.strptime(made.name, "night-%Y%m%dT%H%M%S")
 
 
+def test_another_word_in_braces_is_a_slip_unless_a_folder_has_that_name(make, run, tmp_path):
+    with pytest.raises(UsageError, match=r"out=.*night-\{tme\} holds \{tme\}; only \{time\}"):
+        run(make("a.wav"), out="night-{tme}")
+    assert not list(tmp_path.glob("night-*"))
+    (tmp_path / "night-{tme}").mkdir()
+    assert run(make("b.wav"), out="night-{tme}").out == str(tmp_path / "night-{tme}")
+
+
 def test_no_input_is_wrong_usage_and_writes_nothing(run, tmp_path):
     (tmp_path / "recordings").mkdir()
     (tmp_path / "recordings/readme.txt").write_text("no sound here")

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -155,6 +157,9 @@ class RunSpec:
         if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
             i, n = self.shard
             raise UsageError(f"shard={i}/{n}: the part must lie in 1..{n}, for example --shard 1/{max(n, 1)}")
+        unknown = [word for word in re.findall(r"\{\w*\}", self.out) if word != "{time}"]
+        if unknown and not os.path.exists(self.out):
+            raise UsageError(f"out={self.out} holds {unknown[0]}; only {{time}} becomes something else")
         if self.shard and "{time}" in self.out:
             raise UsageError(
                 f"out={self.out} with a shard: the parts would not find each other; fix the name"
