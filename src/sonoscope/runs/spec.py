@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -158,7 +157,7 @@ class RunSpec:
             i, n = self.shard
             raise UsageError(f"shard={i}/{n}: the part must lie in 1..{n}, for example --shard 1/{max(n, 1)}")
         unknown = [word for word in re.findall(r"\{\w*\}", self.out) if word != "{time}"]
-        if unknown and not os.path.exists(self.out):
+        if unknown and not Path(self.out).exists():
             raise UsageError(f"out={self.out} holds {unknown[0]}; only {{time}} becomes something else")
         if self.shard and "{time}" in self.out:
             raise UsageError(
