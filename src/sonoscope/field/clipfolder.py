@@ -106,7 +106,9 @@ def open_folder(path: str | Path) -> ClipFolder:
             f"{path} has version {settings.get('version')!r}, this sonoscope knows {VERSION}: update sonoscope"
         )
     with open(path / CLIPS, encoding="utf-8", newline="") as file:
-        clips = tuple(_clip(row) for row in read_comma(file, str(path / CLIPS), COLUMNS))
+        clips = tuple(
+            _clip(row) for row in read_comma(file, str(path / CLIPS), COLUMNS, remedy=frames_.DRAWN)
+        )
     return ClipFolder(path, clips, frames_.read(path / FRAME, settings["pivots"]), settings)
 
 

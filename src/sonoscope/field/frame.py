@@ -22,6 +22,8 @@ from sonoscope.outputs.rows import Row, comma_line, read_comma
 from sonoscope.values import SCORE_DECIMALS
 
 COLUMNS = ("label", "site", "bin", "raw_from", "score_from", "found", "windows")
+#: What to do about a damaged table in a folder of drawn clips.
+DRAWN = "`sonoscope clips` writes this table: restore it, or draw the clips again."
 
 #: Bins above the threshold, the smallest number of windows they are made from, and levels in a bin.
 ABOVE, LEAST, LEVELS = 4, 40, 10
@@ -221,7 +223,7 @@ def read(path: Path, pivots: Mapping[str, int]) -> dict[str, Frame]:
     """
     rows: dict[str, list[Row]] = {}
     with open(path, encoding="utf-8", newline="") as file:
-        for row in read_comma(file, str(path), COLUMNS):
+        for row in read_comma(file, str(path), COLUMNS, remedy=DRAWN):
             rows.setdefault(row.get("label"), []).append(row)
     return {label: _frame(label, found, int(pivots[label])) for label, found in rows.items()}
 

@@ -136,7 +136,13 @@ def _rows(handle: IO[str], name: str) -> Iterator[Row]:
     header = handle.readline()
     handle.seek(0)
     semicolons = ";" in header and "," not in header
-    return read_comma(handle, name, ("clip", "verdict"), delimiter=";" if semicolons else ",")
+    return read_comma(
+        handle,
+        name,
+        ("clip", "verdict"),
+        delimiter=";" if semicolons else ",",
+        remedy="A file of verdicts has a clip and its verdict in each row.",
+    )
 
 
 def files_in(folder: str | Path) -> list[Path]:

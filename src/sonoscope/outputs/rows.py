@@ -22,6 +22,9 @@ _BREAKS = re.compile("[\t\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029]+")
 #: What a comma-separated cell cannot hold unquoted.
 _SPECIAL = re.compile('[,"\r\n]')
 
+#: What to do about a table without the columns of an events table.
+OTHER_FORMAT = "If it is of another format, name that: `sonoscope convert FILE --from FORMAT`."
+
 
 def text(value: str) -> str:
     """``value`` as UTF-8 can hold it: bytes of a file name that are no text appear as ``\\udcXX``."""
@@ -129,8 +132,11 @@ def read_comma(
     also: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
     delimiter: str = ",",
+    remedy: str = OTHER_FORMAT,
 ) -> Iterator[Row]:
     """The rows of a comma-separated table whose header has all of ``needed``. BOM and CRLF are accepted.
+
+    ``remedy`` is what to do where a column is missing.
 
     ``also`` has further names of columns; the first that is there counts.
 
@@ -141,7 +147,7 @@ def read_comma(
     """
     reader = csv.reader(file, strict=True, delimiter=delimiter)
     lines = ((reader.line_num, cells) for cells in _csv_rows(reader, name))
-    return _rows(lines, name, needed, also, commas=delimiter == ",")
+    return _rows(lines, name, needed, also, commas=delimiter == ",", remedy=remedy)
 
 
 def _csv_rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
@@ -170,6 +176,7 @@ def _rows(
     also: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
     commas: bool = False,
+    remedy: str = OTHER_FORMAT,
 ) -> Iterator[Row]:
     lines = iter(lines)
     _, header = next(lines, (0, []))
@@ -188,10 +195,7 @@ def _rows(
                 f"{name}, line 1: cells are separated by {mark!r}; found {found}. "
                 "Save it with commas, and numbers with a decimal point."
             )
-        raise UnreadableTable(
-            f"{name}, line 1: no column {missing[0]!r}; found {found}. "
-            "If it is of another format, name that: `sonoscope convert FILE --from FORMAT`."
-        )
+        raise UnreadableTable(f"{name}, line 1: no column {missing[0]!r}; found {found}. {remedy}")
     return _checked(lines, name, columns, len(header))
 
 

@@ -83,7 +83,12 @@ def read_files(file: IO[str], name: str = "files.csv") -> Iterator[FilesRow]:
     UnreadableTable
         If it is none.
     """
-    for row in read_comma(file, name, ("file", "status")):
+    for row in read_comma(
+        file,
+        name,
+        ("file", "status"),
+        remedy="A run writes this table: restore it, or run that analysis again.",
+    ):
         numbers = {
             column: row.optional(column) for column in ("duration", "analysed", "sample_rate", "events")
         }
