@@ -346,7 +346,7 @@ def describe(recipe: Recipe, name: str, scaling: dict, decisions: dict, metrics:
     settings = recipe.settings["decision"]
     return {
         "name": name,
-        "version": "1.7.0",
+        "version": "1.8.0",
         "task": "tagging",
         "labels": [asdict(label) for label in INSTRUMENTS],
         "window": round(recipe.settings["window_s"] * rate),
