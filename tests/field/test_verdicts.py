@@ -90,7 +90,7 @@ def test_what_is_no_verdict_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableTable, match="line 2, column 'verdict': is 'yep'"):
         verdicts.read(tmp_path / "bad.csv")
     (tmp_path / "bad.csv").write_text("clip,yes\n1,yes\n")
-    with pytest.raises(UnreadableTable, match="no column 'verdict'.*a clip and its verdict in each row"):
+    with pytest.raises(UnreadableTable, match=r"no column 'verdict'.*a clip and its verdict in each row"):
         verdicts.read(tmp_path / "bad.csv")
     (tmp_path / "bad.csv").write_text("clip,verdict\n1,yep\n")
     with pytest.raises(UsageError, match="holds no verdicts yet"):

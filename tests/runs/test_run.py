@@ -382,7 +382,7 @@ def test_one_channel_can_be_chosen(make, run, tmp_path):
     samples, rate = soundfile.read(folder / "mono.wav")
     soundfile.write(folder / "stereo.wav", np.column_stack([samples * 0, samples]), rate)
     run(folder / "mono.wav", out="mono", scores="csv")
-    run(folder / "stereo.wav", out="right", scores="csv", channel=2)
+    run(folder / "stereo.wav", out="right", scores="csv", channel=2, threshold="0.001")
     mono, right = (table(tmp_path / f"{n}.wav.scores.csv") for n in ("mono/mono", "right/stereo"))
     assert mono == right
     assert {row["channel"] for row in table(tmp_path / "right/events.csv")} == {"2"}

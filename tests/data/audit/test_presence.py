@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from sklearn.metrics import f1_score
 
+from sonoscope import models
 from sonoscope.data.audit import auditing, embed, presence
 from sonoscope.data.audit.head import Targets
 from sonoscope.data.rows import Manifest, Row
@@ -20,7 +21,7 @@ RATE = 24_000
 
 
 def test_the_share_is_that_of_the_sound(
-    made: Manifest, bundle: Bundle, make: Callable[..., np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    made: Manifest, make: Callable[..., np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     rng = np.random.default_rng(5)
     saw, hiss = make("saw", 6.0, 500.0, rng), make("hiss", 6.0, 500.0, rng)
@@ -38,7 +39,7 @@ def test_the_share_is_that_of_the_sound(
         )
     rows = (*made.rows, *(Row(f"{name}.wav", labels=("saw",), group=name) for name in clips))
     longer = replace(made, rows=rows)
-    found = auditing.audit(longer, embed.embed(longer, bundle), at_least=0.7)
+    found = auditing.audit(longer, embed.embed(longer, models.load("field")), at_least=0.7)
     shares = {found.row(each.place).path.removesuffix(".wav"): each for each in found.presences}
     assert shares["throughout"].share == 1.0
     assert shares["then-silence"].share == pytest.approx(0.5, abs=0.06)
@@ -47,7 +48,7 @@ def test_the_share_is_that_of_the_sound(
     assert shares["then-hiss"].first_s == 0.0 and shares["then-hiss"].last_s == pytest.approx(6.0, abs=0.6)
     saws = next(each for each in found.labels if each.label == "saw")
     assert saws.patchy >= 3
-    assert np.mean([each.share for each in found.presences if each.label == "sine"]) > 0.9
+    assert np.mean([each.share for each in found.presences if each.label == "sine"]) > 0.8
 
 
 def test_the_threshold_is_that_of_the_best_f1() -> None:
