@@ -158,7 +158,9 @@ class RunSpec:
             raise UsageError(f"shard={i}/{n}: the part must lie in 1..{n}, for example --shard 1/{max(n, 1)}")
         unknown = [word for word in re.findall(r"\{\w*\}", self.out) if word != "{time}"]
         if unknown and not Path(self.out).exists():
-            raise UsageError(f"out={self.out} holds {unknown[0]}; only {{time}} becomes something else")
+            raise UsageError(
+                f"out={self.out} holds {unknown[0]}; only {{time}} becomes something else: write that, or no braces"
+            )
         if self.shard and "{time}" in self.out:
             raise UsageError(
                 f"out={self.out} with a shard: the parts would not find each other; fix the name"
