@@ -60,6 +60,15 @@ def test_average_precision_is_taken_within_folds_then_over_folds_then_over_class
     assert value == pytest.approx(np.mean(list(per_class.values())))
 
 
+def test_folds_with_a_few_clips_of_a_class_can_be_left_out() -> None:
+    # Fold A ranks both cellos first; fold B its one cello last of two.
+    scores = np.array([[0.9, 0.1, 0.1], [0.8, 0.2, 0.1], [0.1, 0.6, 0.1], [0.2, 0.4, 0.1], [0.3, 0.5, 0.1]])
+    made = BenchScores(scores, np.array([0, 0, 1, 0, 1]), ["x"] * 5, ["A"] * 3 + ["B"] * 2, CLASSES)
+    assert bench.mean_average_precision(made)[1]["cello"] == pytest.approx(0.75)
+    many = bench.mean_average_precision(made, least=2)[1]
+    assert many["cello"] == 1.0 and np.isnan(many["flute"])
+
+
 def test_clips_of_other_classes_are_negatives_when_asked_for() -> None:
     scores = np.array([[0.5, 0.1, 0.1], [0.9, 0.2, 0.1], [0.1, 0.6, 0.1], [0.1, 0.1, 0.6]])
     made = BenchScores(scores, np.array([0, -1, 1, 2]), ["x"] * 4, ["A"] * 4, CLASSES)
@@ -114,6 +123,7 @@ def test_the_summary_counts_and_rounds() -> None:
     result = bench.summary(table(rows), draws=40)
     assert (result["clips"], result["negatives"], result["origins"]) == (24, 2, 4)
     assert result["top1"] == 0.825
+    assert result["map_of_many"] == round(bench.mean_average_precision(table(rows), least=5)[0], 4)
     assert result["recall_by_origin"]["cello"] == {"attic": [0.5, 6], "lab": [0.8, 5]}
     assert result["classes"] == list(CLASSES)
     np.testing.assert_array_equal(result["confusion"], [[7, 5, 3], [0, 5, 0], [0, 0, 4]])

@@ -57,10 +57,16 @@ def top1(bench: BenchScores) -> tuple[float, dict[str, float]]:
     return float(np.nanmean(list(recalls.values()))), recalls
 
 
-def mean_average_precision(bench: BenchScores, *, negatives: bool = False) -> tuple[float, dict[str, float]]:
-    """mAP and AP per class; with ``negatives`` the clips of none of the classes count as negatives."""
+def mean_average_precision(
+    bench: BenchScores, *, negatives: bool = False, least: int = 1
+) -> tuple[float, dict[str, float]]:
+    """mAP and AP per class; with ``negatives`` the clips of none of the classes count as negatives.
+
+    A fold with fewer than ``least`` clips of a class says nothing about it.
+    """
+    folds = np.asarray(bench.folds)
     per_class = _average_precisions(
-        bench.scores, bench.truth, np.asarray(bench.folds), len(bench.classes), negatives=negatives
+        bench.scores, bench.truth, folds, len(bench.classes), negatives=negatives, least=least
     )
     return float(np.nanmean(per_class)), dict(zip(bench.classes, map(float, per_class), strict=True))
 
@@ -108,6 +114,7 @@ def summary(bench: BenchScores, *, draws: int = 1000) -> dict:
     macro, recalls = top1(bench)
     plain, precisions = mean_average_precision(bench)
     harder, harder_precisions = mean_average_precision(bench, negatives=True)
+    many, _ = mean_average_precision(bench, least=MIN_CLIPS)
     ours = bench.truth >= 0
     table = confusion(bench.truth[ours], bench.scores[ours].argmax(axis=1), len(bench.classes))
     return {
@@ -117,6 +124,7 @@ def summary(bench: BenchScores, *, draws: int = 1000) -> dict:
         "top1": round(macro, 4),
         "map": round(plain, 4),
         "map_with_negatives": round(harder, 4),
+        "map_of_many": None if np.isnan(many) else round(many, 4),
         "interval_95": interval(bench, draws=draws),
         "recall": _rounded(recalls),
         "recall_by_origin": {
@@ -150,13 +158,19 @@ def _hits(bench: BenchScores) -> list[dict[str, np.ndarray]]:
 
 
 def _average_precisions(
-    scores: np.ndarray, truth: np.ndarray, folds: np.ndarray, n_classes: int, *, negatives: bool
+    scores: np.ndarray,
+    truth: np.ndarray,
+    folds: np.ndarray,
+    n_classes: int,
+    *,
+    negatives: bool,
+    least: int = 1,
 ) -> np.ndarray:
-    """AP per class: within each fold that has it, mean over folds; (c,), nan for absent classes."""
+    """AP per class: within each fold with ``least`` clips of it, mean over folds; (c,), nan for absent classes."""
     per_class: list[list[float]] = [[] for _ in range(n_classes)]
     for fold in np.unique(folds):
         rows = (folds == fold) & ((truth >= 0) | negatives)
         for k in range(n_classes):
-            if (truth[rows] == k).any():
+            if (truth[rows] == k).sum() >= least:
                 per_class[k].append(average_precision(truth[rows] == k, scores[rows, k]))
     return np.array([np.mean(values) if values else np.nan for values in per_class])
