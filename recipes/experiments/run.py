@@ -112,7 +112,9 @@ def prepared(config: Config) -> str:
     if config.data.cache == "features":
         return f"features-{hashlib.sha256(json.dumps(config.features).encode()).hexdigest()[:8]}"
     first = config.features[0]
-    rate = first.get("sample_rate", {"fbank": 16000, "logmel": 24000, "samples": 16000}.get(first["name"], 22050))
+    rate = first.get(
+        "sample_rate", {"fbank": 16000, "logmel": 24000, "samples": 16000}.get(first["name"], 22050)
+    )
     return f"prepared-{rate}"
 
 

@@ -430,9 +430,7 @@ def run_bench(recipe: Recipe) -> dict:
             writer.writerow(["path", "label", "name", "origin", "fold", *IDS])
             writer.writerows(rows)
         (RESULTS / "bench.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-        tables = "\n\n".join(
-            (card.bench_table(result), card.many_line(result), card.confusion_table(result))
-        )
+        tables = "\n\n".join((card.bench_table(result), card.many_line(result), card.confusion_table(result)))
         card.put(DOCUMENT, "bench", tables)
         print(tables)
     return result
