@@ -9,6 +9,8 @@
     python recipes/notes/build.py --work WORK blend
     python recipes/notes/build.py --recipe recipes/notes/reach.yaml --work LAST --network WORK/blend-small reach
     python recipes/notes/build.py --recipe recipes/notes/carve.yaml --work LAST --network BUNDLE carve
+    python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST --network BUNDLE widen
+    python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST winds
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -59,21 +61,23 @@ sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and
 #: Phrases of each instrument's recorded notes that rules are fitted on.
 RECORDED = 2
 STEPS = (
-    "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "carve", "validate", "fit-thresholds",
+    "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "carve", "widen", "winds",
+    "validate", "fit-thresholds",
 )  # fmt: skip
 #: Banks, in the order in which they are made; each step hears those of the steps before and its own.
 BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
 #: Of each step that trains: how many banks it hears, and the notes of all of them.
 HEARD = {
     "train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz"),
-    "reach": (4, "notes-played.npz"), "carve": (4, "notes-played.npz"),
+    "reach": (4, "notes-played.npz"), "carve": (4, "notes-played.npz"), "widen": (4, "notes-played.npz"),
+    "winds": (4, "notes-played.npz"),
 }  # fmt: skip
 #: What each step goes on from.
-BEFORE = {"refine": "train", "finish": "refine", "reach": "blend", "carve": "reach"}
+BEFORE = {"refine": "train", "finish": "refine", "reach": "blend", "carve": "reach", "widen": "carve", "winds": "widen"}
 #: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
 MIXED = ("names", "beside", "quiet_share")
-#: What of them says what a network reads beyond what the one before did.
-WIDER = ("below", "under")
+#: What of them says what a network reads, and how many maps it has, beyond the one before.
+WIDER = ("below", "under", "channels")
 
 
 class Recipe:
@@ -268,7 +272,7 @@ def go_on(recipe: Recipe, step: str, first: Path, folder: Path) -> None:
     network = begun(first)
     settings = {k: v for k, v in recipe.settings[step].items() if k not in (*MIXED, *WIDER)}
     folder.mkdir(parents=True, exist_ok=True)
-    if wider := {name: tuple(recipe.settings[step][name]) for name in WIDER if name in recipe.settings[step]}:
+    if wider := {name: recipe.settings[step][name] for name in WIDER if name in recipe.settings[step]}:
         network = networks.reaching(network, **wider)
     (folder / "network.json").write_text(json.dumps(network.config))
     fit_notes(

@@ -43,11 +43,11 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
     """The whole card from the keys of ``bundle.json`` that the recipe fills."""
     metrics, data = description["metrics"], description["training_data"]
     validation = metrics.get("validation")
-    last = (
-        f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
-        if "last" in data
-        else ""
-    )
+    last, widened = "", description["provenance"].get("last", {}).get("widen")
+    if "last" in data:
+        last = f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
+    if widened:
+        last += f"; the last {widened['steps']:,} of them with {widened['channels']} maps"
     command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)

@@ -121,6 +121,28 @@ def test_heads_that_see_further_keys_answer_as_before_until_they_learn(network: 
         notes.NoteSpec(under=(88,))
 
 
+def test_a_network_with_more_maps_answers_as_before_and_all_of_it_learns() -> None:
+    narrow = notes.build({"size": "nano", "below": (0.1,), "under": (24, 38)}).eval()
+    for table in narrow.buffers():  # running statistics that are no longer those of a fresh norm
+        if table.ndim == 1 and len(table) <= 16:
+            table.uniform_(0.5, 1.5)
+    further = notes.reaching(narrow, channels=24).eval()
+    assert further.spec.channels == 24 and further.spec.under == narrow.spec.under
+    rows = rows_like_sound(1, 20)
+    for before, after in zip(narrow(rows), further(rows), strict=True):
+        torch.testing.assert_close(after, before)
+    # The new maps have no say yet: the weights that read them learn first, then those that make them.
+    held = {name: weight.clone() for name, weight in further.named_parameters()}
+    optimizer = torch.optim.SGD(further.parameters(), 0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        onset, sustain, _ = further(rows)
+        (onset.square().mean() + sustain.square().mean()).backward()
+        optimizer.step()
+    assert all((further.get_parameter(f"{name}.weight")[16:] != held[f"{name}.weight"][16:]).any() for name in
+               ("keys", "blocks.0.wide", "blocks.0.near", "norm2"))  # fmt: skip
+
+
 @torch.no_grad()
 def test_velocity_is_the_level_of_the_first_partials_where_a_note_begins(network: notes.NoteNetwork) -> None:
     field, key = network.receptive_field, 60 - notes.LOWEST

@@ -243,32 +243,49 @@ def build(spec: str | dict[str, Any] | NoteSpec) -> NoteNetwork:
     return NoteNetwork(NoteSpec(**{**base, **changes}))
 
 
-def reaching(network: NoteNetwork, below: tuple[float, ...] = (), under: tuple[int, ...] = ()) -> NoteNetwork:
-    """A copy that reads further harmonics below, and whose heads see further keys (of a network whose heads see none);
-    it answers as before until it has learnt what they say."""
+def reaching(
+    network: NoteNetwork,
+    below: tuple[float, ...] = (),
+    under: tuple[int, ...] = (),
+    channels: int | None = None,
+) -> NoteNetwork:
+    """A copy that reads further harmonics below, whose heads see further keys (of a network whose heads see none), and
+    whose trunk has more maps; it answers as before until it has learnt what they say."""
+    spec = network.spec
     wider = NoteNetwork(
-        replace(network.spec, below=(*network.spec.below, *below), under=under or network.spec.under)
+        replace(
+            spec,
+            below=(*spec.below, *below),
+            under=under or spec.under,
+            channels=channels or spec.channels,
+        )
     )
     held = network.state_dict()
-    more = torch.zeros_like(held["first.weight"][:, :1]).repeat(1, len(below), 1, 1)
-    held["first.weight"] = torch.cat([held["first.weight"], more], dim=1)
-    if under:
-        _widen(held, wider)
-    wider.load_state_dict(held)
+    for name, new in wider.state_dict().items():
+        if name.startswith("hidden."):
+            old = held[name].unflatten(0, (len(_PRIORS), -1))
+            for own, before in zip(new.unflatten(0, (len(_PRIORS), -1)), old, strict=True):
+                _lay(own, before, spec.channels, wider.spec.channels)
+        elif name in held:
+            _lay(new, held[name])
     return wider
 
 
-def _widen(held: dict[str, torch.Tensor], wider: NoteNetwork) -> None:
-    """Give the heads among weights the keys and the maps that those of ``wider`` have, the new ones without a say."""
-    fresh = {k: v.clone() for k, v in wider.state_dict().items() if k.partition(".")[0] in HEADS}
-    for name in ("hidden.weight", "hidden.bias"):
-        new, old = (table[name].unflatten(0, (len(_PRIORS), -1)) for table in (fresh, held))
-        own = new[:, : old.shape[1]]
-        own.zero_()
-        (own[:, :, : old.shape[2]] if old.ndim > 2 else own).copy_(old)
-    fresh["answer.weight"].zero_()[:, : held["answer.weight"].shape[1]] = held["answer.weight"]
-    fresh["answer.bias"] = held["answer.bias"]
-    held.update(fresh)
+def _lay(new: torch.Tensor, old: torch.Tensor, few: int = 0, many: int = 0) -> None:
+    """Put weights in place into the first outputs of a larger table, whose further inputs then have no say in these.
+
+    The first ``few`` inputs stay the first ones, those after them come after ``many``.
+    """
+    if old.ndim == 0:
+        new.copy_(old)
+        return
+    own = new[: len(old)]
+    if old.ndim == 1:
+        own.copy_(old)
+        return
+    own.zero_()
+    own[:, :few] = old[:, :few]
+    own[:, many : many + old.shape[1] - few] = old[:, few:]
 
 
 def folded(network: NoteNetwork) -> NoteNetwork:
