@@ -11,6 +11,7 @@
     python recipes/notes/build.py --recipe recipes/notes/carve.yaml --work LAST --network BUNDLE carve
     python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST --network BUNDLE widen
     python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST winds
+    python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST blend
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 

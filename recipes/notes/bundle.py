@@ -146,8 +146,9 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         compositions += sum(row["key"].startswith("compositions/") for row in rows)
     step, _, size = network_folder.name.partition("-")
     # What was blended was finished before, what was finished refined, and what was refined trained.
-    chains = (("train", "refine", "finish", "blend"), ("reach",), ("carve",), ("widen", "winds"))
-    taken = next((chain[: chain.index(step) + 1] for chain in chains if step in chain), ())
+    chains = (("train", "refine", "finish", "blend"), ("reach",), ("carve",), ("widen", "winds", "blend"))
+    parts = {step, *recipe["blend"]} if step == "blend" else {step}
+    taken = next((chain[: chain.index(step) + 1] for chain in chains if parts <= {*chain}), ())
     lasts = []
     for folder in dict.fromkeys((*(work / f"{name}-{size}" for name in taken), network_folder)):
         if not (folder / "history.csv").is_file():  # a blend is computed, not trained
