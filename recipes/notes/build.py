@@ -74,7 +74,14 @@ HEARD = {
     "winds": (4, "notes-played.npz"),
 }  # fmt: skip
 #: What each step goes on from.
-BEFORE = {"refine": "train", "finish": "refine", "reach": "blend", "carve": "reach", "widen": "carve", "winds": "widen"}
+BEFORE = {
+    "refine": "train",
+    "finish": "refine",
+    "reach": "blend",
+    "carve": "reach",
+    "widen": "carve",
+    "winds": "widen",
+}
 #: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
 MIXED = ("names", "beside", "quiet_share")
 #: What of them says what a network reads, and how many maps it has, beyond the one before.

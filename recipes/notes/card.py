@@ -43,11 +43,12 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
     """The whole card from the keys of ``bundle.json`` that the recipe fills."""
     metrics, data = description["metrics"], description["training_data"]
     validation = metrics.get("validation")
-    last, widened = "", description["provenance"].get("last", {}).get("widen")
+    last, recipe = "", description["provenance"].get("last", {})
     if "last" in data:
         last = f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
-    if widened:
-        last += f"; the last {widened['steps']:,} of them with {widened['channels']} maps"
+    if "widen" in recipe:
+        wide = recipe["widen"]["steps"] + recipe["winds"]["steps"]
+        last += f"; the last {wide:,} of them with {recipe['widen']['channels']} maps"
     command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)
