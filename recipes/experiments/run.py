@@ -27,6 +27,7 @@ import yaml
 
 from sonoscope.training import presets, rundir, runs
 from sonoscope.training.config import Config, compose
+from sonoscope.training.setting import feature_of, rate_of
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "experiments.md"
@@ -111,11 +112,7 @@ def prepared(config: Config) -> str:
     """The folder that all trainings share which read the same: samples at one rate, or frames of the same features."""
     if config.data.cache == "features":
         return f"features-{hashlib.sha256(json.dumps(config.features).encode()).hexdigest()[:8]}"
-    first = config.features[0]
-    rate = first.get(
-        "sample_rate", {"fbank": 16000, "logmel": 24000, "samples": 16000}.get(first["name"], 22050)
-    )
-    return f"prepared-{rate}"
+    return f"prepared-{rate_of(config, feature_of(config))}"
 
 
 def report(plan: dict, work: Path) -> None:

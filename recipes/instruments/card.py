@@ -43,8 +43,10 @@ def bench_table(result: dict[str, Any]) -> str:
 
 def many_line(result: dict[str, Any]) -> str:
     """The second reading of the mAP: what a fold of a few clips says is left out."""
+    low, high = result["interval_95"]["map_of_many"]
     return (
-        f"By the folds that have at least five clips of a class alone the mAP is {result['map_of_many']:.3f}."
+        "By the folds that have at least five clips of a class alone the mAP is "
+        f"{result['map_of_many']:.3f} ({low:.3f}–{high:.3f})."
     )
 
 

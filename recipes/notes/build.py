@@ -40,8 +40,8 @@ import played
 import scoring
 import thresholds
 import torch
-import yaml
 from safetensors.torch import load_file
+from settings import read
 
 from sonoscope import features
 from sonoscope.audio import decode
@@ -92,7 +92,7 @@ class Recipe:
     """The settings and where things lie."""
 
     def __init__(self, settings: Path, work: Path) -> None:
-        self.settings = yaml.safe_load(settings.read_text())
+        self.settings = read(settings)
         self.work = work
         self.feature = features.from_dict(self.settings["feature"])
 

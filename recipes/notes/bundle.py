@@ -27,7 +27,7 @@ from typing import Any
 
 import card
 import torch
-import yaml
+from settings import read
 
 from sonoscope import features, models
 from sonoscope.networks import notes as networks
@@ -209,7 +209,7 @@ def main() -> None:
         return
     if arguments.work is None or arguments.network is None:
         parser.error("--work and --network say what the bundle is made of")
-    recipe = yaml.safe_load(arguments.recipe.read_text())
+    recipe = read(arguments.recipe)
     keep_results(arguments.network, arguments.results)
     before = (
         json.loads((arguments.before / "bundle.json").read_text()) if arguments.before is not None else None

@@ -90,7 +90,7 @@ def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
             for i in range(8)]  # fmt: skip
     made = table(rows)
     intervals = bench.interval(made, draws=400)
-    assert set(intervals) == {"top1", "map", "map_with_negatives"}
+    assert set(intervals) == {"top1", "map", "map_with_negatives", "map_of_many"}
     for name, figure in (("top1", bench.top1(made)[0]), ("map", bench.mean_average_precision(made)[0])):
         low, high = intervals[name]
         assert 0 <= low < high <= 1
@@ -127,4 +127,4 @@ def test_the_summary_counts_and_rounds() -> None:
     assert result["recall_by_origin"]["cello"] == {"attic": [0.5, 6], "lab": [0.8, 5]}
     assert result["classes"] == list(CLASSES)
     np.testing.assert_array_equal(result["confusion"], [[7, 5, 3], [0, 5, 0], [0, 0, 4]])
-    assert set(result["interval_95"]) == {"top1", "map", "map_with_negatives"}
+    assert set(result["interval_95"]) == {"top1", "map", "map_with_negatives", "map_of_many"}

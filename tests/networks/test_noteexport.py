@@ -86,7 +86,7 @@ def test_a_description_that_contradicts_itself_leaves_the_older_bundle(
 def recipe(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """recipes/notes/bundle.py as a module."""
     monkeypatch.syspath_prepend(str(RECIPE))
-    for name in ("bundle", "card"):
+    for name in ("bundle", "card", "settings"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("bundle", RECIPE / "bundle.py")
     assert spec is not None and spec.loader is not None
@@ -118,7 +118,7 @@ def test_the_recipe_makes_a_bundle_with_its_card(
     (work / "bank-stems" / "bank.json").write_text(json.dumps({"n_frames": 180_000}))
     (work / "bank-stems" / "items.csv").write_text("key\nfluidr3/a.flac\ncompositions/fluidr3/b.flac\n")
     module = recipe(monkeypatch)
-    settings = module.yaml.safe_load((RECIPE / "recipe.yaml").read_text())
+    settings = module.read(RECIPE / "recipe.yaml")
     made = module.make(trained, work, tmp_path / "out" / "notes", version="1.2.3", recipe=settings)
     bundle = models.load(made)
     assert (bundle.version, bundle.rules.onset, bundle.rules.soft_length_s) == ("1.2.3", 0.45, None)

@@ -139,8 +139,14 @@ def test_a_network_with_more_maps_answers_as_before_and_all_of_it_learns() -> No
         onset, sustain, _ = further(rows)
         (onset.square().mean() + sustain.square().mean()).backward()
         optimizer.step()
-    assert all((further.get_parameter(f"{name}.weight")[16:] != held[f"{name}.weight"][16:]).any() for name in
-               ("keys", "blocks.0.wide", "blocks.0.near", "norm2"))  # fmt: skip
+    assert not [name for name, weight in further.named_parameters() if torch.equal(weight, held[name])]
+    few = dict(narrow.named_parameters())
+    more = {n: len(few[n]) for n, weight in further.named_parameters() if len(weight) > len(few[n])}
+    assert {"keys.weight", "norm2.weight", "blocks.0.wide.weight", "hidden.weight"} <= set(more)
+    still = [n for n, first in more.items() if torch.equal(further.get_parameter(n)[first:], held[n][first:])]
+    assert not still
+    with pytest.raises(UsageError, match="none is taken away"):
+        notes.reaching(narrow, channels=8)
 
 
 @torch.no_grad()

@@ -72,7 +72,8 @@ def mean_average_precision(
 
 
 def interval(bench: BenchScores, *, draws: int = 1000, seed: int = 0) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap intervals of ``top1``, ``map`` and ``map_with_negatives``."""
+    """95 % bootstrap intervals of ``top1``, ``map``, ``map_with_negatives`` and ``map_of_many`` (folds that have
+    ``MIN_CLIPS`` of a class)."""
     rng = np.random.default_rng(seed)
     hits = _hits(bench)
     origins = np.asarray(bench.origins)
@@ -99,10 +100,13 @@ def interval(bench: BenchScores, *, draws: int = 1000, seed: int = 0) -> dict[st
             for i in rng.integers(len(groups), size=len(groups)):
                 chosen.append(groups[i][rng.integers(len(groups[i]), size=len(groups[i]))])
         rows = np.concatenate(chosen)
-        for name, negatives in (("map", False), ("map_with_negatives", True)):
+        for name, negatives, least in (
+            ("map", False, 1), ("map_with_negatives", True, 1), ("map_of_many", False, MIN_CLIPS),
+        ):  # fmt: skip
             precisions = _average_precisions(
-                bench.scores[rows], bench.truth[rows], folds[rows], len(bench.classes), negatives=negatives
-            )
+                bench.scores[rows], bench.truth[rows], folds[rows], len(bench.classes),
+                negatives=negatives, least=least,
+            )  # fmt: skip
             samples[name].append(float(np.nanmean(precisions)))
     return {
         name: tuple(np.percentile(values, [2.5, 97.5]).round(4).tolist()) for name, values in samples.items()

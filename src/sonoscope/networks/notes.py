@@ -250,8 +250,16 @@ def reaching(
     channels: int | None = None,
 ) -> NoteNetwork:
     """A copy that reads further harmonics below, whose heads see further keys (of a network whose heads see none), and
-    whose trunk has more maps; it answers as before until it has learnt what they say."""
+    whose trunk has more maps; it answers as before until it has learnt what they say.
+
+    Raises
+    ------
+    UsageError
+        If ``channels`` are fewer than there are.
+    """
     spec = network.spec
+    if channels is not None and channels < spec.channels:
+        raise UsageError(f"channels={channels}: there are {spec.channels} maps, and none is taken away")
     wider = NoteNetwork(
         replace(
             spec,
@@ -276,11 +284,8 @@ def _lay(new: torch.Tensor, old: torch.Tensor, few: int = 0, many: int = 0) -> N
 
     The first ``few`` inputs stay the first ones, those after them come after ``many``.
     """
-    if old.ndim == 0:
-        new.copy_(old)
-        return
-    own = new[: len(old)]
-    if old.ndim == 1:
+    own = new[: len(old)] if old.ndim else new
+    if own.ndim < 2:
         own.copy_(old)
         return
     own.zero_()
