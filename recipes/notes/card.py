@@ -48,7 +48,10 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
         last = f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
     if "widen" in recipe:
         wide = recipe["widen"]["steps"] + recipe["winds"]["steps"]
-        last += f"; the last {wide:,} of them with {recipe['widen']['channels']} maps"
+        last += (
+            f"; the last {wide:,} of them with {recipe['widen']['channels']} maps,\n"
+            f"and of these the mean of the weights before and after the last {recipe['winds']['steps']:,}"
+        )
     command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)
