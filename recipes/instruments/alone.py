@@ -1,4 +1,4 @@
-"""Whole pieces for one instrument, through the shipped bundle: what else is told.
+"""Whole pieces for one instrument, through the shipped bundle or its twin: what else is told.
 
     python recipes/instruments/alone.py pianos --data DATA --work WORK    # recordings of pianos
     python recipes/instruments/alone.py solos --data DATA --work WORK     # every instrument, rendered
@@ -6,7 +6,8 @@
 ``pianos``: 30 s each of piano pieces (``nc_maps``, software pianos that nothing was trained or fitted on).
 
 ``solos``: random music of 12 s for every instrument, and compositions that no model was trained on for those that play
-chords, by TimGM6mb, a soundfont that no model was ever trained on.
+chords, by the soundfont TimGM6mb, through the twin of the shipped bundle (``build.py … fold twin``), which never heard
+any of its samples, and through the shipped one.
 """
 
 from __future__ import annotations
@@ -90,10 +91,12 @@ def rendered(data: Path, work: Path, seed: int) -> list[tuple[Path, str]]:
     return files + [(stem.path, stem.labels[0]) for stem in made]
 
 
-def run_solos(data: Path, work: Path, seed: int) -> dict[str, Any]:
+def run_solos(recipe: build.Recipe, seed: int) -> dict[str, Any]:
     """For each label: pieces in which its player is found, and pieces of others in which it is told all the same."""
-    heard = hear(sonoscope.load(str(wider.SHIPPED)), rendered(data, work, seed))
-    result = summary(heard)
+    files = rendered(recipe.data, recipe.work, seed)
+    bundles = (build.write_twin(recipe), wider.SHIPPED)
+    result, shipped = (summary(hear(sonoscope.load(str(bundle)), files)) for bundle in bundles)
+    result["shipped"] = {key: shipped[key] for key in ("found", "nothing_false", "false_time")}
     wider.write("solos", result, card.solos_table(result))
     return result
 
@@ -151,7 +154,8 @@ def main() -> None:
     if arguments.step == "pianos":
         run_pianos(arguments.data)
     else:
-        run_solos(arguments.data, arguments.work, arguments.seed)
+        recipe = build.Recipe(build.HERE / "recipe.yaml", arguments.work, arguments.data)
+        run_solos(recipe, arguments.seed)
 
 
 if __name__ == "__main__":

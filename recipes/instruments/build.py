@@ -6,6 +6,7 @@
     python recipes/instruments/build.py --data DATA --work WORK mine          # sounds that fool the model to be shipped
     python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard; --seed 1 too
     python recipes/instruments/build.py --data DATA --work WORK fold final    # trains on everything; --seed 1 too
+    python recipes/instruments/build.py --data DATA --work WORK fold twin     # nothing of TimGM6mb; --seed 1 too
     python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens; bench does it too
     python recipes/instruments/build.py --data DATA --work WORK bench         # calibrates and measures
     python recipes/instruments/build.py --data DATA --work WORK final         # writes the bundle
@@ -53,6 +54,8 @@ DOCUMENT = HERE.parents[1] / "docs" / "models.md"
 FOLDS = ("A", "B", "C", "D")
 #: The model that is shipped: no fold is left out.
 FINAL = "final"
+#: The same without the fonts that share samples with the one that is reported on.
+TWIN = "twin"
 IDS = tuple(label.id for label in INSTRUMENTS)
 ELEVEN = tuple(label.id for label in IRMAS)
 #: Libraries of everyday, speech and field sounds; the fold ``unheard`` leaves them out.
@@ -215,16 +218,20 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
 def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
     """A network that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds.
 
-    ``final`` saw everything that may be trained on. ``begun``: only the phases that need nothing of ``mine``.
+    ``final`` saw everything that may be trained on, ``twin`` all of it but what the recipe calls ``alike``. ``begun``:
+    only the phases that need nothing of ``mine``.
     """
-    allowed = trainable(recipe)
+    allowed, alike = trainable(recipe), tuple(recipe.settings["alike"])
 
     def keep(row: dict) -> bool:
+        if fold == TWIN:
+            return allowed(row) and not row["key"].startswith(alike)
         return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
-    phases = recipe.settings["phases"]["folds" if fold in FOLDS else fold]
-    name, wanted = (FINAL, allowed) if fold == FINAL else (f"fold-{fold}", keep)
-    train(recipe, recipe.trainings(recipe.seed) / name, wanted, before_hard(phases) if begun else phases)
+    phases = recipe.settings["phases"]["folds" if fold in FOLDS else FINAL if fold == TWIN else fold]
+    wanted = allowed if fold == FINAL else keep
+    folder = recipe.trainings(recipe.seed) / (fold if fold in (FINAL, TWIN) else f"fold-{fold}")
+    train(recipe, folder, wanted, before_hard(phases) if begun else phases)
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
@@ -438,14 +445,23 @@ def run_bench(recipe: Recipe) -> dict:
 
 def write_unheard(recipe: Recipe) -> Path:
     """The bundle of the model that heard no everyday, speech and field sounds, with the shipped thresholds."""
+    return _write_beside(recipe, "fold-unheard", UNHEARD)
+
+
+def write_twin(recipe: Recipe) -> Path:
+    """The bundle of the model that heard nothing of the font that is reported on, with the shipped thresholds."""
+    return _write_beside(recipe, TWIN, recipe.settings["alike"])
+
+
+def _write_beside(recipe: Recipe, name: str, without: Sequence[str]) -> Path:
+    """A bundle of what was trained under a name, calibrated as the shipped one is."""
     scaling, decisions = calibrate(recipe, FOLDS)
-    folder = recipe.models / "fold-unheard"
-    description = describe(recipe, "unheard", scaling, decisions, {}, {})
-    card_text = f"# A model that never heard {', '.join(UNHEARD)}\n"
+    out = recipe.models / name / "bundle"
     write_bundle(
-        folder / "bundle", trained(recipe, folder.name), description, feature=recipe.feature, card=card_text
-    )
-    return folder / "bundle"
+        out, trained(recipe, name), describe(recipe, name.removeprefix("fold-"), scaling, decisions, {}, {}),
+        feature=recipe.feature, card=f"# A model that never heard {', '.join(without)}\n",
+    )  # fmt: skip
+    return out
 
 
 def make_final(recipe: Recipe, out: Path) -> None:
@@ -479,7 +495,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("bank", "solos", "begin", "mine", "fold", "score", "bench", "final"))
-    parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard", FINAL))
+    parser.add_argument("fold", nargs="?", choices=(*FOLDS, "unheard", TWIN, FINAL))
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings with manifest.csv")
     parser.add_argument("--stems", type=Path, help="rendered stems, a folder for each sound font")
     parser.add_argument("--work", type=Path, required=True)
@@ -501,7 +517,7 @@ def main() -> None:
         make_bank(recipe, arguments.stems, arguments.workers)
     elif arguments.step in ("begin", "fold", "score"):
         if arguments.fold is None:
-            parser.error(f"{arguments.step} needs one of A B C D, fold also unheard and final")
+            parser.error(f"{arguments.step} needs one of A B C D, fold also unheard, twin and final")
         if arguments.step != "score":
             train_fold(recipe, arguments.fold, begun=arguments.step == "begin")
         else:

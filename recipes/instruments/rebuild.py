@@ -74,7 +74,11 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         *(Step(f"begin {fold}", program("build", "begin", fold), ("bank",)) for fold in FOLDS),
         *(network(0, fold, (f"begin {fold}", "mine", "solo bank")) for fold in FOLDS),
         *(network(seed, fold, ("mine", "solo bank")) for seed in members[1:] for fold in FOLDS),
-        *(network(seed, what, ("mine", "solo bank")) for seed in members for what in ("unheard", "final")),
+        *(
+            network(seed, what, ("mine", "solo bank"))
+            for seed in members
+            for what in ("unheard", "twin", "final")
+        ),
         *(
             Step(f"score {fold}", program("build", "score", fold), tuple(of(fold, seed) for seed in members))
             for fold in FOLDS
@@ -86,9 +90,13 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
         Step("final", program("build", "final"), ("bench", *(of("final", seed) for seed in members))),
         *(
             Step(name, program("wider", name), ("final", *(of("unheard", seed) for seed in members)))
-            for name in ("bands", "alarms", "found")
+            for name in ("alarms", "found")
         ),
-        *(Step(name, program("alone", name), ("final",)) for name in ("pianos", "solos")),
+        Step("pianos", program("alone", "pianos"), ("final",)),
+        *(
+            Step(name, program(script, name), ("final", *(of("twin", seed) for seed in members)))
+            for script, name in (("wider", "bands"), ("alone", "solos"))
+        ),
         Step("card", program("build", "final"), ("pairs", "damaged", "bands", "pianos", "solos", "alarms")),
         *(network(seed, fold, ("bench",)) for seed in others for fold in FOLDS),
         *benches([each for each in compared if each != members]),

@@ -5,7 +5,7 @@
     python recipes/instruments/wider.py alarms --sounds FOLDER …          # … keeps the synthesised sounds in FOLDER
     python recipes/instruments/wider.py found --data DATA --work WORK     # what quiet costs
     python recipes/instruments/wider.py scaling --data DATA --work WORK   # calibrations apart or together
-    python recipes/instruments/wider.py bands --data DATA --work WORK     # the shipped bundle on whole bands
+    python recipes/instruments/wider.py bands --data DATA --work WORK     # the shipped bundle, a twin: whole bands
 
 ``pairs``: 3 s of two recordings of two of the eleven instruments, from one fold, scored by the model that never heard
 that fold. Which, from where and how loud is drawn from a seed and listed in ``pairs.csv``.
@@ -17,8 +17,9 @@ heard none of their libraries (``build.py … fold unheard``). An alarm is an ev
 ``found``: alarms in the synthesised sounds, and the share of the bench's clips in which their own label has an event by
 the model that never heard their fold, by the rules as shipped and by others.
 
-``bands``: 200 pieces of 12 s for two to five instruments, composed from a seed and played by TimGM6mb, a soundfont that
-no model was ever trained on, through the shipped bundle.
+``bands``: 200 pieces of 12 s for two to five instruments, composed from a seed and played by the soundfont TimGM6mb,
+through the twin of the shipped bundle (``build.py … fold twin``), which never heard any of its samples, and through
+the shipped one.
 """
 
 from __future__ import annotations
@@ -331,15 +332,23 @@ def run_scaling(data: Path, work: Path) -> dict[str, Any]:
 # ---- whole bands -------------------------------------------------------------------------------------------
 
 
-def run_bands(work: Path, seed: int) -> dict[str, Any]:
-    """AP of each label over the pieces; and of the labels that have an event, how many sound, and the reverse."""
-    folder = work / f"bands-{seed}"
+def run_bands(recipe: build.Recipe, seed: int) -> dict[str, Any]:
+    """What the twin finds in the pieces, and of what the shipped model finds, what all labels together give."""
+    folder = recipe.work / f"bands-{seed}"
     words = ["--pieces", PIECES, "--duration", 12, "--soundfont", "timgm6mb", "--seed", seed, "-o", folder]
     command = [sys.executable, "-m", "sonoscope", "data", "render", *words]
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    model = sonoscope.load(str(SHIPPED))
+    result, shipped = (find_in_bands(model, folder, rows) for model in (build.write_twin(recipe), SHIPPED))
+    result["shipped"] = {key: value for key, value in shipped.items() if key not in ("labels", "pieces")}
+    write("bands", result, card.bands_table(result))
+    return result
+
+
+def find_in_bands(bundle: Path, folder: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
+    """AP of each label over the pieces; and of the labels that have an event, how many sound, and the reverse."""
+    model = sonoscope.load(str(bundle))
     names = [label for label in model.labels if label != "other"]
     scores, told = [], []
     for row in rows:
@@ -362,7 +371,7 @@ def run_bands(work: Path, seed: int) -> dict[str, Any]:
         np.mean([average_precision(truth[at, k], table[at, k]) for k in range(len(names))])
         for at in rng.integers(len(rows), size=(1000, len(rows)))
     ]
-    result = {
+    return {
         "pieces": len(rows),
         "map": round(float(np.mean([one["ap"] for one in each.values()])), 4),
         "interval_95": [round(float(v), 4) for v in np.quantile(draws, (0.025, 0.975))],
@@ -370,8 +379,6 @@ def run_bands(work: Path, seed: int) -> dict[str, Any]:
         "recall": round(float((truth & events).sum() / truth.sum()), 4),
         "labels": each,
     }
-    write("bands", result, card.bands_table(result))
-    return result
 
 
 def kept(sounds: Iterator[tuple[str, np.ndarray]], folder: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -408,7 +415,7 @@ def main() -> None:
     elif arguments.step == "scaling":
         run_scaling(arguments.data, arguments.work)
     elif arguments.step == "bands":
-        run_bands(arguments.work, arguments.seed)
+        run_bands(build.Recipe(HERE / "recipe.yaml", arguments.work, arguments.data), arguments.seed)
     else:
         run_found(arguments.data, arguments.work, arguments.seed)
 

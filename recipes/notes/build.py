@@ -12,6 +12,8 @@
     python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST --network BUNDLE widen
     python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST winds
     python recipes/notes/build.py --recipe recipes/notes/widen.yaml --work LAST blend
+    python recipes/notes/build.py --recipe recipes/notes/further.yaml --stems STEMS --midi MIDI --work LAST further
+    python recipes/notes/build.py --recipe recipes/notes/further.yaml --work LAST --network BUNDLE longer
     python recipes/notes/build.py --stems STEMS --midi MIDI --data DATA --work WORK fit-thresholds
     python recipes/notes/build.py --stems STEMS --data DATA --work WORK validate
 
@@ -29,6 +31,8 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,15 +67,15 @@ sys.path.append(str(HERE.parents[1] / "benchmarks"))  # what is reported on, and
 RECORDED = 2
 STEPS = (
     "bank", "extra", "train", "refine", "played", "finish", "blend", "reach", "carve", "widen", "winds",
-    "validate", "fit-thresholds",
+    "further", "longer", "validate", "fit-thresholds",
 )  # fmt: skip
 #: Banks, in the order in which they are made; each step hears those of the steps before and its own.
-BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played")
+BANKS = ("bank-stems", "bank-compositions", "bank-extra", "bank-played", "bank-further")
 #: Of each step that trains: how many banks it hears, and the notes of all of them.
 HEARD = {
     "train": (2, "notes.npz"), "refine": (3, "notes-extra.npz"), "finish": (4, "notes-played.npz"),
     "reach": (4, "notes-played.npz"), "carve": (4, "notes-played.npz"), "widen": (4, "notes-played.npz"),
-    "winds": (4, "notes-played.npz"),
+    "winds": (4, "notes-played.npz"), "longer": (5, "notes-further.npz"),
 }  # fmt: skip
 #: What each step goes on from.
 BEFORE = {
@@ -81,6 +85,7 @@ BEFORE = {
     "carve": "reach",
     "widen": "carve",
     "winds": "widen",
+    "longer": "winds",
 }
 #: What of the settings of a step is not of :class:`NoteTrainSpec`, but changes what is mixed.
 MIXED = ("names", "beside", "quiet_share")
@@ -121,10 +126,13 @@ class Recipe:
         )
 
 
-def rendered_stems(settings: dict, root: Path, fonts: list[str], beyond: int = 0) -> Iterator[Stem]:
+def rendered_stems(
+    settings: dict, root: Path, fonts: list[str], beyond: int = 0, kept: int = 0
+) -> Iterator[Stem]:
     """The first so many stems of each instrument of each font that can be heard.
 
-    ``beyond`` asks for that many of those that come after them, which nothing was trained on, instead.
+    ``beyond`` asks for that many of those that come after them instead, ``kept`` of which are passed over: rules are
+    fitted on those.
     """
     for font in fonts:
         taken: Counter[str] = Counter()
@@ -135,7 +143,8 @@ def rendered_stems(settings: dict, root: Path, fonts: list[str], beyond: int = 0
                     continue
                 taken[name] += 1
                 most = settings["most"].get(name, settings["most"]["default"])
-                if (most < taken[name] <= most + beyond) if beyond else taken[name] <= most:
+                after = taken[name] - most - kept
+                if 0 < after <= beyond if beyond else taken[name] <= most:
                     path = root / font / row["path"]
                     yield Stem(path, f"{font}/{row['path']}", (), (), name, font, "", False)
 
@@ -238,6 +247,60 @@ def make_played(recipe: Recipe) -> None:
     np.savez_compressed(recipe.work / "notes-played.npz", **notes, **own)
     print("played:", Counter(stem.name for stem in made))
     show_histograms(own)
+
+
+def make_further(recipe: Recipe, stems: Path, midi: Path) -> None:
+    """More of what the first banks hold: the next stems of each instrument, other excerpts of the compositions by the
+    other font and more players, more of the corpus, more organs, and more that is played by addition."""
+    settings, rate, out = recipe.settings["further"], recipe.feature.sample_rate, recipe.work / "further"
+    fonts, first = recipe.settings["stems"]["soundfonts"], recipe.settings["played"]
+    kept_every = recipe.settings["compositions"]["keep_every"]
+    files = [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % kept_every]
+    next_ones = list(
+        rendered_stems(recipe.settings["stems"], stems, fonts, settings["most"], settings["kept"])
+    )
+    players = [extra.player(name) for name in settings["players"]]
+    for number, font in enumerate(reversed(fonts)):
+        for sound in compositions.render_compositions(
+            out / "songs" / font, files[number :: len(fonts)], players, soundfont=font,
+            duration_s=settings["duration_s"], seed=1, sample_rate=rate,
+        ):  # fmt: skip
+            name = next(player.name for player in players if f"-{player.name}-p" in sound.name)
+            key = f"further/{font}/{sound.name}"
+            next_ones.append(Stem(sound, key, (), (), f"{name}_composition", font, "", False))
+    notes = {
+        stem.key: extra.read(stem) for stem in next_ones if stem.path.with_suffix(".notes.csv").is_file()
+    }
+    notes = extra.in_heard_octave(notes, [stem for stem in next_ones if stem.key in notes], fonts, rate)
+    print(f"{len(next_ones)} stems and compositions", flush=True)
+    before = recipe.settings["extra"]
+    others = list(
+        islice(
+            extra.organ_stems(recipe.work / "extra" / "organs", files, settings["organs"], before["organ_s"], rate),
+            before["organs"], None,
+        )
+    )  # fmt: skip
+    scores = extra.midi_of_corpus(out, settings["scores"])
+    by_ensembles = extra.corpus_stems(out, scores, fonts[::-1], settings["score_s"], rate)
+    others += [replace(stem, key=f"further/{stem.key}") for stem in by_ensembles]
+    print(f"{len(others)} organs and of the corpus", flush=True)
+    for name, count in settings["played"].items():
+        made = played.MAKERS[name](recipe.work / "played" / name, count, first["seconds"], rate)
+        others += islice(made, first.get(name, 0), None)
+    notes.update({stem.key: extra.read(stem) for stem in others})
+
+    def show(done: int, total: int) -> None:
+        if done % 250 == 0 or done == total:
+            print(f"bank-further: {done}/{total} stems", flush=True)
+
+    build(recipe.work / "bank-further", next_ones + others, recipe.feature, progress=show)
+    with np.load(recipe.work / "notes-played.npz") as held:
+        before_these = {key: held[key] for key in held.files}
+    if doubled := set(before_these) & set(notes):
+        raise ValueError(f"{len(doubled)} stems have the names of earlier ones, {min(doubled)} among them")
+    np.savez_compressed(recipe.work / "notes-further.npz", **before_these, **notes)
+    print("further:", Counter(stem.name for stem in next_ones + others))
+    show_histograms(notes)
 
 
 def show_histograms(notes: dict[str, np.ndarray]) -> None:
@@ -457,7 +520,7 @@ def main() -> None:
             recipe, folder, arguments.stems, arguments.midi, arguments.data, arguments.each, arguments.rules
         )
     else:
-        make = {"bank": make_banks, "extra": make_extra}[arguments.step]
+        make = {"bank": make_banks, "extra": make_extra, "further": make_further}[arguments.step]
         make(recipe, arguments.stems, arguments.midi)
 
 
