@@ -143,7 +143,7 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
             rows = list(csv.DictReader(file))
         frames += json.loads(bank.read_text())["n_frames"]
         items += len(rows)
-        compositions += sum(row["key"].startswith("compositions/") for row in rows)
+        compositions += sum(_is_composition(row["name"]) for row in rows)
     step, _, size = network_folder.name.partition("-")
     # What was blended was finished before, what was finished refined, and what was refined trained.
     chains = (("train", "refine", "finish", "blend"), ("reach",), ("carve",), ("widen", "winds", "blend"))
@@ -165,6 +165,11 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         "batch_size": recipe["train"]["batch_size"],
         "cpu_hours": round(sum(float(last["cpu_s"]) for last in lasts) / 3600, 1),
     }
+
+
+def _is_composition(name: str) -> bool:
+    """Whether a stem of this name is an excerpt of a composition, and no copy of one."""
+    return name.endswith("_composition") and not name.startswith("damaged_")
 
 
 def went_on(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

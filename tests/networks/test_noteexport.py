@@ -116,14 +116,16 @@ def test_the_recipe_makes_a_bundle_with_its_card(
     )
     (work / "bank-stems").mkdir()
     (work / "bank-stems" / "bank.json").write_text(json.dumps({"n_frames": 180_000}))
-    (work / "bank-stems" / "items.csv").write_text("key\nfluidr3/a.flac\ncompositions/fluidr3/b.flac\n")
+    (work / "bank-stems" / "items.csv").write_text(
+        "key,name\nfluidr3/a.flac,piano\ncompositions/b.flac,piano_composition\nc,damaged_piano_composition\n"
+    )
     module = recipe(monkeypatch)
     settings = module.read(RECIPE / "recipe.yaml")
     made = module.make(trained, work, tmp_path / "out" / "notes", version="1.2.3", recipe=settings)
     bundle = models.load(made)
     assert (bundle.version, bundle.rules.onset, bundle.rules.soft_length_s) == ("1.2.3", 0.45, None)
     assert bundle.spec["training_data"] | {"soundfonts": []} == {
-        "stems": 2, "compositions": 1, "hours": 1.0, "soundfonts": [], "held_out": "timgm6mb", "steps": 25,
+        "stems": 3, "compositions": 1, "hours": 1.0, "soundfonts": [], "held_out": "timgm6mb", "steps": 25,
         "batch_size": settings["train"]["batch_size"], "cpu_hours": 2.0,
     }  # fmt: skip
     card = bundle.card.read_text()
