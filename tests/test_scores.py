@@ -191,7 +191,7 @@ def test_damaged_kept_scores_say_what_to_do(tmp_path, damage):
     else:
         path.write_bytes({"cut": path.read_bytes()[:-60], "text": b"hello", "empty": b""}[damage])
     with pytest.raises(
-        SonoscopeError, match=r"a\.wav\.npz: kept scores are damaged .*Delete it and run again"
+        SonoscopeError, match=r"a\.wav\.npz: kept scores are damaged\. Delete it and run again\.$"
     ):
         rules.load(path)
 

@@ -235,8 +235,8 @@ class Desk:
                 if not job.audio:
                     raise UnreadableAudio(
                         job.kept.name,
-                        f"its kept scores cannot be read ({error})",
-                        "Analyse the recording again.",
+                        "its kept scores cannot be read",
+                        f"{error}{'' if isinstance(error, SonoscopeError) else '. Analyse the recording again.'}",
                     ) from None
         read = functools.partial(self._heard, job, written, progress)
         return *self._patience.keep(job.recording.path, read), False
