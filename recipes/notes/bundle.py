@@ -146,7 +146,13 @@ def training_data(network_folder: Path, work: Path, recipe: dict[str, Any]) -> d
         compositions += sum(_is_composition(row["name"]) for row in rows)
     step, _, size = network_folder.name.partition("-")
     # What was blended was finished before, what was finished refined, and what was refined trained.
-    chains = (("train", "refine", "finish", "blend"), ("reach",), ("carve",), ("widen", "winds", "blend"))
+    chains = (
+        ("train", "refine", "finish", "blend"),
+        ("reach",),
+        ("carve",),
+        ("widen", "winds", "blend"),
+        ("longer",),
+    )
     parts = {step, *recipe["blend"]} if step == "blend" else {step}
     taken = next((chain[: chain.index(step) + 1] for chain in chains if parts <= {*chain}), ())
     lasts = []

@@ -47,11 +47,14 @@ def notes_card(description: dict[str, Any], *, parameters: int, delay_s: float) 
     if "last" in data:
         last = f",\nand {data['last']['steps']:,} steps later, with bars whose overtones are tuned"
     if "widen" in recipe:
-        wide = recipe["widen"]["steps"] + recipe["winds"]["steps"]
+        wide, longer = recipe["widen"]["steps"], recipe.get("longer", {}).get("steps", 0)
+        wide += recipe["winds"]["steps"] + longer
         last += (
             f"; the last {wide:,} of them with {recipe['widen']['channels']} maps,\n"
-            f"and of these the mean of the weights before and after the last {recipe['winds']['steps']:,}"
+            f"and of these the mean of the weights before and after {recipe['winds']['steps']:,} with more winds"
         )
+        if longer:
+            last += f";\nthe last {longer:,} on more stems and compositions, {data['last']['hours']:g} hours in all"
     command = (validation or {}).get("command", "python recipes/notes/build.py … validate")
     measured = (
         figures_table(validation)
