@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -63,20 +63,25 @@ def composed_stems(recipe: Recipe, midi: Path) -> Iterator[Stem]:
             )
 
 
-def make_banks(recipe: Recipe, stems: Path, midi: Path) -> None:
-    """Compute every stem's rows, and gather the notes."""
+def told(what: str) -> Callable[[int, int], None]:
+    """Prints how far a bank is, every 250 stems."""
 
     def show(done: int, total: int) -> None:
         if done % 250 == 0 or done == total:
-            print(f"bank: {done}/{total} stems", flush=True)
+            print(f"{what}: {done}/{total} stems", flush=True)
 
+    return show
+
+
+def make_banks(recipe: Recipe, stems: Path, midi: Path) -> None:
+    """Compute every stem's rows, and gather the notes."""
     settings, notes = recipe.settings["stems"], {}
     for name, found in (
         ("bank-stems", rendered_stems(settings, stems, settings["soundfonts"])),
         ("bank-compositions", composed_stems(recipe, midi)),
     ):
         listed = list(found)
-        build(recipe.work / name, listed, recipe.feature, progress=show)
+        build(recipe.work / name, listed, recipe.feature, progress=told(name))
         for stem in listed:
             if stem.name != "drums":
                 notes[stem.key] = read_notes(stem.path.with_suffix(".notes.csv"))
@@ -86,11 +91,6 @@ def make_banks(recipe: Recipe, stems: Path, midi: Path) -> None:
 
 def make_extra(recipe: Recipe, stems: Path, midi: Path) -> None:
     """Render organs, the corpus and damaged copies of stems, compute their rows, gather and correct the notes."""
-
-    def show(done: int, total: int) -> None:
-        if done % 100 == 0 or done == total:
-            print(f"bank-extra: {done}/{total} stems", flush=True)
-
     settings, rate = recipe.settings["extra"], recipe.feature.sample_rate
     fonts, out = recipe.settings["stems"]["soundfonts"], recipe.work / "extra"
     plain = list(rendered_stems(recipe.settings["stems"], stems, fonts))
@@ -122,7 +122,7 @@ def make_extra(recipe: Recipe, stems: Path, midi: Path) -> None:
         made.append(stem)
         notes[stem.key] = notes[source.key]
     print(f"{len(made)} with the damaged", flush=True)
-    build(recipe.work / "bank-extra", made, recipe.feature, progress=show)
+    build(recipe.work / "bank-extra", made, recipe.feature, progress=told("bank-extra"))
     np.savez_compressed(recipe.work / "notes-extra.npz", **notes)
     print("extra:", Counter(stem.name for stem in made))
     show_histograms({stem.key: notes[stem.key] for stem in made})
@@ -185,11 +185,7 @@ def make_further(recipe: Recipe, stems: Path, midi: Path) -> None:
         others += islice(made, first.get(name, 0), None)
     notes.update({stem.key: extra.read(stem) for stem in others})
 
-    def show(done: int, total: int) -> None:
-        if done % 250 == 0 or done == total:
-            print(f"bank-further: {done}/{total} stems", flush=True)
-
-    build(recipe.work / "bank-further", next_ones + others, recipe.feature, progress=show)
+    build(recipe.work / "bank-further", next_ones + others, recipe.feature, progress=told("bank-further"))
     with np.load(recipe.work / "notes-played.npz") as held:
         before_these = {key: held[key] for key in held.files}
     if doubled := set(before_these) & set(notes):
