@@ -19,7 +19,7 @@ from settings import Recipe
 
 from sonoscope.data.mix.bank import Stem, build
 from sonoscope.data.mix.notemix import read_notes
-from sonoscope.data.rendering import compositions, orchestra
+from sonoscope.data.rendering import compositions
 
 
 def rendered_stems(
@@ -45,22 +45,31 @@ def rendered_stems(
                     yield Stem(path, f"{font}/{row['path']}", (), (), name, font, "", False)
 
 
+def learnt(recipe: Recipe, midi: Path) -> list[Path]:
+    """The compositions that are learnt from; the others are for fitting, listening and tests."""
+    kept_every = recipe.settings["compositions"]["keep_every"]
+    return [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % kept_every]
+
+
 def composed_stems(recipe: Recipe, midi: Path) -> Iterator[Stem]:
     """Excerpts of the compositions, rendered on each font."""
-    settings = recipe.settings["compositions"]
-    files = [f for k, f in enumerate(sorted(midi.rglob("*.mid"))) if k % settings["keep_every"]]
-    players = [orchestra.find(name) for name in settings["players"]]
     fonts = recipe.settings["stems"]["soundfonts"]
+    yield from _excerpts(recipe, midi, fonts, recipe.settings["compositions"], recipe.work, "compositions")
+
+
+def _excerpts(
+    recipe: Recipe, midi: Path, fonts: list[str], settings: dict, out: Path, key: str, seed: int = 0
+) -> Iterator[Stem]:
+    """The fonts in turn play excerpts of the compositions, the players of ``settings`` in turn on each."""
+    files, players = learnt(recipe, midi), [extra.player(name) for name in settings["players"]]
     for number, font in enumerate(fonts):
         sounds = compositions.render_compositions(
-            recipe.work / "songs" / font, files[number :: len(fonts)], players, soundfont=font,
-            duration_s=settings["duration_s"], sample_rate=recipe.feature.sample_rate,
+            out / "songs" / font, files[number :: len(fonts)], players, soundfont=font,
+            duration_s=settings["duration_s"], seed=seed, sample_rate=recipe.feature.sample_rate,
         )  # fmt: skip
         for sound in sounds:
             player = next(p.name for p in players if f"-{p.name}-p" in sound.name)
-            yield Stem(
-                sound, f"compositions/{font}/{sound.name}", (), (), f"{player}_composition", font, "", False
-            )
+            yield Stem(sound, f"{key}/{font}/{sound.name}", (), (), f"{player}_composition", font, "", False)
 
 
 def told(what: str) -> Callable[[int, int], None]:
@@ -100,11 +109,7 @@ def make_extra(recipe: Recipe, stems: Path, midi: Path) -> None:
     late = [stem for stem in composed if stem.key not in notes]  # rendered after the bank was made
     notes.update({stem.key: extra.read(stem) for stem in late})
     notes = extra.in_heard_octave(notes, plain + composed, fonts, rate)
-    files = [
-        f
-        for k, f in enumerate(sorted(midi.rglob("*.mid")))
-        if k % recipe.settings["compositions"]["keep_every"]
-    ]
+    files = learnt(recipe, midi)
     made = late + list(
         extra.organ_stems(out / "organs", files, settings["organs"], settings["organ_s"], rate)
     )
@@ -150,20 +155,10 @@ def make_further(recipe: Recipe, stems: Path, midi: Path) -> None:
     other font and more players, more of the corpus, more organs, and more that is played by addition."""
     settings, rate, out = recipe.settings["further"], recipe.feature.sample_rate, recipe.work / "further"
     fonts, first = recipe.settings["stems"]["soundfonts"], recipe.settings["played"]
-    kept_every = recipe.settings["compositions"]["keep_every"]
-    files = [file for k, file in enumerate(sorted(midi.rglob("*.mid"))) if k % kept_every]
-    next_ones = list(
-        rendered_stems(recipe.settings["stems"], stems, fonts, settings["most"], settings["kept"])
-    )
-    players = [extra.player(name) for name in settings["players"]]
-    for number, font in enumerate(reversed(fonts)):
-        for sound in compositions.render_compositions(
-            out / "songs" / font, files[number :: len(fonts)], players, soundfont=font,
-            duration_s=settings["duration_s"], seed=1, sample_rate=rate,
-        ):  # fmt: skip
-            name = next(player.name for player in players if f"-{player.name}-p" in sound.name)
-            key = f"further/{font}/{sound.name}"
-            next_ones.append(Stem(sound, key, (), (), f"{name}_composition", font, "", False))
+    next_ones = [
+        *rendered_stems(recipe.settings["stems"], stems, fonts, settings["most"], settings["kept"]),
+        *_excerpts(recipe, midi, fonts[::-1], settings, out, "further", seed=1),
+    ]
     notes = {
         stem.key: extra.read(stem) for stem in next_ones if stem.path.with_suffix(".notes.csv").is_file()
     }
@@ -172,7 +167,9 @@ def make_further(recipe: Recipe, stems: Path, midi: Path) -> None:
     before = recipe.settings["extra"]
     others = list(
         islice(
-            extra.organ_stems(recipe.work / "extra" / "organs", files, settings["organs"], before["organ_s"], rate),
+            extra.organ_stems(
+                recipe.work / "extra" / "organs", learnt(recipe, midi), settings["organs"], before["organ_s"], rate
+            ),
             before["organs"], None,
         )
     )  # fmt: skip
