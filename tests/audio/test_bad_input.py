@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -10,11 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from sonoscope.audio import decode
 from sonoscope.audio.decode import Decoder
+from sonoscope.audio.ffmpeg import FfmpegReader
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
 
@@ -203,6 +206,35 @@ def test_a_file_cut_short_gives_what_it_holds(tmp_path, whole, hear, kind, share
     # The others state no length, or FFmpeg takes it from what there is.
     if kind in ("flac", "mp3", "wav", "aiff", "mp4", "mka"):
         assert "the header states 4.0" in heard.problem
+
+
+@pytest.mark.skipif(
+    int(av.__version__.partition(".")[0]) < 18, reason="PyAV 17 crashes when asked for no pixels"
+)
+def test_pictures_are_not_decoded_not_even_to_tell_what_they_are(tmp_path, encode, music):
+    """Holes in decoders of video are many; which pixels MPEG-4 has, only its pictures say."""
+    path = encode(tmp_path / "a.avi", music(), 44100, "pcm_s16le", picture="mpeg4")
+    with av.open(str(path)) as plain:
+        assert plain.streams.video[0].codec_context.pix_fmt == "yuv420p"
+    with path.open("rb") as file:
+        reader = FfmpegReader(file)
+        assert reader._container.streams.video[0].codec_context.pix_fmt is None
+        assert sum(len(block) for block in reader.frames(4096)) == 3 * 44100
+        reader.close()
+
+
+def test_no_file_leads_to_another(tmp_path, whole, monkeypatch):
+    """A list that is no text, by one byte; FFmpeg reads what it names, from where the program runs."""
+    monkeypatch.chdir(whole["wav"].parent)
+    path = tmp_path / "list.wav"
+    path.write_bytes(b"ffconcat version 1.0\n#\x01\nfile a.wav\n")
+    with av.open(io.BytesIO(path.read_bytes())) as plain:
+        assert plain.streams.audio[0].rate == 44100
+    with (
+        pytest.raises(UnreadableAudio, match="no format of sound"),
+        Decoder(Recording(str(path), "list.wav")),
+    ):
+        pass
 
 
 def test_a_video_cut_before_its_index(tmp_path, whole, encode, music):

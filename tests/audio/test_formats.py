@@ -101,6 +101,14 @@ def test_soundfile_formats(tmp_path, music, write_sound, hear, suffix, options, 
     assert heard.problem == ""
 
 
+@pytest.mark.parametrize("form", [{"format": "WAV"}, {"format": "W64"}, {"format": "AIFF"}], ids=str)
+def test_libsndfile_is_not_asked_for_ima_adpcm(tmp_path, music, write_sound, hear, form):
+    """Its lengths overflow there (CVE-2026-37555). FFmpeg's names for it begin so, libsndfile's is ``ima_adpcm``."""
+    heard = hear(write_sound(tmp_path / "a", music(), subtype="IMA_ADPCM", **form))
+    assert heard.decoder.info.codec.startswith("adpcm_ima_")
+    assert 0 <= heard.samples.size - 3 * 44100 <= 4096
+
+
 @pytest.mark.parametrize(
     ("suffix", "container", "codec", "picture", "rate", "longest", "shortest", "late"), ENCODED
 )

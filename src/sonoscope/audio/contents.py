@@ -116,12 +116,9 @@ def _kind(head: bytes) -> str:
         # The first packet follows the table of segments.
         packet = 27 + head[26] if len(head) > 26 else len(head)
         return "vorbis" if head[packet : packet + 7] == b"\x01vorbis" else ""
-    if head[:4] in (b".snd", b"caff") or head[:7] == b"NIST_1A" or head[:16] == _W64:
+    if head[:4] in (b".snd", b"caff") or head[:7] == b"NIST_1A":
         return "sndfile"
     return "mpeg" if _two_frames(head) else ""
-
-
-_W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
 
 def _refusal(head: bytes) -> str:

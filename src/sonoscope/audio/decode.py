@@ -204,13 +204,21 @@ class Decoder:
             raise NotDecodable(f"is no recording but {content.refusal}", "Leave it out, or replace it.")
         if content.kind in ("wav", "aiff") and (found := pcm.layout(self._file)):
             return pcm.PcmReader(self._file, found)
-        is_trusted = content.kind != "mpeg" or (content.xing is not None and content.xing.whole)
-        if content.kind and is_trusted:
+        if self._is_for_libsndfile(content):
             try:
                 return SndfileReader(self._file, content)
             except soundfile.LibsndfileError:
                 pass
         return self._with_ffmpeg()
+
+    def _is_for_libsndfile(self, content: Content) -> bool:
+        """Whether libsndfile is asked at all."""
+        if content.kind == "mpeg":
+            return content.xing is not None and content.xing.whole
+        if content.kind in ("wav", "aiff"):
+            # CVE-2026-37555: up to 1.2.2, which the wheels of soundfile 0.14 hold, lengths of IMA ADPCM overflow.
+            return not pcm.is_ima_adpcm(self._file)
+        return bool(content.kind)
 
     def _with_ffmpeg(self) -> Reader:
         # Loading FFmpeg's libraries takes 80 ms, a quarter of all that is loaded, and most files need none.

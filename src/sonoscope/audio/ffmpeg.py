@@ -8,6 +8,7 @@ tenth of that cost.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 import av
 import numpy as np
 import soxr
+from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 
 from sonoscope.audio.reader import DAMAGED, AudioInfo, NotDecodable
@@ -57,7 +59,7 @@ class FfmpegReader:
     def __init__(self, file: BinaryIO, container: str | None = None) -> None:
         file.seek(0)
         try:
-            self._container: Any = av.open(_Nameless(file), format=container, **TAGS)
+            self._container: Any = av.open(_Nameless(file), format=container, options=_options(), **TAGS)
         except (FFmpegError, ValueError) as error:
             raise NotDecodable(_unopened(file, error), CONVERT) from None
         try:
@@ -207,6 +209,25 @@ def _floats(frame: Any) -> np.ndarray:
     if samples.dtype.kind == "u":
         samples = np.subtract(samples, np.float32(128), dtype=np.float32)
     return np.multiply(samples, scale, dtype=np.float32, casting="unsafe")
+
+
+@functools.cache
+def _options() -> dict[str, str]:
+    """No pictures and no other files.
+
+    FFmpeg decodes pictures to find out what a file holds, and a list of files, which need not be text, leads it on to
+    these. Here it does neither, so that holes in decoders of video (CVE-2026-8461, say) are none of ours, and no file
+    makes others, or another host, be read.
+    """
+    sound = sorted(name for name in av.codecs_available if _decodes_sound(name))
+    return {"codec_whitelist": ",".join(sound), "protocol_whitelist": "none"}
+
+
+def _decodes_sound(codec: str) -> bool:
+    try:
+        return av.Codec(codec, "r").type == "audio"
+    except UnknownCodecError:  # it encodes only
+        return False
 
 
 def _unopened(file: BinaryIO, error: Exception) -> str:

@@ -24,6 +24,8 @@ from sonoscope.audio.reader import AudioInfo
 PLACEHOLDER = 0x7FFF0000
 #: Bytes after the samples that may be padding to a sector of the memory card, when they are no chunks.
 SLACK_BYTES = 4096
+#: The tag of IMA ADPCM in a WAV's header.
+IMA_ADPCM = 0x11
 #: A header with more chunks than this before its samples is none.
 MAX_CHUNKS = 1000
 
@@ -77,6 +79,20 @@ def layout(file: BinaryIO) -> Layout | None:
     if head[8:12] in (b"AIFF", b"AIFC"):
         return _aiff(file, size)
     return None
+
+
+def is_ima_adpcm(file: BinaryIO) -> bool:
+    """Whether any chunk of a WAV or AIFF file says that its samples are IMA ADPCM."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    order = "<" if file.read(4) in (b"RIFF", b"RF64", b"BW64") else ">"
+    for ident, start, length in _chunks(file, size, order):
+        file.seek(start)
+        if ident == b"fmt " and _wav_tag(file.read(min(length, 64)), order) == IMA_ADPCM:
+            return True
+        if ident == b"COMM" and file.read(22)[18:].lower() == b"ima4":
+            return True
+    return False
 
 
 class PcmReader:
@@ -210,9 +226,8 @@ def _wav_form(body: bytes, order: str) -> tuple[str, int, int] | None:
     """NumPy type, rate and channels of a ``fmt`` chunk, or None if its samples are not plain."""
     if len(body) < 16:
         return None
-    tag, channels, rate, _, align, bits = struct.unpack(order + "HHIIHH", body[:16])
-    if tag == 0xFFFE and len(body) >= 40 and (body[26:40] == _GUID or order == ">"):
-        tag = struct.unpack(order + "H", body[24:26])[0]
+    _, channels, rate, _, align, bits = struct.unpack(order + "HHIIHH", body[:16])
+    tag = _wav_tag(body, order)
     if not channels or not rate or align % channels:
         return None
     width = align // channels
@@ -221,6 +236,14 @@ def _wav_form(body: bytes, order: str) -> tuple[str, int, int] | None:
     if tag == 3 and width in (4, 8):
         return f"{order}f{width}", rate, channels
     return None
+
+
+def _wav_tag(body: bytes, order: str) -> int:
+    """Which codec a ``fmt`` chunk names; 0 if it is cut off."""
+    tag = struct.unpack(order + "H", body[:2])[0] if len(body) >= 2 else 0
+    if tag == 0xFFFE and len(body) >= 40 and (body[26:40] == _GUID or order == ">"):
+        return int(struct.unpack(order + "H", body[24:26])[0])
+    return int(tag)
 
 
 def _aiff(file: BinaryIO, size: int) -> Layout | None:

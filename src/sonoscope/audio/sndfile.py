@@ -1,4 +1,4 @@
-"""FLAC, MP3, Vorbis, ADPCM and others through libsndfile: fastest for FLAC and MP3, exact for Vorbis.
+"""FLAC, MP3, Vorbis, rarer kinds of WAV and others through libsndfile: fastest for FLAC and MP3, exact for Vorbis.
 
 Vorbis is read here although FFmpeg is a seventh faster on long files: FFmpeg cuts or leaves up to 1,380
 samples at the end of one Vorbis file in four (a first block that is short misleads its count), libvorbis
