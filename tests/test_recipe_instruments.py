@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 from sonoscope.labels import IRMAS
 
@@ -192,23 +193,23 @@ def test_the_stated_mixtures_are_of_two_instruments_of_one_fold() -> None:
         assert 0.0 <= float(row["start_first_s"]) < 3.0 and 0.0 <= float(row["start_second_s"]) < 3.0
 
 
-@pytest.fixture(scope="module")
-def hard() -> ModuleType:
-    """recipes/instruments/hard.py as a module; what lies beside it is forgotten: other recipes call theirs alike."""
-    beside = ("extra", "singing", "strings")
-    kept = {name: sys.modules.pop(name) for name in beside if name in sys.modules}
+def module_among(name: str) -> ModuleType:
+    """A file of the recipe that needs those beside it; they are forgotten again: other recipes call theirs alike."""
+    beside = ("card", "extra", "hard", "singing", "solos", "strings")
+    kept = {each: sys.modules.pop(each) for each in beside if each in sys.modules}
     sys.path.insert(0, str(RECIPE))
     try:
-        spec = importlib.util.spec_from_file_location("instruments_hard", RECIPE / "hard.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        return module_of(name)
     finally:
         sys.path.remove(str(RECIPE))
-        for name in beside:
-            sys.modules.pop(name, None)
+        for each in beside:
+            sys.modules.pop(each, None)
         sys.modules.update(kept)
-    return module
+
+
+@pytest.fixture(scope="module")
+def hard() -> ModuleType:
+    return module_among("hard")
 
 
 def test_moments_that_fool_a_model_are_apart_and_worst_first(hard: ModuleType) -> None:
@@ -227,6 +228,28 @@ def test_what_a_model_is_tried_on_follows_from_its_number(hard: ModuleType) -> N
         again, same = hard.drawn(number, RATE)
         assert kind == again and np.array_equal(samples, same)
         assert samples.shape == (12 * RATE,) and np.isfinite(samples).all() and np.abs(samples).max() > 0
+
+
+def test_what_is_reported_on_is_not_heard() -> None:
+    """Each training leaves out what it is measured by, and its rows alone."""
+    pytest.importorskip("torch")
+    build = module_among("build")
+    rows = [
+        {"key": key, "group": key.split("/")[0], "fold": fold}
+        for key, fold in (
+            ("gmbank/cello_3", ""), ("fluidr3/cello_3", ""), ("vcsl/gmbank/a.wav", "B"), ("fsdd_speech/7.wav", "C"),
+        )
+    ]  # fmt: skip
+    alike = yaml.safe_load((RECIPE / "recipe.yaml").read_text())["alike"]
+    heard = {
+        fold: [row["key"] for row in rows if build.heard_by(fold, alike)(row)]
+        for fold in ("final", "twin", "unheard", "B")
+    }
+    every = [row["key"] for row in rows]
+    assert heard["final"] == every
+    assert heard["twin"] == every[1:]
+    assert heard["unheard"] == every[:3]
+    assert heard["B"] == [*every[:2], every[3]]
 
 
 @pytest.fixture(scope="module")

@@ -215,23 +215,30 @@ def trainable(recipe: Recipe) -> Callable[[dict], bool]:
     return lambda row: row["key"] not in barred
 
 
-def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
-    """A network that never saw one fold; ``unheard``: none of the libraries of everyday, speech and field sounds.
+def heard_by(fold: str, alike: Sequence[str]) -> Callable[[dict], bool]:
+    """Which rows of the bank a training hears.
 
-    ``final`` saw everything that may be trained on, ``twin`` all of it but what the recipe calls ``alike``. ``begun``:
-    only the phases that need nothing of ``mine``.
+    Of a fold all but its own, ``unheard`` no library of everyday, speech and field sounds, ``final`` everything,
+    ``twin`` all of it but what begins with one of ``alike``.
     """
-    allowed, alike = trainable(recipe), tuple(recipe.settings["alike"])
+    if fold == FINAL:
+        return lambda row: True
+    if fold == TWIN:
+        return lambda row: not row["key"].startswith(tuple(alike))
+    if fold == "unheard":
+        return lambda row: row["group"] not in UNHEARD
+    return lambda row: row["fold"] != fold
 
-    def keep(row: dict) -> bool:
-        if fold == TWIN:
-            return allowed(row) and not row["key"].startswith(alike)
-        return allowed(row) and (row["group"] not in UNHEARD if fold == "unheard" else row["fold"] != fold)
 
+def train_fold(recipe: Recipe, fold: str, *, begun: bool = False) -> None:
+    """A network of what :func:`heard_by` says and the licence allows.
+
+    ``begun``: only the phases that need nothing of ``mine``.
+    """
+    allowed, heard = trainable(recipe), heard_by(fold, recipe.settings["alike"])
     phases = recipe.settings["phases"]["folds" if fold in FOLDS else FINAL if fold == TWIN else fold]
-    wanted = allowed if fold == FINAL else keep
     folder = recipe.trainings(recipe.seed) / (fold if fold in (FINAL, TWIN) else f"fold-{fold}")
-    train(recipe, folder, wanted, before_hard(phases) if begun else phases)
+    train(recipe, folder, lambda row: allowed(row) and heard(row), before_hard(phases) if begun else phases)
 
 
 def unheard(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
