@@ -132,6 +132,31 @@ def test_seeds_that_begin_with_the_pre_training_of_the_same_seed_are_one_line(tm
     ]
 
 
+def test_a_seed_counts_once(tmp_path: Path):
+    for name, seed in (("again", 0), ("seeds/seed-0", 0), ("seeds/seed-1", 1)):
+        made_run(tmp_path / name, "cnn-mel", seed, 0.4)
+    (line,) = runs.lines(runs.find([tmp_path / "again", tmp_path / "seeds"]))
+    assert [run.seed for run in line.runs] == [0, 1]
+
+
+def test_different_trainings_are_not_averaged_to_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    made_run(tmp_path / "sweep" / "a", "cnn-mel", 0, 0.4)
+    made_run(tmp_path / "sweep" / "b", "cnn-fluffy", 0, 0.4)
+    assert main(["runs", "compare", str(tmp_path / "sweep"), str(tmp_path / "sweep" / "a")]) == 2
+    told = capsys.readouterr().err
+    assert "sweep holds 2 trainings, of which one can be compared" in told and "sweep/b" in told
+
+
+def test_counts_are_whole_numbers(tmp_path: Path):
+    for seed in range(2):
+        made_run(tmp_path / f"seed-{seed}", "cnn-mel", seed, 0.4)
+    found = runs.lines(runs.find([tmp_path]))
+    assert runs.table(found, ("clips",), "csv").splitlines()[1] == "cnn-mel,2,200"
+    assert runs.table(found, ("clips",)).split()[-1] == "200"
+
+
 def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):
     for seed in range(2):
         made_run(tmp_path / "good" / f"seed-{seed}", "cnn-mel", seed, 0.5)

@@ -312,7 +312,7 @@ def compare_command(first: First, second: Second, figures: Figures = None, style
     from sonoscope.training import runs
 
     names = tuple(figures.split(",")) if figures else ("map", "macro_f1")
-    one, other = runs.of_same_seeds(runs.find([first]), runs.find([second]))
+    one, other = runs.of_same_seeds(runs.seeds_of(first), runs.seeds_of(second))
     found, clips, groups = runs.compare(one, other, names)
     seeds = f", {len(one)} seeds of each" if len(one) > 1 else ""
     told = f"{first} against {second}: {clips} test clips of {groups} groups{seeds}"

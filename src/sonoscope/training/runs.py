@@ -83,6 +83,22 @@ def find(places: Sequence[str | Path]) -> list[Run]:
     return runs
 
 
+def seeds_of(place: str | Path) -> list[Run]:
+    """The finished trainings in a folder, which must be one but for their seeds.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or several that differ in more; names their folders.
+    """
+    found = find([place])
+    several = lines(found)
+    if len(several) > 1:
+        folders = ", ".join(str(line.runs[0].folder) for line in several)
+        raise UsageError(f"{place} holds {len(several)} trainings, of which one can be compared: {folders}")
+    return found
+
+
 def _runs_below(place: Path) -> Iterator[Path]:
     if not place.is_dir():
         raise UsageError(f"{place} is no folder")
@@ -100,10 +116,14 @@ def _read(folder: Path) -> Run:
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
-    """Trainings grouped by everything but the seed, named by what differs between them."""
-    groups: dict[str, list[Run]] = {}
+    """Trainings grouped by everything but the seed, named by what differs between them.
+
+    A seed counts once: of trainings that do not even differ in it, the first.
+    """
+    seeds: dict[str, dict[int, Run]] = {}
     for run in runs:
-        groups.setdefault(run.key, []).append(run)
+        seeds.setdefault(run.key, {}).setdefault(run.seed, run)
+    groups = {key: list(members.values()) for key, members in seeds.items()}
     flat = {key: _flat(members[0].config) for key, members in groups.items()}
     names = [
         name for name in next(iter(flat.values())) if len({repr(f.get(name)) for f in flat.values()}) > 1
@@ -171,6 +191,8 @@ def _cell(values: np.ndarray, style: str) -> str:
     values = values[np.isfinite(values)]
     if not values.size:
         return "-"
+    if (values >= 10).all() and (values == values[0].round()).all():  # a count that does not vary
+        return str(int(values[0]))
     if values.size == 1 or style == "csv":
         return f"{values.mean():.4g}" if abs(values.mean()) >= 10 else f"{values.mean():.3f}"
     sign = r"$\pm$" if style == "latex" else "±"
