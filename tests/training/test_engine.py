@@ -334,6 +334,23 @@ def test_a_batch_that_does_not_fit_says_what_needs_less(
         raise RuntimeError("something else")
 
 
+def test_the_history_has_the_rate_that_an_epoch_learned_with(tones: Tones, tmp_path: Path):
+    words = (
+        "training.schedule=multi-step",
+        "training.milestones=1",
+        "training.gamma=0.1",
+        "training.warm_up=0",
+    )
+    fit(
+        tones(*words, "training.learning_rate=0.01", "training.epochs=2", "training.epoch_batches=2"),
+        tmp_path / "run",
+        say=lambda _: None,
+    )
+    with open(tmp_path / "run" / "history.csv", newline="") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+    assert rates == pytest.approx([0.01, 0.001])
+
+
 def test_phases_add_up():
     with pytest.raises(UsageError, match=r"last 3 epochs, training.epochs=2"):
         phases.Plan(compose({}, ["training.epochs=2", "training.phases=[{epochs: 3}]"]).training, 5)

@@ -29,9 +29,13 @@ class Watch(Callback):
 
     def __init__(self, path: Path, say: Say, going_on: bool) -> None:
         self.path, self.say, self._began = path, say, time.process_time()
-        self._columns: list[str] = []
+        self._rate = 0.0
         if not going_on:
             self.path.unlink(missing_ok=True)
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        # At the end of an epoch the optimiser has the rate of the next step, which may be another phase's.
+        self._rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if trainer.world_size > 1:  # an interruption reaches one process before another; they stop together
@@ -46,7 +50,7 @@ class Watch(Callback):
         found = {name: float(value) for name, value in measured if here or not name.startswith("val_")}
         row = {
             "epoch": trainer.current_epoch + 1,
-            "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "learning_rate": self._rate,
             "cpu_s": round(time.process_time() - self._began, 1),
             **{name: round(value, 6) for name, value in sorted(found.items())},
         }
