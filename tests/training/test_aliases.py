@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from sonoscope.errors import UnknownName, UsageError
+from sonoscope.features import Multiband
 from sonoscope.training import aliases, lumen, options, plans, space
 from sonoscope.training.config import Config, Data, Net, Training, compose
+from sonoscope.training.setting import feature_of
 
 PANNS = """
 sample_rate: 22050
@@ -54,6 +56,16 @@ def test_every_key_of_the_panns_configuration_has_its_place(tmp_path: Path):
     assert all(
         key in told for key in ("hop_length is features.0.hop_samples", "freeze_epochs is", "n_mels is")
     )
+
+
+def test_the_panns_configuration_trains_its_own_network(tmp_path: Path):
+    (tmp_path / "panns.yaml").write_text(f"base: panns-bands-two-phase\n{PANNS}")
+    found = plans.asked([str(tmp_path / "panns.yaml")])
+    config = compose(found.values, found.words)
+    assert config.network.backbone["name"] == "cnn14_bands" and config.training.optimizer == "adam"
+    feature = feature_of(config)
+    assert isinstance(feature, Multiband) and feature.hop_samples == 512
+    assert "n_mels is not used: the bands of multiband have no mel filters" in found.remarks
 
 
 def test_lumens_options_are_understood():
@@ -151,6 +163,7 @@ def test_lumens_command_line_is_taken_as_it_is():
     )  # fmt: skip
     head, rest = config.training.phases
     assert (head.epochs, head.train, rest.train) == (5, "head", "from layer3.2")
+    assert head.learning_rate is None  # that of the whole training; 0.003 is of PANNs on IRMAS
     assert config.training.learning_rate == 1e-4 and config.training.loader_workers == 1
 
 
@@ -175,6 +188,30 @@ def test_what_goes_together_is_taken_together():
         "name": "fluffy",
         "layers": [64],
     }
+
+
+def test_lists_may_have_commas():
+    config = _asked("--milestones 2,4 losses=bce,arcface network.head=mlp network.head.layers=100,50")
+    assert config.training.milestones == (2, 4) and config.network.head["layers"] == [100, 50]
+    assert config.losses == ({"name": "bce"}, {"name": "arcface"})
+    config = _asked("--augmentations TIME_SHIFT,PITCH --head-hidden-dim 64,32 training.epochs=3")
+    assert [part["name"] for part in config.augment] == ["time_shift", "pitch_shift"]
+    assert config.network.head["layers"] == [64, 32] and config.training.epochs == 3
+
+
+def test_settings_may_follow_an_option_with_many_values():
+    config = _asked(
+        "--milestones 2 4 training.epochs=5 --aug-kwargs stretch_factors=0.9,1.1 sum_n_samples=3 lr=1e-3"
+    )
+    assert config.training.milestones == (2, 4) and config.training.epochs == 5
+
+
+def test_options_of_the_note_recognisers_test_say_where_they_are():
+    line = "--finetune-head --thresholds 0.3 0.5 --allowed-errors 1 --test-dev --only-note-names"
+    told = plans.asked(options.as_words(line.split(), ())).remarks
+    assert told[0] == "finetune_head is training.phases"
+    assert "sonoscope evaluate --set allowed_errors=1" in told[2] and "best epoch" in told[4]
+    assert all(" is not used: " in line for line in told[1:]) and len(told) == 5
 
 
 def test_options_that_are_ours_stay_ours():

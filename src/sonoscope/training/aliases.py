@@ -14,8 +14,16 @@ from typing import Any
 from sonoscope.errors import NEAR, UnknownName, nearest
 from sonoscope.training import lumen, presets
 from sonoscope.training.config import Config, full_key, near_key
-from sonoscope.training.foreign import Alias, several
+from sonoscope.training.foreign import Alias, Places, several, unused
 from sonoscope.training.sections import BadConfig, parsed, put
+
+
+def _mels(value: Any, given: Mapping[str, Any]) -> Places:
+    """PANNs on IRMAS has bands, and keeps this key for compatibility."""
+    (first, *_) = several(given.get("features") or [""])
+    name = first.get("name") if isinstance(first, Mapping) else first
+    return {} if name == "multiband" else {"features.0.n_mels": value}
+
 
 #: Every key, with ``_`` for ``-``, in the order in which they are understood.
 ALIASES: dict[str, Alias] = {
@@ -23,7 +31,7 @@ ALIASES: dict[str, Alias] = {
     # PANNs on IRMAS
     "sample_rate": Alias(("features.0.sample_rate",)),
     "hop_length": Alias(("features.0.hop_samples",)),
-    "n_mels": Alias(("features.0.n_mels",)),
+    "n_mels": Alias(("features.0.n_mels",), spread=_mels, why="the bands of multiband have no mel filters"),
     "batch_size": Alias(("training.batch_size",)),
     "num_workers": Alias(("training.loader_workers",)),
     "num_epochs": Alias(("training.epochs",)),
@@ -44,22 +52,30 @@ ALIASES: dict[str, Alias] = {
     # The MusicNet recogniser
     "sr": Alias(("features.0.sample_rate",)),
     "gamma": Alias(("training.gamma",)),
-    "milestones": Alias(("training.milestones",), several, takes="many"),
+    "milestones": Alias(("training.milestones",), takes="many"),
     "c": Alias(("network.backbone.width",)),
     "batch_seconds": Alias(("data.window_s",)),
     "bins_per_octave": Alias(("features.0.bins_per_octave",)),
+    "thresholds": unused(
+        "thresholds are fitted on validation; sonoscope evaluate --set thresholds=0.3,0.5 compares some",
+        "many",
+    ),
+    "allowed_errors": unused("sonoscope evaluate --set allowed_errors=1 counts so"),
+    "only_note_names": unused("sonoscope evaluate --set pitch_classes=yes counts so", "none"),
+    "test_dev": unused("the best epoch by validation is tested; last.ckpt is beside it", "none"),
     # Of everybody's
     "init_from": Alias(("network.init_from",)),
 }
-#: Keys that make a training one of two phases, the head first.
-TWO_PHASES = (
-    "freeze_epochs", "frozen_learning_rate", "finetune_learning_rate", "finetune_head", "finetune_head_epochs",
-    "backbone_after",
-)  # fmt: skip
-PHASES: list[dict[str, Any]] = [
-    {"epochs": 4, "train": "head", "learning_rate": 0.003},
-    {"train": "all", "learning_rate": None},
-]
+#: Keys that make a training one of two phases, the head first: those of PANNs on IRMAS, and Lumen's.
+OF_PANNS = ("freeze_epochs", "frozen_learning_rate", "finetune_learning_rate")
+TWO_PHASES = (*OF_PANNS, "finetune_head", "finetune_head_epochs", "backbone_after")
+#: The rate of the head's phase in PANNs on IRMAS; Lumen's has that of the whole training.
+FROZEN_LEARNING_RATE = 0.003
+
+
+def _two_phases(theirs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rate = FROZEN_LEARNING_RATE if any(theirs.get(key) is not None for key in OF_PANNS) else None
+    return [{"epochs": 4, "train": "head", "learning_rate": rate}, {"train": "all", "learning_rate": None}]
 
 
 def place_of(key: str) -> str:
@@ -93,7 +109,7 @@ def translated(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             near = nearest(key, [*known, *ALIASES], alike=NEAR) or near_key(key, known)
             raise UnknownName(f"unknown key {key!r}.{near}")
     whole = presets.merged(Config().to_dict(), ours)
-    placed, remarks = _placed(theirs)
+    placed, remarks = _placed(theirs, ours)
     for place, value, key in placed:
         try:
             put(whole, place, value)
@@ -120,7 +136,7 @@ def translated_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
         theirs[name] = parsed(text)
     if not theirs:
         return list(words), []
-    placed, remarks = _placed(theirs)
+    placed, remarks = _placed(theirs, {})
     # What names a part comes before what belongs to it, in whatever order they were given.
     slot_of = dict(zip(_in_order(theirs), slots, strict=True))
     for place, value, key in placed:
@@ -132,21 +148,25 @@ def _in_order(theirs: Mapping[str, Any]) -> list[str]:
     return sorted(theirs, key=list(ALIASES).index)
 
 
-def _placed(theirs: Mapping[str, Any]) -> tuple[list[tuple[str, Any, str]], list[str]]:
-    """Where each of their keys goes: place, value and their key, in order; and what there is to tell."""
+def _placed(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> tuple[list[tuple[str, Any, str]], list[str]]:
+    """Where each of their keys goes beside ours: place, value and their key, in order; and what there is to tell."""
     placed: list[tuple[str, Any, str]] = []
     remarks: list[str] = []
     in_phases = {key for key in theirs if key in TWO_PHASES and theirs[key] is not None}
     whole = theirs.get("finetune_head") is False
     order = _in_order(theirs)
     if in_phases and not whole:
-        placed.append(("training.phases", [dict(phase) for phase in PHASES], order[0]))
+        placed.append(("training.phases", _two_phases(theirs), order[0]))
     for key in order:
         alias, value = ALIASES[key], theirs[key]
-        places = {} if whole and key in in_phases - {"finetune_head"} else alias.places(value, theirs)
+        places = (
+            {} if whole and key in in_phases - {"finetune_head"} else alias.places(value, {**ours, **theirs})
+        )
         placed += [(place, each, key) for place, each in places.items()]
-        if places:
-            remarks.append(f"{key} is {' and '.join(places)}")
+        if places or (key == "finetune_head" and value):
+            remarks.append(f"{key} is {' and '.join(places or alias.keys)}")
         elif value is not None:
             why = "finetune_head is false" if whole and key in in_phases else alias.why
             remarks.append(f"{key} is not used: {why}")

@@ -65,7 +65,9 @@ def of_table(
 
 
 def several(value: Any) -> list[Any]:
-    """A list as it is, anything else as a list of it."""
+    """A list as it is, words with commas between them as a list, anything else as a list of it."""
+    if isinstance(value, str) and "," in value and "=" not in value:
+        return [number(each) for each in value.split(",")]
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

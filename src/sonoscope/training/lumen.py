@@ -165,9 +165,7 @@ ALIASES: dict[str, Alias] = {
         ("network.head",), spread=lambda v, _: {"network.head": "fluffy"} if v else {}, takes="none",
         why="one head is the default",
     ),
-    "finetune_head": Alias(
-        ("training.phases",), spread=_phases, takes="none", why="the head first: training.phases has two",
-    ),
+    "finetune_head": Alias(("training.phases",), spread=_phases, takes="none"),
     "finetune_head_epochs": Alias(("training.phases.0.epochs",)),
     "backbone_after": Alias(("training.phases.1.train",), lambda v: f"from {v}"),
     "head_hidden_dim": Alias(("network.head.layers",), spread=_head_layers, takes="many"),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 
 from sonoscope.errors import NEAR, UsageError
 from sonoscope.training.aliases import ALIASES
-from sonoscope.training.config import bare_keys
+from sonoscope.training.config import Config, bare_keys, full_key
 from sonoscope.training.foreign import number
 
 #: Before a key that takes no value: not.
@@ -53,7 +54,7 @@ def as_words(arguments: Sequence[str], own: Collection[str]) -> list[str]:
         elif _flag(key):
             made.append(f"{key}=true")
         else:
-            values = _values(arguments[place:], many=ALIASES[key].takes == "many")
+            values = _values(arguments[place:], key)
             if not values:
                 raise UsageError(f"{option} needs a value")
             place += len(values)
@@ -74,13 +75,22 @@ def _flag(key: str) -> bool:
     return key in ALIASES and ALIASES[key].takes == "none"
 
 
-def _values(following: Sequence[str], *, many: bool) -> list[str]:
-    """The words that are an option's: up to the next option, or one."""
+def _values(following: Sequence[str], key: str) -> list[str]:
+    """The words that are an option's: up to the next option or the next setting, or one."""
     found: list[str] = []
     for word in following:
         if word.startswith("--") or (word.startswith("-") and not word[1:2].isdigit()):
             break
+        if found and not key.endswith("kwargs") and _is_setting(word):
+            break
         found.append(word)
-        if not many:
+        if ALIASES[key].takes != "many":
             break
     return found
+
+
+def _is_setting(word: str) -> bool:
+    """Whether a word sets something: ``training.epochs=3``, ``epochs=3``."""
+    name, sign, _ = word.partition("=")
+    sections = {each.name for each in fields(Config)}
+    return bool(sign) and (full_key(name).partition(".")[0] in sections or name.replace("-", "_") in ALIASES)

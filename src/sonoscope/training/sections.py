@@ -21,6 +21,9 @@ from sonoscope.errors import UnknownName, UsageError, nearest
 
 S = TypeVar("S")
 
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+_NUMBERS = re.compile(rf"{_NUMBER}(,{_NUMBER})+")
+
 #: What to remark on an unknown key, given it and those that its section has.
 Near = Callable[[str, Iterable[str]], str]
 
@@ -58,26 +61,40 @@ def section(cls: type[S], values: Any, where: str = "", near: Near = nearest) ->
 
 
 def _typed(kind: Any, value: Any, name: str, near: Near) -> Any:
-    """``value`` as its declared type; ints count as floats, one value as a tuple of it, a name as a part."""
+    """``value`` as its declared type; ints count as floats, one value as a tuple of it, a name as a part.
+
+    Several numbers, and names of several parts, may have commas between them (``1000,500``).
+    """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
         return _typed(next(each for each in inner if each is not types.NoneType), value, name, near)
     if origin is tuple:
+        if inner[0] is not str:
+            value = value.split(",") if _is_part(inner[0]) and isinstance(value, str) else _numbers(value)
         entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
         return tuple(
             _typed(inner[0], entry, f"{name}.{number}", near) for number, entry in enumerate(entries)
         )
     if is_dataclass(kind):
         return section(typing.cast(type, kind), value, name, near)
-    if origin is dict:
+    if _is_part(kind):
         if isinstance(value, str):
             return {"name": value}
         if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
             raise BadConfig(f"{name}={value!r} must be a name, or keys and values with a name among them")
-        return dict(value)
+        return {key: _numbers(each) for key, each in value.items()}
     return _scalar(kind, value, name)
+
+
+def _is_part(kind: Any) -> bool:
+    return typing.get_origin(kind) is dict
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers with commas between them as a list, anything else as it is."""
+    return parsed(f"[{value}]") if isinstance(value, str) and _NUMBERS.fullmatch(value) else value
 
 
 def _scalar(kind: type, value: Any, name: str) -> Any:
