@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 import sonoscope  # noqa: E402
+from sonoscope.cli import main  # noqa: E402
 from sonoscope.errors import SonoscopeError, Stopped, UsageError  # noqa: E402
 from sonoscope.training import phases, rundir, watch  # noqa: E402
 from sonoscope.training.config import Config, compose  # noqa: E402
@@ -161,6 +162,38 @@ def test_ctrl_c_cuts_an_epoch_which_is_repeated_whole(
     for name in one:
         assert torch.equal(one[name], other[name]), name
     assert len((folder / "history.csv").read_text().splitlines()) == 5
+
+
+def test_what_ended_early_is_not_finished_by_its_exit_code(
+    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Of three seeds the first is cut short, tested and shown; nobody may think that there are three."""
+    original = watch.Watch.on_train_batch_end
+
+    def pressed(self, trainer, *rest):
+        os.kill(os.getpid(), signal.SIGINT)
+        original(self, trainer, *rest)
+
+    monkeypatch.setattr(watch.Watch, "on_train_batch_end", pressed)
+    (tmp_path / "tones.yaml").write_text(tones("training.epochs=1").to_yaml())
+    assert main(["train", str(tmp_path / "tones.yaml"), "--seeds", "3", "-o", str(tmp_path / "run")]) == 3
+    shown = capsys.readouterr()
+    assert "ended early. The same command with --resume goes on" in shown.err
+    assert shown.out.splitlines()[1].split()[:2] == ["tones", "1"]
+
+
+def test_a_terminated_training_is_not_finished(
+    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def terminated(self, trainer, *rest):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch.Watch, "on_train_batch_end", terminated)
+        with pytest.raises(Stopped, match=r"terminated.*--resume goes on") as stopped:
+            fit(tones("training.epochs=1"), tmp_path / "run", say=lambda _: None)
+    assert stopped.value.exit_code == 3
+    assert fit(tones("training.epochs=1"), tmp_path / "run", resume=True, say=lambda _: None).metrics
 
 
 def test_a_folder_with_another_run_is_refused(run: Path, tones: Tones):

@@ -12,7 +12,7 @@ import typer
 
 from sonoscope.cli import teach
 from sonoscope.cli.telling import say
-from sonoscope.errors import UsageError, count
+from sonoscope.errors import Stopped, UsageError, count
 
 if TYPE_CHECKING:
     from sonoscope.cluster.slurm import Wish
@@ -170,7 +170,7 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
     from sonoscope.training import runs as finished
     from sonoscope.training.config import several_devices
 
-    many = len(planned) > 1
+    many, ended = len(planned) > 1, 0
     if many:
         _one_process(planned[0].config, "several trainings")
     elif several_devices(planned[0].config.training) and not named:
@@ -195,15 +195,15 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
             return 0
         if outcome.interrupted:
             say(f"ended early. The same command with --resume goes on: {place}")
-            if many:
-                break
+            ended = Stopped.exit_code
+            break
     lines = finished.lines(finished.find([place]))
     print(finished.table(lines))
     for told in filter(None, map(finished.about_clips, lines)):
         say(told)
     if not many and (place / rundir.BUNDLE).is_dir():
         say(_what_to_do(planned[0].config.kind, place, place / rundir.BUNDLE))
-    return 0
+    return ended
 
 
 def _what_to_do(kind: str, run: Path, bundle: Path) -> str:
@@ -236,6 +236,7 @@ def _search(
         say(f"its configuration: {place / search.BEST}; sonoscope train {place / search.BEST} --seeds 3")
     if outcome.interrupted:
         say(f"ended early. The same command with --resume goes on: {place}")
+        return Stopped.exit_code
     return 0
 
 

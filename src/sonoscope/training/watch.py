@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from sonoscope.errors import Stopped, UsageError
 from sonoscope.training.rundir import BEST, LAST, Abandoned
@@ -188,7 +189,7 @@ def interruptible(trainer: lightning.Trainer, say: Say) -> Iterator[list[bool]]:
     Raises
     ------
     Stopped
-        After the second interruption.
+        After the second interruption, or when the process is to be terminated.
     """
     times: list[bool] = []
 
@@ -206,5 +207,7 @@ def interruptible(trainer: lightning.Trainer, say: Say) -> Iterator[list[bool]]:
         return
     try:
         yield times
+    except SIGTERMException:  # Lightning's, which would end the process with 0
+        raise Stopped("terminated: nothing more was done. --resume goes on from the last epoch.") from None
     finally:
         signal.signal(signal.SIGINT, before)
