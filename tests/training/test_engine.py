@@ -182,9 +182,7 @@ def test_what_ended_early_is_not_finished_by_its_exit_code(
     assert shown.out.splitlines()[1].split()[:2] == ["tones", "1"]
 
 
-def test_a_terminated_training_is_not_finished(
-    tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_terminated_training_is_not_finished(tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def terminated(self, trainer, *rest):
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -132,6 +132,21 @@ def test_seeds_that_begin_with_the_pre_training_of_the_same_seed_are_one_line(tm
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "epochs", "of_phases"),
+    [
+        (["cnn-mel"], 2, [None]),
+        (["panns-bands-two-phase"], 2, [1, None]),
+        (["ast-mel", "training.epochs=7"], 7, [5, None]),
+        (["cnn-mel", "num_epochs=3"], 3, [None]),
+    ],
+)
+def test_a_quick_training_has_few_epochs(words: list[str], epochs: int, of_phases: list[int | None]):
+    (planned,) = plans.plans(plans.hurried(plans.asked(words)))
+    training = planned.config.training
+    assert (training.epochs, [phase.epochs for phase in training.phases]) == (epochs, of_phases)
+
+
 def test_a_seed_counts_once(tmp_path: Path):
     for name, seed in (("again", 0), ("seeds/seed-0", 0), ("seeds/seed-1", 1)):
         made_run(tmp_path / name, "cnn-mel", seed, 0.4)

@@ -68,7 +68,9 @@ Account = Annotated[
     str, typer.Option("--account", metavar="NAME", show_default=False, help="With --sbatch: SLURM's.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where trainings in that folder ended.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Five clips of each part: does it work at all?")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Five clips of each part, two epochs: does it work at all?")
+]
 List = Annotated[bool, typer.Option("--list", help="List the presets and stop.")]
 Print = Annotated[bool, typer.Option("--print", help="Print the whole configuration and stop.")]
 
@@ -144,6 +146,8 @@ def _network(
     found = plans.asked(words)
     for remark in found.remarks:
         say(f"note: {remark}")
+    if quick:
+        found = plans.hurried(found)
     planned = plans.plans(found, seeds=seeds, sweep=() if search is not None else sweep or ())
     if print_config:
         print(planned[0].config.to_yaml(), end="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,20 @@ def asked(words: Sequence[str]) -> Asked:
         values = presets.merged(values, {"data": {"train": data}})
     settings, told = aliases.translated_words(settings)
     return Asked(values, tuple(settings), (*remarks, *told))
+
+
+def hurried(found: Asked) -> Asked:
+    """The same in two epochs, or in one for each phase where there are more: what ``--quick`` trains.
+
+    Whoever says epochs or phases in a word gets those.
+    """
+    keys = [configs.full_key(word.partition("=")[0]) for word in found.words]
+    if any(key.startswith(("training.epochs", "training.phases")) for key in keys):
+        return found
+    *first, last = found.values.get("training", {}).get("phases") or [{}]
+    phases = [*({**phase, "epochs": 1} for phase in first), {**last, "epochs": None}]
+    fewer = {"training": {"epochs": max(2, len(phases)), "phases": phases}}
+    return replace(found, values=presets.merged(found.values, fewer))
 
 
 def is_named(word: str) -> bool:

@@ -60,7 +60,7 @@ def train(
     resume : bool
         Go on in a folder where a training was interrupted.
     quick : bool
-        Five clips of each part: does everything work?
+        Five clips of each part, two epochs: does everything work?
 
     Returns
     -------
@@ -73,6 +73,8 @@ def train(
         If what it needs is not installed, or the configuration cannot be meant.
     """
     found = plans.asked([os.fspath(word) for word in words])
+    if quick:
+        found = plans.hurried(found)
     config = configs.compose(found.values, found.words)
     folder = plans.folder_for(config.name, None if out is None else os.fspath(out))
     return fit(config, folder, resume=resume, quick=quick)
