@@ -215,6 +215,15 @@ def test_pools_that_cannot_be_are_told(part: str, said: str, sounds: Path, tmp_p
         )
 
 
+def test_scores_at_two_rates_say_how_they_are_averaged(
+    runs: dict[str, Path], sounds: Path, tmp_path: Path
+) -> None:
+    parts = f"{{name: scores, model: {runs['svm'] / 'bundle'}}}, {{name: scores, model: instruments}}"
+    config = configured(sounds, "mean", f"features=[{parts}]")
+    with pytest.raises(UsageError, match=r"one sample rate, got \[\d+, 24000\]. Average .*ensemble.of_runs"):
+        classical.fit(config, tmp_path / "run", quick=True, say=lambda _: None)
+
+
 def test_five_examples_are_enough_to_try(sounds: Path, tmp_path: Path) -> None:
     found = classical.fit(configured(sounds, "svm"), tmp_path / "run", quick=True, say=lambda _: None)
     assert found.metrics["fitted"]["clips"] <= 5

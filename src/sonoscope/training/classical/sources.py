@@ -283,7 +283,8 @@ def of(config: Config, *, listens: bool = True) -> Listening:
     rates = sorted({bundle.sample_rate for bundle in bundles.values()})
     if len(rates) > 1:
         raise UsageError(
-            f"the models of one vector must have one sample rate, got {rates}: ask them one by one"
+            f"the models of one vector must have one sample rate, got {rates}. Average the answers of such runs: "
+            "sonoscope.training.classical.ensemble.of_runs"
         )
     if not listens:
         rate = rates[0] if rates else built(parts[0], None, seconds).sample_rate
