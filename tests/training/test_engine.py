@@ -20,6 +20,7 @@ from sonoscope.cli import main  # noqa: E402
 from sonoscope.errors import SonoscopeError, Stopped, UsageError  # noqa: E402
 from sonoscope.training import phases, rundir, watch  # noqa: E402
 from sonoscope.training.config import Config, compose  # noqa: E402
+from sonoscope.training.course import Begun  # noqa: E402
 from sonoscope.training.engine import fit  # noqa: E402
 from sonoscope.training.setting import Setting  # noqa: E402
 
@@ -380,6 +381,22 @@ def test_the_history_has_the_rate_that_an_epoch_learned_with(tones: Tones, tmp_p
     with open(tmp_path / "run" / "history.csv", newline="") as file:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
     assert rates == pytest.approx([0.01, 0.001])
+
+
+def test_what_became_of_published_weights_is_told(tones: Tones, tmp_path: Path):
+    words = (CNN14, "features.0.n_mels=32", "data.window_s=1.5", "network.head=linear")
+    with_head = Setting(tones(*words), tmp_path / "made", quick=True, say=lambda _: None).network
+    state = with_head.backbone.state_dict()
+    del state["conv_block3.conv2.weight"]
+    state["conv_block2.conv1.weight"] = torch.zeros(2, 2, 3, 3)
+    torch.save({"model": state}, tmp_path / "file.pth")
+    said: list[str] = []
+    laxly = (f"network.backbone.weights={tmp_path / 'file.pth'}", "network.backbone.strict=false")
+    Begun(tones(*words, *laxly), tmp_path / "run", resume=False, quick=True, say=said.append)
+    (told,) = [line for line in said if "tensors loaded" in line]
+    assert told.startswith(str(tmp_path / "file.pth"))
+    assert "1 missing in the file: conv_block3.conv2.weight" in told
+    assert "1 of another shape: conv_block2.conv1.weight (2, 2, 3, 3) in the file" in told
 
 
 def test_phases_add_up():

@@ -14,6 +14,7 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
 
 from sonoscope.data import badrows, certificate, manifest
+from sonoscope.networks.checkpoints import LoadReport
 from sonoscope.training import adapters, atop, ranks, rundir
 from sonoscope.training.begin import begin_with, take_shape
 from sonoscope.training.config import Config
@@ -90,6 +91,9 @@ class Begun:
         """Give the network what it begins with, and its adapters; whether mean and standard deviation came along."""
         net, network = self.config.network, self.setting.network
         loaded: tuple[str, ...] = ()
+        if not self._going_on:
+            for report in _reports(network.backbone):
+                self.say(report.text())
         if net.init_from:
             take_shape(network, net.init_from, self.say)
             if not self._going_on:
@@ -203,3 +207,9 @@ def keep_best(task: lightning.LightningModule, folder: Path) -> None:
     if best.is_file():
         held = torch.load(best, weights_only=True, map_location="cpu")
         task.load_state_dict(held["state_dict"], strict=False)
+
+
+def _reports(backbone: torch.nn.Module) -> tuple[LoadReport, ...]:
+    """What became of the published weights that a backbone was made with: of each file, or each part of it."""
+    whole = getattr(backbone, "report", None)
+    return getattr(backbone, "reports", ()) if whole is None else (whole,)
