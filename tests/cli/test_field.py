@@ -218,6 +218,10 @@ def test_rates_by_hour_are_drawn(sonoscope: Sonoscope, out: Path, tmp_path: Path
     assert (tmp_path / "r.svg").read_text().startswith("<svg")
     ran = sonoscope("rates", tmp_path / "dated", "--labels", "organ", "--by", "class,hour-of-day")
     assert [row["hour"] for row in csv.DictReader(ran.out.splitlines())] == ["1", "2", "3", "4"]
+    assert "is not known" not in ran.err
+    file.write_text(file.read_text().replace("2025-10-26T01:59:58+02:00", ""))
+    ran = sonoscope("rates", tmp_path / "dated", "--labels", "organ", "--by", "class,hour-of-day")
+    assert "the start of 1 recording is not known: counted in rows without an hour" in ran.err
 
 
 def test_rates_refuse_what_they_do_not_know(sonoscope: Sonoscope, out: Path, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_patterns_of_ones_own() -> None:
         origin("x 1 Jun.wav", start="%Y %d %b %H", zone="UTC").note
         == "its name holds no time that fits %Y %d %b %H"
     )
+    assert origin("SM1_20250704_210000.wav", start="%y%m%d_%H%M", zone="UTC").start == (
+        "2025-07-04T21:00:00+00:00"
+    ), "of another recorder"
+    other_order = origin("20253112_060000.wav", start="%Y%m%d_%H%M%S", zone="UTC")
+    assert other_order.start == "" and "no time that fits" in other_order.note
+    assert origin("20251231_060000.wav", start="%Y%d%m_%H%M%S", zone="UTC").start == "", (
+        "not read in another order"
+    )
     assert origin("250704_0000.mp3", start="%y%m%d_%H%M", zone=BERLIN).start == "2025-07-04T00:00:00+02:00"
     assert origin("a_2025-152 06+0200.wav", start="%Y-%j %H%z").start == "2025-06-01T06:00:00+02:00"
     twice = origin("250704_0000-250705_0000.mp3", start="%y%m%d_%H%M", zone="UTC")
@@ -257,6 +265,16 @@ def test_a_clock_without_a_time_is_remarked(make, run) -> None:
     )
     told = run(cards, out="told", recorded_in=BERLIN, start_time="%y%m%d_%H%M")
     assert not any("--recorded-in" in said for said in told.remarks)
+
+
+def test_recorders_of_one_season_may_name_in_several_ways(make, run, tmp_path: Path) -> None:
+    cards = make("oak/20250604_060000.wav", "pond/250604_0600.wav", "pond/dawn.wav", seconds=0.5)
+    said = run(cards, recorded_in=BERLIN).remarks
+    assert any(text.startswith("2 recordings do not say when recorded: --start-time") for text in said)
+    said = run(cards, recorded_in=BERLIN, start_time="%y%m%d_%H%M").remarks
+    starts = [row["start_datetime"] for row in rows(tmp_path / "out" / "files.csv")]
+    assert starts == ["2025-06-04T06:00:00+02:00", "2025-06-04T06:00:00+02:00", ""]
+    assert "the start of 1 recording is not known; why: files.csv, column note" in said
 
 
 def test_one_time_is_for_one_recording(make, run) -> None:

@@ -14,6 +14,8 @@ from sonoscope.cli.words import check_new, listed
 from sonoscope.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sonoscope.field.correction import Corrector
     from sonoscope.field.counting import Counts
 
@@ -122,7 +124,7 @@ def rates_command(
     _write(out, rates.text(table))
     if plot is not None:
         _write(plot, picture)
-    _remarks(counts, length, unexplained)
+    _remarks(counts, length, words, unexplained)
     return 0
 
 
@@ -213,13 +215,15 @@ def _write(file: Path | None, content: str) -> None:
     say(f"written: {file}")
 
 
-def _remarks(counts: Counts, length: str, unexplained: dict[str, str]) -> None:
+def _remarks(counts: Counts, length: str, words: Sequence[str], unexplained: dict[str, str]) -> None:
     from sonoscope.cli.telling import say
     from sonoscope.errors import count
 
-    if counts.undated and length != "season":
+    by_hour = "hour-of-day" in words
+    if counts.undated and (length != "season" or by_hour):
+        rows = "an hour" if by_hour else "a bin"
         say(
-            f"the start of {count(counts.undated, 'recording')} is not known: counted in rows without a bin "
+            f"the start of {count(counts.undated, 'recording')} is not known: counted in rows without {rows} "
             "(analyze can read starts from names: --start-time, --recorded-in)"
         )
     if counts.overlapping:

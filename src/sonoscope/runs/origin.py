@@ -2,14 +2,14 @@
 
 A start is a moment: ISO 8601 with an offset, or nothing. It is read, in this order, from
 
-1. ``--start-time``: a moment for a single recording, or a pattern of strftime that the name of each one holds;
+1. ``--start-time``: a moment for a single recording, or a pattern of strftime that is looked for in every name;
 2. what the recorder wrote into the file (:mod:`sonoscope.audio.recorders`);
 3. the name: ``20250601_060000`` (AudioMoth, Song Meter and others, with anything around it; an offset as in
    ``20250601T060000+0200`` counts), or AudioMoth's old eight hexadecimal digits, seconds since 1970.
 
 A time without an offset becomes a moment by ``--recorded-in``, and stays unknown without it. What cannot be is not
-repaired: a time that does not exist or occurs twice where clocks are changed, or that of a clock that lost its power,
-leaves the start empty and is said in the note.
+repaired: what has the pattern's form and is no time, a time that does not exist or occurs twice where clocks are
+changed, or that of a clock that lost its power, leaves the start empty and is said in the note.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ class Origins:
         """The time and what states it; or what is wrong with it; or None if nothing does."""
         if self._pattern is not None:
             regex, form = self._pattern
+            found = [match[0] for match in regex.finditer(name)]
             try:
-                times = {datetime.strptime(match[0], form) for match in regex.finditer(name)}
+                times = {datetime.strptime(text, form) for text in found}
             except ValueError:
                 times = set()
             if len(times) == 1:
@@ -137,7 +138,8 @@ class Origins:
                 return f"its name holds {len(times)} times that fit {form}: none is taken"
         if "start" in told:
             return datetime.fromisoformat(told["start"]), told["start_in"]
-        if self._pattern is not None:
+        # Recorders of one season name in several ways. But what has the pattern's form is not read in another order.
+        if self._pattern is not None and (found or in_name is None):
             return f"its name holds no time that fits {self._pattern[1]}"
         return in_name if isinstance(in_name, str) or in_name is None else (in_name, "its name")
 

@@ -117,14 +117,20 @@ def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None =
             "UTC (or Europe/Berlin, +02:00) says on which clock"
         )
     if tally.oddly_dated:
-        verb = "states a start" if tally.oddly_dated == 1 else "state a start"
         said.append(
-            f"{count(tally.oddly_dated, 'recording')} {verb} that is not used: files.csv, column note"
+            f"the start of {count(tally.oddly_dated, 'recording')} is not known; why: files.csv, column note"
         )
-    if recorded_in is not None and tally.rates and not (tally.dated or tally.oddly_dated):
+    silent = tally.rates.total() - tally.dated - tally.undated - tally.oddly_dated
+    if recorded_in is not None and silent and not (tally.dated or tally.oddly_dated):
         said.append(
             "no recording says when it began, so --recorded-in changes nothing: --start-time says how names tell it "
             "(%y%m%d_%H%M)"
+        )
+    elif recorded_in is not None and silent:
+        verb = "does" if silent == 1 else "do"
+        said.append(
+            f"{count(silent, 'recording')} {verb} not say when recorded: --start-time says how those names tell it "
+            "(%y%m%d_%H%M); the others stay as they are"
         )
     if site_from is not None and tally.without_site:
         verb = "has" if tally.without_site == 1 else "have"

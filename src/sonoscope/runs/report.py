@@ -39,9 +39,9 @@ class Tally:
     """What has come of a run so far; counts of inputs, seconds, bytes.
 
     ``remarked`` are the first of the recordings about which something is special, in words, and ``n_remarked`` counts
-    all of them. ``dated`` have a start, ``undated`` state one on a clock that is not known, ``oddly_dated`` one that
-    cannot be, ``without_site`` have no site, ``damaged`` could not be decoded to their end; ``rates``
-    counts recordings by sample rate in Hz.
+    all of them. ``dated`` have a start, ``undated`` state one on a clock that is not known, ``oddly_dated`` have one
+    that cannot be or does not fit, ``without_site`` have no site, ``damaged`` could not be decoded to their end;
+    ``rates`` counts recordings by sample rate in Hz.
     """
 
     done: int = 0
