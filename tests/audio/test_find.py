@@ -186,6 +186,17 @@ def test_a_relative_input_that_is_not_there(tmp_path, monkeypatch):
         find(["sogn.wav"])
 
 
+def test_of_names_with_several_endings_the_recording_is_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(
+        make(tmp_path, "song.mid", "song.mp4", "song.txt", "song.wav", "other.csv", "other.flac")
+    )
+    for typed, meant in (("sogn.mp4", "song.mp4"), ("sogn.wav", "song.wav"), ("sogn.mid", "song.mid")):
+        with pytest.raises(UsageError, match=rf"Did you mean '{meant}'\?$"):
+            find([typed])
+    with pytest.raises(UsageError, match=r"Did you mean 'other\.flac'\?$"):
+        find(["other.mp3"])
+
+
 def test_an_empty_folder_holds_nothing(tmp_path):
     assert names(tmp_path) == []
 

@@ -182,11 +182,15 @@ def _missing(text: str) -> str:
     wanted = path.relative_to(above).parts[0] if text else text
     try:
         with os.scandir(above) as entries:
-            stems = {Path(entry.name).stem.lower(): entry.name for entry in islice(entries, NEIGHBOURS)}
+            there = [entry.name for entry in islice(entries, NEIGHBOURS)]
     except PermissionError:
         return f"no permission to look for {text!r} in {str(above)!r}. {SAY_PERMISSION}"
     except OSError:
-        stems = {}
+        there = []
+    # Of names that differ in their ending alone the last stands: that with the ending as typed, else a recording.
+    ending = _suffix(wanted)
+    there.sort(key=lambda name: (_suffix(name) == ending, _is_sound(name), name))
+    stems = {Path(name).stem.lower(): name for name in there}
     # Without their endings: two short names would be half alike by those alone.
     near = get_close_matches(Path(wanted).stem.lower(), stems, n=1, cutoff=NEAR)
     hint = f" Did you mean {stems[near[0]]!r}?" if near else ""
