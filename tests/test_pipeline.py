@@ -209,6 +209,10 @@ def test_what_is_special_is_noted(tmp_path: Path, bundle: Bundle, runtime: Runti
     assert note(0.5 * 2**15 * np.sign(tune(3, rate))) == (
         "reaches 16,384 times full scale: whole numbers that nobody divided?"
     )
+    tuned = tune(3, rate)
+    assert note(np.column_stack((tuned, -tuned))) == (
+        "its channels cancel each other in their mean: hear one of them (--channel 1)"
+    )
     short = note(tune(0.1, rate))
     assert short == f"shorter than the model's window of {bundle.window_samples / rate:g} s: repeated"
     assert bundle.repeats_short

@@ -27,6 +27,8 @@ from sonoscope.windows import Grid, in_samples
 
 #: Peak (of full scale) below which a recording is called silent: the last bit of 16.
 SILENT_PEAK = 1.0 / 32768.0
+#: The note of a recording with one channel upside down begins so.
+CANCEL = "its channels cancel each other in their mean"
 #: Share of samples at full scale from which a recording is called clipped.
 CLIPPED_SHARE = 1e-3
 #: Blocks that may wait between decoding and the model when they overlap.
@@ -210,6 +212,8 @@ def sound_remarks(decoder: Decoder) -> list[str]:
         remarks.append(f"reaches {decoder.peak:,.0f} times full scale: whole numbers that nobody divided?")
     elif decoder.clipped_share > CLIPPED_SHARE:
         remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
+    if decoder.cancels:
+        remarks.append(f"{CANCEL}: hear one of them (--channel 1)")
     return remarks
 
 

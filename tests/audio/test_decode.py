@@ -135,6 +135,26 @@ def test_peak_and_clipping_are_those_of_the_channel_that_is_heard(tmp_path, writ
     assert (third.peak, third.problem) == (0.0, "1 sample was not finite and taken as 0")
 
 
+def test_channels_that_cancel_each_other_are_told(tmp_path, music, write_sound, hear):
+    sound = music(seconds=2.0)[0]
+    noise = np.random.default_rng(0).normal(0, 0.1, (3, sound.size)).astype(np.float32)
+    dither = np.float32(1e-4) * noise[0]
+    for number, (channels, cancels) in enumerate((
+        ((sound, -sound), True),
+        ((sound, dither - sound), True),
+        ((sound, -sound, sound, -sound), True),
+        ((sound, sound), False),
+        ((sound, -0.7 * sound), False),
+        (tuple(noise), False),
+        ((sound, *[0 * sound] * 7), False),
+        ((0 * sound, 0 * sound), False),
+        ((sound,), False),
+    )):  # fmt: skip
+        path = write_sound(tmp_path / f"{number}.wav", np.stack(channels), subtype="FLOAT")
+        assert hear(path).decoder.cancels is cancels, number
+        assert not hear(path, channel=1).decoder.cancels
+
+
 def test_peak_and_clipping_are_those_of_all_channels(tmp_path, write_sound, hear):
     samples = np.zeros((2, 1000))
     samples[0, 10], samples[1, 10], samples[1, 20:30] = -0.9995, 0.5, 0.9999

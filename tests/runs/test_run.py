@@ -143,6 +143,16 @@ def test_recordings_that_were_heard_in_part_are_counted(make, run, tmp_path):
     assert notes["a.wav"] == "" and "the header states 4.000 s" in notes["b.flac"]
 
 
+def test_recordings_with_a_channel_upside_down_are_counted(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    sound = 0.3 * np.sin(2 * np.pi * 440 / 22_050 * np.arange(44_100))
+    soundfile.write(tmp_path / "in/a.wav", np.column_stack((sound, -sound)), 22_050)
+    soundfile.write(tmp_path / "in/b.wav", np.column_stack((sound, sound)), 22_050)
+    said = "1 recording has channels that cancel each other in their mean: hear one of them (--channel 1)"
+    assert said in run(tmp_path / "in").remarks
+    assert said not in run(tmp_path / "in", out="first", channel=1).remarks
+
+
 def test_strict_stops_at_the_first_failure_and_the_rest_can_be_resumed(make, run, tmp_path, contents):
     folder = make("a.wav", "z.wav", seconds=1)
     (folder / "m.wav").write_text("no sound")

@@ -43,6 +43,8 @@ __all__ = ["AudioInfo", "Decoder", "blocks", "read"]
 #: Samples per channel and block: 1.5 s at 44.1 kHz. Larger ones leave the processor's cache, smaller ones
 #: cost calls.
 BLOCK_SAMPLES = 65536
+#: Channels cancel each other if their mean has less than this share of the power that it has of unrelated ones.
+CANCELLED_SHARE = 0.01
 #: Absolute value from which a sample counts as clipped.
 FULL_SCALE = 0.999
 #: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
@@ -80,6 +82,8 @@ class Decoder:
         Largest absolute sample so far of any channel that is heard, before averaging.
     clipped_share : float
         Share of the samples so far of all channels that are heard with an absolute value of at least 0.999.
+    cancels : bool
+        Whether next to nothing of the channels so far is left in their mean: one is the other upside down.
     problem : str
         After exhaustion: what was wrong (damage, less sound than the header states, samples that are no
         numbers), or empty.
@@ -113,6 +117,7 @@ class Decoder:
         self._block_samples = block_samples
         self._content = Content()
         self._n_clipped = self._n_looked_at = self._n_not_finite = self._n_beyond = 0
+        self._power = self._mixed_power = 0.0
         self._mixed = np.empty(0, np.float32)
         self._used = False
 
@@ -142,6 +147,11 @@ class Decoder:
     @property
     def clipped_share(self) -> float:
         return self._n_clipped / self._n_looked_at if self._n_looked_at else 0.0
+
+    @property
+    def cancels(self) -> bool:
+        # Of unrelated channels, or of a single one that sounds, the mean has 1 / channels of the mean power.
+        return self._mixed_power < CANCELLED_SHARE * self._power / self.info.channels
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the signal in order as float32 arrays of shape (n,), ``n > 0``; once.
@@ -295,7 +305,10 @@ class Decoder:
         np.add(frames[:, 0], frames[:, 1], out=mono)
         for channel in range(2, channels):
             np.add(mono, frames[:, channel], out=mono)
-        return np.multiply(mono, np.float32(1 / channels), out=mono)
+        np.multiply(mono, np.float32(1 / channels), out=mono)
+        self._power += float(np.vdot(frames, frames)) / channels
+        self._mixed_power += float(np.vdot(mono, mono))
+        return mono
 
     def _conclude(self) -> None:
         """Say what was wrong."""

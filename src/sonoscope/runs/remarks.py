@@ -97,14 +97,21 @@ def about_special(tally: Tally) -> list[str]:
 
 
 def about_damaged(tally: Tally) -> list[str]:
-    """How many recordings were heard in part only, where that is not said of each."""
-    if not tally.damaged or tally.n_remarked:
-        return []
-    verb = "is" if tally.damaged == 1 else "are"
-    return [
-        f"{count(tally.damaged, 'recording')} {verb} cut short or damaged, and analysed as far as can be decoded: "
-        "files.csv, column note"
-    ]
+    """How many recordings were heard in part only, or hardly at all, where that is not said of each."""
+    said = []
+    if tally.damaged and not tally.n_remarked:
+        verb = "is" if tally.damaged == 1 else "are"
+        said.append(
+            f"{count(tally.damaged, 'recording')} {verb} cut short or damaged, and analysed as far as can be "
+            "decoded: files.csv, column note"
+        )
+    if tally.cancelled and not tally.n_remarked:
+        verb = "has" if tally.cancelled == 1 else "have"
+        said.append(
+            f"{count(tally.cancelled, 'recording')} {verb} channels that cancel each other in their mean: "
+            "hear one of them (--channel 1)"
+        )
+    return said
 
 
 def about_origins(tally: Tally, site_from: str | None, recorded_in: str | None = None) -> list[str]:
