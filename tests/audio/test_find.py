@@ -197,6 +197,13 @@ def test_of_names_with_several_endings_the_recording_is_meant(tmp_path, monkeypa
         find(["other.mp3"])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there a backslash is what separates folders")
+def test_a_path_as_windows_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(make(tmp_path, "night/song.wav"))
+    with pytest.raises(UsageError, match=r"Did you mean 'night/song.wav'\?$"):
+        find(["night\\song.wav"])
+
+
 def test_an_empty_folder_holds_nothing(tmp_path):
     assert names(tmp_path) == []
 

@@ -137,6 +137,14 @@ def test_wrong_words_are_explained_in_at_most_two_lines(words, message, sonoscop
     assert ran.err.startswith("sonoscope: ") and len(ran.err.splitlines()) <= 2
 
 
+def test_a_file_whose_name_begins_with_a_dash(sonoscope: Sonoscope, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("-take 1.wav").touch()
+    ran = sonoscope("analyze", "-take 1.wav")
+    assert ran.code == 2 and "If the file '-take 1.wav' is meant: ./-take 1.wav\n" in ran.err
+    assert "is empty (0 bytes)" in sonoscope("analyze", "./-take 1.wav").err
+
+
 def test_group_without_command_shows_its_help_and_fails(sonoscope: Sonoscope):
     ran = sonoscope("models")
     assert ran.code == 2 and ran.out == "" and "Commands:" in ran.err

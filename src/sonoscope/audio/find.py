@@ -178,6 +178,8 @@ def _kind(path: str) -> str:
 def _missing(text: str) -> str:
     """That there is no such input, with the nearest name there is."""
     path = Path(text)
+    if "\\" in text and Path(forward := text.replace("\\", "/")).exists():
+        return f"no such file or folder: {text!r}. Did you mean {forward!r}?"
     above = next((folder for folder in path.parents if folder.is_dir()), Path())
     wanted = path.relative_to(above).parts[0] if text else text
     try:

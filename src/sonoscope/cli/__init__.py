@@ -54,14 +54,14 @@ def _run(words: list[str]) -> int:
     try:
         _refuse_windows_paths(words)
         with importing():
-            command = root().make_context("sonoscope", words)
+            command = root().make_context("sonoscope", list(words))
         with command as context:
             code = context.command.invoke(context)
         return code if isinstance(code, int) else 0
     except typer.Exit as done:
         return done.exit_code
     except _ParserError as error:
-        return _explain_usage(error)
+        return _explain_usage(error, words)
     except SonoscopeError as error:
         if error.exit_code == NOT_FINISHED:
             _log_traceback()
@@ -116,7 +116,7 @@ def _say(message: str, *below: str) -> None:
         complain(message, *below)
 
 
-def _explain_usage(error: Exception) -> int:
+def _explain_usage(error: Exception, words: list[str]) -> int:
     """Say what is wrong with the words given, nearest known option included, in at most two lines."""
     message = str(getattr(error, "format_message", error.__str__)())
     context = getattr(error, "ctx", None)
@@ -125,7 +125,9 @@ def _explain_usage(error: Exception) -> int:
         return 2
     if hasattr(error, "possibilities"):
         option = str(getattr(error, "option_name", ""))
-        message = f"unknown option {option!r}.{_near_option(option, context)}"
+        file = next((word for word in words if word.startswith(option) and os.path.lexists(word)), None)
+        hint = f" If the file {file!r} is meant: ./{file}" if file else _near_option(option, context)
+        message = f"unknown option {option!r}.{hint}"
     _say(" ".join(message.split()))
     if context is not None:
         print(f"Try: {context.command_path} --help", file=sys.stderr)
