@@ -153,6 +153,11 @@ def test_files_that_cannot_be_used_are_told_and_the_command_ends_with_1(
     assert main(words) == 2
     assert "is there already: --overwrite replaces a model" in capfd.readouterr().err
     assert main([*words, "--overwrite"]) == 1
+    capfd.readouterr()
+    nowhere = tmp_path / "s" / "low" / "A" / "text.wav" / "m"
+    assert main([*words[:-1], str(nowhere)]) == 3
+    told = capfd.readouterr().err
+    assert str(nowhere) in told and "silent.wav" not in told, "before anything is heard"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sonoscope.training.teach.head import Fitting
 from sonoscope.training.teach.hearing import Bed, Listener
 from sonoscope.training.teach.judging import Class, Hits
 from sonoscope.training.teach.wish import Wish
+from sonoscope.writing import check_place
 
 Say = Callable[[str], None]
 
@@ -68,6 +69,8 @@ def teach(
     ------
     UsageError
         If there is too little of a class, or what is asked cannot be meant; nothing is written then.
+    OSError
+        If nothing can be written there; before anything is heard.
     """
     folder = Path(folder)
     if folder.exists() and not (overwrite and (folder / "bundle.json").is_file()):
@@ -76,6 +79,7 @@ def teach(
             if (folder / "bundle.json").is_file() or not overwrite
             else f"{folder} is there already and holds no model: name another place (-o)"
         )
+    check_place(folder)
     optional("onnx", "teach", "writing the model")
     listener = Listener(models.load(wish.base, labels=False))
     if finetune:
