@@ -131,6 +131,13 @@ def test_nothing_that_sounds_is_said_and_is_no_zero():
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+def test_what_sounds_in_every_clip_is_ranked_above_nothing():
+    found = sonoscope.evaluate(np.tile([1, 0], (4, 1)), np.full((4, 2), 0.6), "ab", draws=0)
+    for name in ("macro_roc_auc", "d_prime"):
+        assert found.figures[name] == Figure(None, why="no label sounds in some clips and not in others")
+    assert found.figures["macro_ap"].value == 1.0
+
+
 def test_partial_labels_are_masked_and_both_kinds_have_an_f1(rng):
     truth, scores = made(rng, n=400, c=5)
     mask = rng.random((400, 5)) < 0.4

@@ -29,8 +29,9 @@ from sonoscope.evaluation.tagging import Answers, top1
 QUOTED = ("micro_f1", "macro_f1", "samples_f1", "hamming", "exact_match")
 #: Beginnings of the names of figures by which models are compared, draw by draw.
 COMPARED = ("lrap", "macro_ap", "micro_f1", "macro_f1")
-#: Why a threshold-free figure is undefined.
+#: Why a figure is undefined: nothing sounds, or what sounds does so everywhere, and is to be ranked above nothing.
 NO_POSITIVES = "no label sounds in any clip"
+NO_NEGATIVES = "no label sounds in some clips and not in others"
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,9 @@ class Judged:
         draws = None
         if name in self.samples and name.startswith(COMPARED) and not name.endswith("_oracle"):
             draws = Draws(self.samples[name], self.answers.groups)
-        return Figure.of(self.values[name], NO_POSITIVES, self.drawn.get(name), draws)
+        something_sounds = bool(self.answers.truth[self.answers.known].any())
+        why = NO_NEGATIVES if something_sounds else NO_POSITIVES
+        return Figure.of(self.values[name], why, self.drawn.get(name), draws)
 
     def _d_prime(self) -> Figure:
         """AudioSet's d': how many deviations apart two normals are that have this area between them."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope import __version__
+from sonoscope.errors import count
 from sonoscope.evaluation import cliptables
 from sonoscope.evaluation.clipfigures import ClipOptions, Judged
 from sonoscope.evaluation.protocols.protocol import Protocol, Request
@@ -130,7 +131,7 @@ def remarks(judged: Judged) -> list[str]:
     if groups == len(answers.groups):
         found.append("every clip is its own group: intervals take clips for independent")
     elif groups < FEW_GROUPS and judged.options.draws:
-        found.append(f"{groups} groups: too few for intervals to be trusted")
+        found.append(f"{count(groups, 'group')}: too few for intervals to be trusted")
     return found
 
 
