@@ -120,6 +120,15 @@ def test_rows_that_cannot_be_heard_are_left_out_and_listed(sonoscope: Sonoscope,
     assert len(manifest.read(out)) == 11 and certificate.of(out, manifest.read(out)).is_clean
 
 
+def test_recordings_that_lie_elsewhere_are_missed_with_the_remedy(sonoscope: Sonoscope, tmp_path: Path):
+    (tmp_path / "m.csv").write_text("path,labels,group\na.wav,flute,1\nb.wav,violin,2\n")
+    ran = sonoscope(
+        "data", "split", tmp_path / "m.csv", "-o", tmp_path / "s.csv", "--parts", "train=0.5,test=0.5"
+    )
+    assert ran.code == 2 and "no row can be used; the first: a.wav: " in ran.err
+    assert ran.err.endswith("If it lies elsewhere: sonoscope data manifest TABLE --root FOLDER -o NEW.csv\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -698,3 +698,18 @@ def test_the_recordings_beside_the_project_make_a_manifest(data_dir: Path, tmp_p
     assert done.added == len(found) == sum(1 for _ in (data_dir / "field_events").rglob("*.ogg"))
     good, problems = manifest.check(Manifest(found.rows[:5], found.root))
     assert len(good) == 5 and not problems
+
+
+def test_a_label_map_that_was_found_beside_the_table_is_named(tmp_path):
+    labelmap.write(labelmap.find(["flute", "violin"], tmp_path), tmp_path)
+    (tmp_path / "m.csv").write_text("path,labels\na.wav,violn\n")
+    with pytest.raises(BadManifest) as raised:
+        manifest.read(tmp_path / "m.csv")
+    assert str(raised.value).endswith(
+        "'violn' holds 'violn', which is not in the label map, labels.json beside this table. Did you mean 'violin'? "
+        "Correct it, or add it to the map, or put the table into a folder of its own."
+    )
+    with pytest.raises(
+        BadManifest, match=r"not in the label map\. Did you mean 'violin'\? Correct it, or add it to"
+    ):
+        manifest.read(tmp_path / "m.csv", labels=["violin"])

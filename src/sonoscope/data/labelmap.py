@@ -182,10 +182,12 @@ class Names:
     ----------
     ids : tuple of str
         In the order of the map; empty without one.
+    beside : bool
+        Whether the map was found beside the table, where perhaps nobody knows of it.
     """
 
-    def __init__(self, labels: Sequence[Label] = ()) -> None:
-        self.labels = tuple(labels)
+    def __init__(self, labels: Sequence[Label] = (), *, beside: bool = False) -> None:
+        self.labels, self.beside = tuple(labels), beside
         self.ids = tuple(label.id for label in labels)
         self._known = index(labels)
 
@@ -201,10 +203,13 @@ class Names:
             return names
         for name in names:
             if name not in self._known and name != EVERYTHING_ELSE:
+                place = f", {JSON_NAME} beside this table" if self.beside else ""
+                elsewhere = ", or put the table into a folder of its own" if self.beside else ""
+                near = nearest(name, self._known).lstrip()
                 line.fail(
                     column,
-                    f"holds {name!r}, which is not in the label map.{nearest(name, self._known)}",
-                    "Correct it, or add it to the map.",
+                    f"holds {name!r}, which is not in the label map{place}",
+                    f"{near} Correct it, or add it to the map{elsewhere}.".lstrip(),
                 )
         return tuple(dict.fromkeys(n if n == EVERYTHING_ELSE else self.ids[self._known[n]] for n in names))
 

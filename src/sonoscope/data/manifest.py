@@ -68,7 +68,7 @@ def read(
         If there is no such label set.
     """
     path = Path(path)
-    names = Names(labelmap.find(labels, path.parent))
+    names = Names(labelmap.find(labels, path.parent), beside=labels is None)
     found = table.read(path)
     if eventtable.is_one(found):
         found = eventtable.by_recording(found, path, root)

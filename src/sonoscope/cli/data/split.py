@@ -241,7 +241,14 @@ def _heard(
     bad = {(problem.path, problem.start_s, problem.duration_s) for problem in problems}
     kept = [p for p, r in enumerate(manifest.rows) if (r.path, r.start_s, r.duration_s) not in bad]
     if not kept:
-        raise UsageError(f"no row can be used; the first: {problems[0].path}: {problems[0].reason}")
+        first = problems[0]
+        elsewhere = not (manifest.root / first.path).exists()
+        hint = (
+            " If it lies elsewhere: sonoscope data manifest TABLE --root FOLDER -o NEW.csv"
+            if elsewhere
+            else ""
+        )
+        raise UsageError(f"no row can be used; the first: {first.path}: {first.reason}.{hint}")
     place = {old: new for new, old in enumerate(kept)}
     moved = None
     if pairs is not None:
