@@ -233,3 +233,45 @@ def test_command_on_a_broken_table_exits_1(tmp_path, capsys):
     (tmp_path / "bad.csv").write_text("file,start,end,label\na,zero,1,x\n")
     assert cli.main(["convert", str(tmp_path / "bad.csv"), "-o", str(tmp_path / "x.jams")]) == 1
     assert "bad.csv, line 2, column 'start': is 'zero', not a number" in capsys.readouterr().err
+
+
+#: Tables as other programs name and write them: the file's name, its text, the recording, the event.
+OF_OTHERS = {
+    "a.txt": ("0.500000\t1.250000\tviolin\n", "a", ("0.500", "1.250", "violin")),
+    "b.txt": (
+        "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t0.5\t1.25\tviolin\n", "b", ("0.500", "1.250", "violin"),
+    ),
+    "c.Table.1.selections.txt": (
+        "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t0.5\t1.25\tviolin\n", "c", ("0.500", "1.250", "violin"),
+    ),
+    "d.csv": (
+        "Start (s),End (s),Scientific name,Common name,Confidence\n0,3,Turdus merula,Blackbird,0.81\n",
+        "d", ("0.000", "3.000", "Turdus merula_Blackbird"),
+    ),
+    "e.BirdNET.results.csv": (
+        "Start (s),End (s),Scientific name,Common name,Confidence\n0,3,Turdus merula,Blackbird,0.81\n",
+        "e", ("0.000", "3.000", "Turdus merula_Blackbird"),
+    ),
+    "f.BirdNET.selection.table.txt": (
+        "Selection\tBegin Time (s)\tEnd Time (s)\tCommon Name\n1\t0\t3\tBlackbird\n",
+        "f", ("0.000", "3.000", "Blackbird"),
+    ),
+    "g.csv": (
+        "INDIR,FOLDER,IN FILE,CHANNEL,OFFSET,DURATION,TOP1MATCH\n/d,,g.wav,0,1,2,EPTSER\n",
+        "g.wav", ("1.000", "3.000", "EPTSER"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_tables_of_other_programs_are_known_by_their_first_line(name, tmp_path):
+    text, recording, event = OF_OTHERS[name]
+    (tmp_path / name).write_text(text)
+    assert times(tmp_path / name) == [event]
+    assert (tmp_path / "check.events.csv").read_text().splitlines()[1].startswith(f"{recording},")
+
+
+def test_a_text_that_is_no_table_stays_unclear(tmp_path):
+    (tmp_path / "a.txt").write_text("notes on batteries\n")
+    with pytest.raises(UsageError, match=r"\.txt could be several formats"):
+        convert(tmp_path / "a.txt", tmp_path / "x.jams")

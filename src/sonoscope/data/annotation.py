@@ -30,8 +30,7 @@ from sonoscope.data import cells, kinds, table
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.data.table import Line
 from sonoscope.errors import UsageError
-from sonoscope.outputs import READERS, recognise
-from sonoscope.outputs.buzzdetect import DETECTIONS
+from sonoscope.outputs import READERS, headers, recognise
 from sonoscope.outputs.format import Format
 from sonoscope.values import Event, FileResult
 
@@ -180,8 +179,7 @@ def _header(path: Path) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _first_cells(path: Path, *_version: object) -> tuple[str, ...]:
-    first = table.decoded(path).partition("\n")[0].strip("\r")
-    return tuple(cell.strip().strip('"') for cell in first.split("\t" if "\t" in first else ","))
+    return tuple(headers.cells(table.decoded(path).partition("\n")[0]))
 
 
 def _form(path: Path) -> Format:
@@ -192,36 +190,12 @@ def _form(path: Path) -> Format:
     except UsageError:
         pass
     header = _header(path)
-    columns = {cell.casefold() for cell in header}
-    if "begin time (s)" in columns:
-        return READERS["raven"]
-    if "start (s)" in columns:
-        return READERS["birdnet"]
-    if {"start", "end", "label"} <= columns:
-        return READERS["csv"]
-    if {"in file", "offset", "duration"} <= columns:
-        return READERS["kaleidoscope"]
-    if header[0] == "start" and any(cell.startswith(DETECTIONS) for cell in header):
-        return READERS["buzzdetect"]
-    if {"onset", "offset", "pitch"} <= columns:
-        return READERS["notes"]
-    if {"onset", "offset", "event_label"} <= columns:
-        return READERS["dcase"]
-    if path.suffix.lower() == ".csv" and ({"duration", "label"} <= columns or _is_number(header[0])):
-        return READERS["sonicvisualiser"]
-    if path.suffix.lower() == ".txt" and (header == [""] or (len(header) > 1 and _is_number(header[0]))):
-        return READERS["audacity"]
+    if (told := headers.told_by(header, path.suffix.lower())) is not None:
+        return READERS[told]
     raise BadManifest(
         f"{path}, line 1: {','.join(header)[:80]!r} begins no annotation that can be read. Known: Raven, Audacity, "
         f"Sonic Visualiser, MIDI, MAPS, MusicNet and {', '.join(sorted(READERS))}. See `sonoscope data formats`."
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _chosen(held: _Table, recording: str) -> tuple[Event, ...]:

@@ -30,7 +30,9 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     """Tables of BirdNET-Analyzer, with or without its additional columns."""
     label_columns = (options.label_column,) if options.label_column else COLUMNS[2:4]
     rows = list(read_comma(file, options.name, (*COLUMNS[:2], *label_columns)))
-    names = relative_names([row.get("File") for row in rows], options.name, (FORMAT.suffix, ".csv"))
+    names = relative_names(
+        [row.get("File") for row in rows], options.name, (FORMAT.suffix, *FORMAT.extensions, ".csv")
+    )
     return gather(
         Found(names[row.get("File")], _event(row, label_columns), path=row.get("File")) for row in rows
     )
@@ -42,4 +44,6 @@ def _event(row: Row, label_columns: tuple[str, ...]) -> Event:
     return Event(start_s, end_s, "_".join(parts), probability(row.optional("Confidence")))
 
 
-FORMAT = Format("birdnet", ".birdnet.csv", write, read, takes=("label_column",))
+FORMAT = Format(
+    "birdnet", ".birdnet.csv", write, read, extensions=(".birdnet.results.csv",), takes=("label_column",)
+)

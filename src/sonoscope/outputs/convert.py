@@ -12,12 +12,23 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from sonoscope.errors import UsageError, lookup
-from sonoscope.outputs import READERS, WRITERS, format_for
+from sonoscope.outputs import AMBIGUOUS, READERS, SCORE_TABLES, WRITERS, format_for, headers
 from sonoscope.outputs.format import Format, Found, UnreadableTable, WriteOptions, gather, recording_name
 from sonoscope.outputs.names import posix
 from sonoscope.outputs.tables import FilesRow, read_files
 from sonoscope.values import FileResult
 from sonoscope.writing import beside
+
+#: Endings that say all: of a format, or of tables of scores.
+LONGER = (
+    *(
+        end
+        for form in READERS.values()
+        for end in (form.suffix, *form.extensions)
+        if end not in (".csv", ".txt")
+    ),
+    *SCORE_TABLES,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def convert(
         If the source is not what it should be; file, line, column and remedy are named.
     """
     into_folder = _is_folder(target, to_format)
-    reader = lookup(READERS, from_format, "format") if from_format else format_for(source)
+    reader = lookup(READERS, from_format, "format") if from_format else _reader(source)
     writer = lookup(WRITERS, to_format, "format") if to_format else format_for(target)
     _refuse_idle("--label-column", "label_column", label_column is not None, reader, READERS)
     _refuse_idle("--threshold", "threshold", threshold is not None, reader, READERS)
@@ -91,6 +102,17 @@ def convert(
     else:
         written = _write_one(results, target, writer, options, overwrite=overwrite)
     return Converted(len(results), sum(len(result.events) for result in results), written)
+
+
+def _reader(source: str | Path) -> Format:
+    """The format of a file: what its name means, and where that is left open (.txt, .csv), what its first line says."""
+    name = str(source).lower()
+    if name.endswith((*AMBIGUOUS, ".csv")) and not name.endswith(LONGER) and Path(source).is_file():
+        with opened(source) as file:
+            told = headers.told_by(headers.cells(file.readline()), Path(name).suffix)
+        if told is not None:
+            return READERS[told]
+    return format_for(source)
 
 
 def _is_folder(target: str | Path, to_format: str | None) -> bool:

@@ -12,6 +12,7 @@ that was heard, half of the model's or of the recording's rate, whichever is les
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -90,6 +91,10 @@ def _top_hz(result: FileResult) -> float:
     return min(known, default=UNKNOWN_TOP_HZ)
 
 
+#: Raven calls the tables of a.wav ``a.Table.1.selections.txt``.
+_NUMBER = re.compile(r"\.Table\.\d+(?=\.selections\.txt$)", re.IGNORECASE)
+
+
 def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     """Tables of Raven Pro, Raven Lite and programs that imitate it.
 
@@ -100,7 +105,8 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     rows = list(read_tabs(file, options.name, ("Begin Time (s)", "End Time (s)")))
     column = _label_column(rows, options)
     paths = [_path(row) for row in rows]
-    names = relative_names(paths, options.name, (FORMAT.suffix, *FORMAT.extensions, ".txt"))
+    source = _NUMBER.sub("", options.name)
+    names = relative_names(paths, source, (FORMAT.suffix, *FORMAT.extensions, ".txt"))
     return gather(_one_view(rows, paths, names, column))
 
 
@@ -148,4 +154,12 @@ def _label_column(rows: list[Row], options: ReadOptions) -> str:
     )
 
 
-FORMAT = Format("raven", ".selections.txt", write, read, takes=("label_column",))
+#: BirdNET-Analyzer writes such tables too.
+FORMAT = Format(
+    "raven",
+    ".selections.txt",
+    write,
+    read,
+    extensions=(".birdnet.selection.table.txt",),
+    takes=("label_column",),
+)
