@@ -212,9 +212,10 @@ def _axes(given: Any, wish: Wish) -> list[str]:
             return ["batch", CHANNEL, "sample"]
         if len(shape) == 3 and shape[2] == 1 and fixed:
             return ["batch", "sample", CHANNEL]
+        bins = fixed[-1] if fixed else 64
         raise UsageError(
             f"the graph's input {given.name!r} has shape {_shape(shape)}; samples come as (n), (batch, n) or "
-            "(batch, 1, n). If it takes rows of a feature, name it: --feature logmel --set n_mels=64"
+            f"(batch, 1, n). If it takes rows of a feature, name it: --feature logmel --set n_mels={bins}"
         )
     rows = shape
     before, after = ["batch"], list[str]()
