@@ -20,9 +20,11 @@ pytest.importorskip("lightning")
 from sonoscope.cluster.slurm import Wish  # noqa: E402
 from sonoscope.errors import UsageError  # noqa: E402
 from sonoscope.training import config as configs  # noqa: E402
-from sonoscope.training import plans, ranks, rundir, sbatch  # noqa: E402
+from sonoscope.training import loader, plans, ranks, rundir, sbatch  # noqa: E402
+from sonoscope.training.batch import NO_CLIP  # noqa: E402
 from sonoscope.training.config import Config  # noqa: E402
 from sonoscope.training.engine import fit  # noqa: E402
+from sonoscope.training.prepare import VALIDATION  # noqa: E402
 from sonoscope.training.setting import Setting  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -107,6 +109,54 @@ def history(folder: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.parametrize("size", [8, 2])
+def test_processes_with_fewer_batches_to_validate_are_not_waited_for(
+    tones: Tones, equal: Path, tmp_path: Path, size: int
+) -> None:
+    """Five clips are one batch or three, and each step of a network with running means waits for all processes."""
+    config = tones(f"data.train={equal}", "training.epochs=1", *TWO, f"training.batch_size={size}")
+    done = command(str(written(config, tmp_path / "two.yaml")), "--quick", "-o", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Warning" not in done.stderr
+    best = max(history(tmp_path / "run"), key=lambda row: row["val_map"])
+    assert best["val_clips"] == 5
+    # The first process alone, after the training.
+    alone = rundir.read_metrics(tmp_path / "run")["validation"]["map"]
+    assert best["val_map"] == pytest.approx(alone, abs=1e-4)
+
+
+def test_notes_that_two_processes_count_are_those_of_one(tmp_path: Path) -> None:
+    """What is counted is added, not overwritten by what the first process has."""
+    rng, lines = np.random.default_rng(5), ["path,labels,group,annotation"]
+    for number in range(10):
+        time = np.arange(16000) / 8000
+        last = 0.6 + 0.14 * number  # notes of different lengths, so that no batch is like another
+        sound = 0.2 * np.sin(2 * np.pi * 220.0 * 2 ** (number / 12) * time) * (time > 0.5) * (time < last)
+        sound += 0.01 * rng.standard_normal(time.size)
+        soundfile.write(tmp_path / f"{number}.wav", sound.astype(np.float32), 8000)
+        (tmp_path / f"{number}.notes.csv").write_text(
+            f"onset,offset,pitch,velocity\n0.5,2.0,{57 + number},90\n"
+        )
+        lines.append(f"{number}.wav,piano,piece{number},{number}.notes.csv")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    values = {
+        "kind": "notes",
+        "data": {"train": [str(tmp_path)], "window_s": 1.0, "validation_share": 0.5, "test_share": 0.0},
+        "features": [{"name": "logfreq", "sample_rate": 8000, "n_fft": 2048, "hop_samples": 160, "bins_per_octave": 24,
+                      "n_bins": 168, "f_min_hz": 27.5}],
+        "network": {"backbone": {"name": "valid_cnn", "stages": [[8, [3, 3], [1, 2]]], "dim": 16, "keep_bins": True},
+                    "head": "linear"},
+        "training": {"epochs": 1, "epoch_batches": 40, "batch_size": 3, "learning_rate": 0.01, "devices": "2"},
+    }  # fmt: skip
+    path = written(configs.compose(values), tmp_path / "two.yaml")
+    done = command(str(path), "-o", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    (row,) = history(tmp_path / "run")
+    alone = rundir.read_metrics(tmp_path / "run")["validation"]
+    for name in ("ap", "f1", "onset_ap", "onset_f1"):
+        assert row[f"val_{name}"] == pytest.approx(alone[name], abs=1e-4), name
+
+
 def test_one_process_writes(together: tuple[Config, Path, str]) -> None:
     _, folder, said = together
     history = (folder / rundir.HISTORY).read_text().splitlines()
@@ -115,6 +165,22 @@ def test_one_process_writes(together: tuple[Config, Path, str]) -> None:
     assert len(list(folder.glob("tensorboard/events*"))) <= 1
     for name in ("metrics.json", "bundle/model.onnx", "test.npz", "best.ckpt"):
         assert (folder / name).is_file(), name
+
+
+def test_processes_have_equally_many_batches_and_each_counts_once(
+    tones: Tones, equal: Path, tmp_path: Path
+) -> None:
+    for numbers, world in (([0, 1, 2], 2), ([4], 3), ([], 2), ([0, 2, 4, 6], 2)):
+        shares = [loader.shared_out(numbers, rank, world) for rank in range(world)]
+        assert len({len(share) for share in shares}) == 1
+        assert sorted(n for share in shares for n, counts in share if counts) == numbers
+    for words in ((), ("data.shown=clips", "data.window_s=null")):
+        config = tones(f"data.train={equal}", "training.batch_size=4", "training.validate_share=0.6", *words)
+        setting = Setting(config, tmp_path / f"run{len(words)}", quick=False, say=lambda _: None)
+        shares = [list(setting._in_order(VALIDATION, rank, 4, 0.6)) for rank in range(4)]
+        assert len({len(share) for share in shares}) == 1
+        kept = sorted(c for share in shares for b in share for c in b.clips.tolist() if c != NO_CLIP)
+        assert kept == sorted(c for b in setting._in_order(VALIDATION, 0, 1, 0.6) for c in b.clips.tolist())
 
 
 def test_shares_of_a_batch_meet_nowhere_and_miss_nothing(tones: Tones, equal: Path, tmp_path: Path) -> None:

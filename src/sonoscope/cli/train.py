@@ -5,6 +5,7 @@ The options of teaching (:mod:`sonoscope.cli.teach`) are listed here, since it i
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -170,6 +171,8 @@ def _network(
 
 def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick: bool) -> int:
     """Train one after the other, and show what came of it."""
+    # Processes that train together would each warn, in C++, that no weight was without a part; in phases some are.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from sonoscope.training import rundir, start
     from sonoscope.training import runs as finished
     from sonoscope.training.config import several_devices

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import torch
 
+#: The clip of windows that are computed for the other processes' sake: what is said of them counts nowhere.
+NO_CLIP = -1
+
 
 class Batch(NamedTuple):
     """Windows of clips, as the feed gives them.
@@ -18,7 +21,7 @@ class Batch(NamedTuple):
         Samples that are real, without margins; all ``n`` of a cut window.
     targets, judged : Tensor, shape (batch, classes), float32
     clips : Tensor, shape (batch,), int64
-        The number of each window's clip.
+        The number of each window's clip, or ``NO_CLIP``.
     """
 
     samples: torch.Tensor
@@ -36,3 +39,8 @@ class Rows(NamedTuple):
     targets: torch.Tensor
     judged: torch.Tensor
     clips: torch.Tensor
+
+    @property
+    def counting(self) -> int:
+        """How many of them count."""
+        return int((self.clips != NO_CLIP).sum())

@@ -61,6 +61,7 @@ class Begun:
         learns_from: Config | None = None,
         check: Callable[[Setting], Any] = lambda _setting: None,
     ) -> None:
+        quieten()
         self.leads = ranks.rank(config.training) == 0
         say = say if self.leads else _silent
         config = atop.fitted(config)
@@ -70,7 +71,6 @@ class Begun:
             rundir.open_for(folder, config, resume=resume)
         else:
             ranks.wait(config.training)
-        quieten()
         self._began, self._cpu = time.monotonic(), time.process_time()
         torch.set_num_threads(config.training.threads)
         lightning.seed_everything(config.training.seed, verbose=False)

@@ -7,7 +7,7 @@ of machines change nothing: process ``r`` of ``w`` takes every ``w``-th batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from sonoscope.data.shards.feed import Feed
 from sonoscope.data.shards.read import Shards
-from sonoscope.training.batch import Batch
+from sonoscope.training.batch import NO_CLIP, Batch
 
 #: Random numbers of whole clips' order; ``data.shards`` has the small ones.
 _ORDER = 11
@@ -48,7 +48,7 @@ class Drawn(IterableDataset):
 class All(IterableDataset):
     """All windows of all rows, in order; of several processes, each has every ``world``-th batch of them.
 
-    Of a ``share``, batches are taken evenly from first to last.
+    Of a ``share``, batches are taken evenly from first to last. All processes have equally many (:func:`shared_out`).
     """
 
     def __init__(
@@ -58,10 +58,11 @@ class All(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         first, every = _worker()
-        start, step = first * self.world + self.rank, every * self.world
-        for turn, batch in enumerate(self.feed.every_window(self.hop, start, step)):
-            if _is_kept(start + turn * step, self.share):
-                yield _tensors(batch, self.feed.window)
+        kept = [number for number in range(self.feed.count_batches(self.hop)) if _is_kept(number, self.share)]
+        mine = shared_out(kept, self.rank, self.world)[first::every]
+        batches = self.feed.every_window(self.hop, [number for number, _ in mine])
+        for batch, (_, counts) in zip(batches, mine, strict=True):
+            yield _for_the_step(_tensors(batch, self.feed.window), counts)
 
 
 class Whole(IterableDataset):
@@ -113,16 +114,18 @@ class Whole(IterableDataset):
 
     def __iter__(self) -> Iterator[Batch]:
         first, every = _worker()
-        order = np.arange(len(self.batches))
-        rng = np.random.default_rng([0 if self.seed is None else self.seed, _ORDER, self.epoch])
-        if self.seed is not None:
-            rng.shuffle(order)
+        if self.seed is None:
+            kept = [place for place in range(len(self.batches)) if _is_kept(place, self.share)]
+            mine = shared_out(kept, self.rank, self.world)
+        else:
+            order = np.random.default_rng([self.seed, _ORDER, self.epoch]).permutation(len(self.batches))
             # Processes that train together need as many batches each: some clips come twice in that epoch.
-            order = np.resize(order, self.steps * self.world)
-        for place in order[first * self.world + self.rank :: every * self.world]:
-            if not _is_kept(int(place), self.share):
-                continue
-            yield self._padded(self.batches[place], np.random.default_rng([_ORDER, self.epoch, int(place)]))
+            mine = [
+                (place, True) for place in np.resize(order, self.steps * self.world)[self.rank :: self.world]
+            ]
+        for place, counts in mine[first::every]:
+            rng = np.random.default_rng([_ORDER, self.epoch, int(place)])
+            yield _for_the_step(self._padded(self.batches[place], rng), counts)
 
     def _padded(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         real = self.shards.lengths[rows]
@@ -153,6 +156,22 @@ def loader(dataset: IterableDataset, workers: int = 0) -> DataLoader:
     """A loader of whole batches; of a data set that knows epochs, one that counts them."""
     kind = EpochLoader if hasattr(dataset, "epoch") else DataLoader
     return kind(dataset, batch_size=None, num_workers=workers)
+
+
+def shared_out(numbers: Sequence[int], rank: int, world: int) -> list[tuple[int, bool]]:
+    """Which batches one of several processes has, and whether they count.
+
+    Processes that wait for each other in every step need equally many, so one that has fewer gets one more that counts
+    nowhere (:data:`~sonoscope.training.batch.NO_CLIP`).
+    """
+    mine = [(number, True) for number in numbers[rank::world]]
+    missing = -(-len(numbers) // world) - len(mine)
+    return mine + [(number, False) for number in numbers[:missing]]
+
+
+def _for_the_step(batch: Batch, counts: bool) -> Batch:
+    """The batch, of no clip if it does not count."""
+    return batch if counts else batch._replace(clips=torch.full_like(batch.clips, NO_CLIP))
 
 
 def _is_kept(number: int, share: float) -> bool:

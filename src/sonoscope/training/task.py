@@ -153,12 +153,14 @@ class Task(lightning.LightningModule):
     def validation_step(self, batch: Rows, _: int) -> None:
         logits, embeddings = self.best.answers(batch.rows, batch.lengths)
         loss = self._loss(batch, logits, embeddings)
-        self.log("val_loss", loss, batch_size=len(batch.rows), sync_dist=True)
+        self.log("val_loss", loss, batch_size=batch.counting, sync_dist=True)
+        if not batch.counting:
+            return
         kept = (batch.clips, logits.float(), batch.targets, batch.judged)
         self._said.append(tuple(part.cpu().numpy() for part in kept))
 
     def _gather(self) -> None:
-        """Give every process what all of them have said; they may have had different numbers of batches."""
+        """Give every process what all of them have said."""
         everyone: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(everyone, self._said)
         self._said = [batch for said in everyone for batch in said]

@@ -13,7 +13,7 @@ one of samples on any sample.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,35 +183,44 @@ class Feed:
 
     # ---- all windows ---------------------------------------------------------------------------------------
 
-    def every_window(self, hop: int | None = None, first: int = 0, step: int = 1) -> Iterator[Batch]:
+    def every_window(self, hop: int | None = None, numbers: Iterable[int] | None = None) -> Iterator[Batch]:
         """All windows of all rows in order, on the grid of ``windows.Grid``; the last batch may be smaller.
 
         Parameters
         ----------
         hop : int, optional
             Samples between starts, a multiple of the feature's hop; default: the window.
-        first, step : int
-            As in :meth:`batches`.
+        numbers : iterable of int, optional
+            Of the batches that are wanted, in 0..``count_batches(hop)``; default: all.
 
         Raises
         ------
         UsageError
             If ``hop`` is not in 1..window, or does not fit the frames.
         """
+        hop, counts = self._on_grid(hop)
+        ends = np.cumsum(counts)
+        total = int(ends[-1])
+        for number in range(-(-total // self.batch_size)) if numbers is None else numbers:
+            start = number * self.batch_size
+            positions = np.arange(start, min(start + self.batch_size, total))
+            which = np.searchsorted(ends, positions, side="right")
+            starts = (positions - (ends - counts)[which]) * hop
+            yield self._cut(self._of_split[which], starts)
+
+    def count_batches(self, hop: int | None = None) -> int:
+        """How many batches :meth:`every_window` has."""
+        return -(-int(self._on_grid(hop)[1].sum()) // self.batch_size)
+
+    def _on_grid(self, hop: int | None) -> tuple[int, np.ndarray]:
+        """Samples between starts, and how many windows each row has."""
         hop = self.window if hop is None else hop
         if not 0 < hop <= self.window or hop % self._step:
             raise UsageError(
                 f"hop={hop} must lie in 1..window={self.window} samples and be a multiple of {self._step}"
             )
         grid = Grid(self.window, hop)
-        counts = np.array([grid.count(n) for n in self._lengths.tolist()], dtype=np.int64)
-        ends = np.cumsum(counts)
-        total = int(ends[-1])
-        for start in range(first * self.batch_size, total, step * self.batch_size):
-            positions = np.arange(start, min(start + self.batch_size, total))
-            which = np.searchsorted(ends, positions, side="right")
-            starts = (positions - (ends - counts)[which]) * hop
-            yield self._cut(self._of_split[which], starts)
+        return hop, np.array([grid.count(n) for n in self._lengths.tolist()], dtype=np.int64)
 
     # ---- cutting -------------------------------------------------------------------------------------------
 

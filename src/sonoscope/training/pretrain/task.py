@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from sonoscope.networks.build import Network
 from sonoscope.training import phases
-from sonoscope.training.batch import Batch
+from sonoscope.training.batch import Batch, Rows
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.pretrain.protocol import Pretext, Told
@@ -36,10 +36,11 @@ class PretextTask(lightning.LightningModule):
         self.network, self.frontend, self.pretext, self.config = network, frontend, pretext, config
         self.plan = phases.Plan(config.training, steps_per_epoch)
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> torch.Tensor:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Rows:
         """Rows of features, computed where the batch now is."""
-        samples = Batch(*batch).samples
-        return samples if samples.ndim == 3 else self.frontend(samples)[0]
+        held = Batch(*batch)
+        rows = held.samples if held.samples.ndim == 3 else self.frontend(held.samples)[0]
+        return Rows(rows, None, held.targets, held.judged, held.clips)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         torch.manual_seed(self._number(self.trainer.global_step))  # of dropout
@@ -52,16 +53,16 @@ class PretextTask(lightning.LightningModule):
         told: Told = self.pretext(self.network, rows, chance)
         return told
 
-    def training_step(self, rows: torch.Tensor, _: int) -> torch.Tensor:
-        told = self._told(rows, self.trainer.global_step)
-        self.log("loss", told.loss, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
+    def training_step(self, batch: Rows, _: int) -> torch.Tensor:
+        told = self._told(batch.rows, self.trainer.global_step)
+        self.log("loss", told.loss, on_step=False, on_epoch=True, batch_size=len(batch.rows), sync_dist=True)
         return told.loss
 
-    def validation_step(self, rows: torch.Tensor, number: int) -> None:
-        told = self._told(rows, number, _VALIDATING)
+    def validation_step(self, batch: Rows, number: int) -> None:
+        told = self._told(batch.rows, number, _VALIDATING)
         figures = {"val_loss": told.loss, "val_trivial": told.trivial}
         figures |= {f"val_{name}": value for name, value in told.figures.items()}
-        self.log_dict(figures, batch_size=len(rows), sync_dist=True)
+        self.log_dict(figures, batch_size=batch.counting, sync_dist=True)
 
     test_step = validation_step
 

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 from sonoscope.networks.framenotes import FrameNotes
 from sonoscope.training import phases
-from sonoscope.training.batch import Batch
+from sonoscope.training.batch import Batch, Rows
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.notes import NoteTrainSpec, note_loss
@@ -39,23 +39,22 @@ class NoteTask(lightning.LightningModule):
         self.notes, self.network, self.frontend, self.config = notes, notes.network, frontend, config
         self.plan = phases.Plan(config.training, steps_per_epoch)
         self.weights = NoteTrainSpec()
-        self.counts: torch.Tensor
-        self.register_buffer("counts", torch.zeros(2, 2, LEVELS, dtype=torch.float64), persistent=False)
+        # No buffer: those of the first process are sent to the others in every step.
+        self.counts = torch.zeros(2, 2, LEVELS, dtype=torch.float64)
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of features, computed where the batch now is, and what is true of the judged ones."""
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Rows:
+        """Rows of features, computed where the batch now is; targets are what is true of the judged ones."""
         held = Batch(*batch)
         rows = held.samples if held.samples.ndim == 3 else self.frontend(held.samples)[0]
-        return rows, held.targets
+        return Rows(rows, None, held.targets, held.judged, held.clips)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         numbers = self.config.training.seed, self.trainer.global_step, self.global_rank
         torch.manual_seed(hash(numbers) & (1 << 62) - 1)  # of dropout
 
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        rows, found = batch
-        loss = note_loss(self.notes(rows), found, self.weights)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(rows), sync_dist=True)
+    def training_step(self, batch: Rows, _: int) -> torch.Tensor:
+        loss = note_loss(self.notes(batch.rows), batch.targets, self.weights)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.rows), sync_dist=True)
         return loss
 
     def on_train_epoch_start(self) -> None:
@@ -69,15 +68,16 @@ class NoteTask(lightning.LightningModule):
     # ---- validation and test -------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        self.counts.zero_()
+        self.counts = torch.zeros(2, 2, LEVELS, dtype=torch.float64, device=self.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
-    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
-        rows, found = batch
-        logits = self.notes(rows)
+    def validation_step(self, batch: Rows, _: int) -> None:
+        logits, found = self.notes(batch.rows), batch.targets
         loss = note_loss(logits, found, self.weights)
-        self.log("val_loss", loss, batch_size=len(rows), sync_dist=True)
+        self.log("val_loss", loss, batch_size=batch.counting, sync_dist=True)
+        if not batch.counting:
+            return
         for part in (ONSET, SUSTAIN):
             self.counts[part] += counted(logits[part].sigmoid(), found[:, part])
 
