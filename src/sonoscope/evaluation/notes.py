@@ -190,7 +190,9 @@ def matched(
     if not len(reference) or not len(estimate):
         return []
     row, column = candidates(reference, estimate, offsets=offsets, within=within)
-    graph = csr_array((np.ones(len(row)), (row, column)), shape=(len(reference), len(estimate)))
+    # SciPy 1.11 matches by numbers of 32 bits only.
+    places = row.astype(np.int32), column.astype(np.int32)
+    graph = csr_array((np.ones(len(row)), places), shape=(len(reference), len(estimate)))
     partner = maximum_bipartite_matching(graph, perm_type="column")
     return [(r, int(c)) for r, c in enumerate(partner) if c >= 0]
 
