@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from threading import Timer
 
+from sonoscope.errors import Stopped
 from sonoscope.training import presets, rundir
 from sonoscope.training.config import Config, compose
 
@@ -126,7 +127,7 @@ def one(name: str, data: str, work: Path, seconds: float) -> tuple[str, bool]:
     for timer in timers:
         timer.cancel()
     last = next((line for line in reversed(lines) if line), "")
-    if process.returncode:
+    if process.returncode not in (0, Stopped.exit_code):  # Ctrl-C ended it early, as it should
         return last, "is not installed" in last
     if not (folder / rundir.BUNDLE / "model.onnx").is_file():
         return next(
