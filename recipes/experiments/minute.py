@@ -44,8 +44,9 @@ TINY: dict[str, tuple[str, ...]] = {
     ),
     "panns-cnn14": SMALL,
     "panns-bands-two-phase": (*SMALL, "network.backbone.width=0.25"),
+    # One phase: without weights of ImageNet there is nothing to hold still, and no running means are learned.
     **{
-        name: SMALL
+        name: (*SMALL, "training.phases=[{}]")
         for name in presets.names()
         if str(presets.load(name).get("network", {}).get("backbone", {}).get("name")).startswith("timm:")
     },
