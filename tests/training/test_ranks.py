@@ -113,7 +113,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 def test_processes_with_fewer_batches_to_validate_are_not_waited_for(
     tones: Tones, equal: Path, tmp_path: Path, size: int
 ) -> None:
-    """Five clips are one batch or three, and each step of a network with running means waits for all processes."""
+    """Five clips are one batch or three: two processes cannot have equally many that count."""
     config = tones(f"data.train={equal}", "training.epochs=1", *TWO, f"training.batch_size={size}")
     done = command(str(written(config, tmp_path / "two.yaml")), "--quick", "-o", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr[-2000:]
@@ -126,7 +126,7 @@ def test_processes_with_fewer_batches_to_validate_are_not_waited_for(
 
 
 def test_notes_that_two_processes_count_are_those_of_one(tmp_path: Path) -> None:
-    """What is counted is added, not overwritten by what the first process has."""
+    """What each of them has counted is added."""
     rng, lines = np.random.default_rng(5), ["path,labels,group,annotation"]
     for number in range(10):
         time = np.arange(16000) / 8000

@@ -39,8 +39,8 @@ class NoteTask(lightning.LightningModule):
         self.notes, self.network, self.frontend, self.config = notes, notes.network, frontend, config
         self.plan = phases.Plan(config.training, steps_per_epoch)
         self.weights = NoteTrainSpec()
-        # No buffer: those of the first process are sent to the others in every step.
-        self.counts = torch.zeros(2, 2, LEVELS, dtype=torch.float64)
+        self.counts: torch.Tensor
+        self.register_buffer("counts", torch.zeros(2, 2, LEVELS, dtype=torch.float64), persistent=False)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Rows:
         """Rows of features, computed where the batch now is; targets are what is true of the judged ones."""
@@ -68,7 +68,7 @@ class NoteTask(lightning.LightningModule):
     # ---- validation and test -------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        self.counts = torch.zeros(2, 2, LEVELS, dtype=torch.float64, device=self.device)
+        self.counts.zero_()
 
     on_test_epoch_start = on_validation_epoch_start
 
