@@ -29,6 +29,7 @@ def test_both_ways_are_scipys_transform(rng: np.random.Generator, length: int, w
 
 
 def test_a_scipy_that_keeps_its_kernel_elsewhere_is_still_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, fft.KERNEL, raising=False)
     monkeypatch.setattr(fft.PathFinder, "find_spec", lambda name, path=None: None)
     assert fft.scipy_kernel() is None
     fft.rfft_into.cache_clear()
@@ -73,6 +74,18 @@ def test_scoring_features_imports_nothing_heavy() -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert fresh(program) == "[]"
+
+
+@pytest.mark.parametrize("first", ["", "import scipy.fft;"])
+def test_the_kernel_is_the_one_of_scipy_fft_whichever_comes_first(first: str) -> None:
+    # Two of it abort the process when it ends (SciPy before 1.16.3): "free(): invalid pointer".
+    program = (
+        f"{first}from sonoscope.features import fft; into = fft.rfft_into();"
+        "import scipy.fft._pocketfft.basic as public;"
+        "held = [cell.cell_contents for cell in into.__closure__];"
+        "print(public.pfft in held)"
+    )
+    assert fresh(program) == "True"
 
 
 def test_frames_do_not_depend_on_how_many_threads_blas_may_use() -> None:

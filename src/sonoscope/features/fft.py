@@ -9,15 +9,19 @@ Where SciPy has no such kernel in its usual place, ``scipy.fft`` itself is used;
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from sonoscope.features.frames import frame
 
+#: Where SciPy keeps its compiled FFT.
+KERNEL = "scipy.fft._pocketfft.pypocketfft"
 #: ``rfft(frames, out)``: (k, length) float32 to (k, length // 2 + 1) complex64.
 RealFFT = Callable[[np.ndarray, np.ndarray], None]
 
@@ -31,11 +35,7 @@ def rfft_into() -> RealFFT:
 def scipy_kernel() -> RealFFT | None:
     """The compiled kernel alone, or None if this SciPy keeps it elsewhere or calls it otherwise."""
     try:
-        scipy = importlib.util.find_spec("scipy")
-        folder = Path(scipy.submodule_search_locations[0], "fft", "_pocketfft")  # type: ignore[union-attr, index]
-        spec = PathFinder.find_spec("pypocketfft", [str(folder)])
-        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        module = sys.modules.get(KERNEL) or _load_kernel()
 
         def into(frames: np.ndarray, out: np.ndarray) -> None:
             # Axes, forward, no normalisation, out, one thread.
@@ -46,6 +46,20 @@ def scipy_kernel() -> RealFFT | None:
     except (ImportError, AttributeError, TypeError, ValueError, RuntimeError, OSError):
         return None
     return into if np.array_equal(flat, np.ones((1, 3))) else None
+
+
+def _load_kernel() -> ModuleType:
+    """Load it under its own name, so that ``scipy.fft`` takes this one if it is imported later.
+
+    Two of it in one process free the same memory when the process ends, which aborts it (SciPy before 1.16.3).
+    """
+    scipy = importlib.util.find_spec("scipy")
+    folder = Path(scipy.submodule_search_locations[0], "fft", "_pocketfft")  # type: ignore[union-attr, index]
+    spec = PathFinder.find_spec(KERNEL, [str(folder)])
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    sys.modules[KERNEL] = module
+    return module
 
 
 def scipy_public() -> RealFFT:
