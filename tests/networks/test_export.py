@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sonoscope.models.bundle import Bundle, open_bundle, sha256_of
 from sonoscope.models.runtime import Runtime
 
 torch = pytest.importorskip("torch")
-from sonoscope.networks import export  # noqa: E402
+from sonoscope.networks import export, graphs  # noqa: E402
 from sonoscope.networks.build import Network  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -96,6 +97,53 @@ def test_a_graph_that_differs_is_refused_and_the_older_bundle_stays(
         export.write_bundle(bundle.path, changed, {}, feature=bundle.feature, card="")  # type: ignore[arg-type]
     assert bundle.graph.read_bytes() == before
     assert [entry.name for entry in bundle.path.parent.iterdir()] == [bundle.path.name]
+
+
+def test_a_network_of_no_numbers_does_not_leave(network, tmp_path: Path) -> None:
+    broken = copy.deepcopy(network)
+    with torch.no_grad():
+        broken.head.logits.bias[0] = torch.nan
+    with pytest.raises(BadBundle, match=r"no number \(NaN or infinity\)"):
+        export.write_graph(broken, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("steps", [None, 40])
+def test_where_wide_noise_is_too_much_for_single_precision_narrower_noise_is_compared(
+    network, tmp_path: Path, steps: int | None
+) -> None:
+    wild = copy.deepcopy(network)
+    wild.head = Steep(wild.head)
+    assert graphs.own_rounding(network, steps=steps) < 1e-5
+    assert graphs.own_rounding(wild, steps=steps) > export.TOLERANCE
+    assert graphs.write_graph(wild, tmp_path / "model.onnx", steps=steps) <= export.TOLERANCE
+    # A graph that is another one is refused all the same.
+    graphs.write_graph(network, tmp_path / "other.onnx", steps=steps)
+    with pytest.raises(BadBundle, match="differs from torch"):
+        graphs._compared(wild, tmp_path / "other.onnx", steps)
+
+
+def test_a_network_that_single_precision_cannot_compute_is_told_from_a_wrong_graph(
+    network, tmp_path: Path
+) -> None:
+    wild = copy.deepcopy(network)
+    with torch.no_grad():
+        wild.head.logits.weight.mul_(1e6)
+    with pytest.raises(BadBundle, match=r"single and in double precision differ.*Train it longer"):
+        graphs.write_graph(wild, tmp_path / "model.onnx")
+
+
+class Steep(torch.nn.Module):
+    """A head whose answers explode beyond the embeddings that noise of half a standard deviation gives."""
+
+    framewise = True
+
+    def __init__(self, head: torch.nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, embedding, mask=None, **more):
+        logits, attention = self.head(embedding, mask, **more)
+        return logits + (embedding.abs().sum(dim=2, keepdim=True) / 0.66) ** 64, attention
 
 
 class Foreign:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sonoscope.errors import BadBundle, SonoscopeError, UsageError, one_of
+from sonoscope.models.apart import apart
 from sonoscope.models.bundle import NOTES, Bundle
 
 CPU, CUDA = "cpu", "cuda"
@@ -182,7 +183,7 @@ def largest_difference(bundle: Bundle, other: Session) -> float:
             if got.shape != expected.shape:
                 return float("inf")
             scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
-            worst = max(worst, float(np.abs(got - expected).max(initial=0.0)) / scale)
+            worst = max(worst, apart(got, expected) / scale)
     return worst
 
 

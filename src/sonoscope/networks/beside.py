@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.models.apart import apart
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.devices import cpu_session, example
 from sonoscope.models.runtime import Runtime
@@ -60,6 +61,6 @@ def largest_share(bundle: Bundle) -> float:
         else:
             answers = list(network.answers(given) if "clip" in stated else network(given))
         for table, answer in zip(tables, answers, strict=False):
-            scale = max(float(np.abs(table).max(initial=0.0)), 1e-6)
-            worst = max(worst, float(np.abs(table - answer.numpy()).max(initial=0.0)) / scale)
+            scale = max(1e-6, float(np.abs(table).max(initial=0.0)))
+            worst = max(worst, apart(table, answer.numpy()) / scale)
     return worst

@@ -27,6 +27,7 @@ from torch import nn
 
 from sonoscope.errors import BadBundle, UsageError
 from sonoscope.features.protocol import samples_of
+from sonoscope.models.apart import apart
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
@@ -350,7 +351,7 @@ def largest_difference(bundle: Bundle, path: Path, *, hop_samples: int | None = 
                 raise BadBundle(
                     f"{path}: gives {got_table.shape} for {samples.size} samples, not {expected.shape}"
                 )
-            worst = max(worst, float(np.abs(got_table - expected).max(initial=0.0)))
+            worst = max(worst, apart(got_table, expected))
     return worst
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from sonoscope.errors import BadBundle
+from sonoscope.models.apart import apart
 from sonoscope.networks.framenotes import Heard
 from sonoscope.networks.graphs import TOLERANCE
 from sonoscope.networks.notes import OUTPUTS
@@ -83,7 +84,7 @@ def largest_note_difference(network: Heard, path: Path) -> float:
         with torch.no_grad():
             expected = [logits.sigmoid().numpy() for logits in network(torch.from_numpy(rows))]
         got = session.run(list(OUTPUTS), {INPUT: rows})
-        worst = max(worst, *(float(np.abs(g - e).max()) for g, e in zip(got, expected, strict=True)))
+        worst = max(worst, *map(apart, got, expected))
     return worst
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope.errors import BadBundle
+from sonoscope.models.apart import apart
 from sonoscope.models.bundle import SCHEMA, open_bundle, sha256_of
 from sonoscope.networks.writer import Writer
 from sonoscope.training.classical import vectors
@@ -103,5 +104,5 @@ def largest_difference(answerer: Answerer, shown: np.ndarray) -> float:
     worst = 0.0
     for rows in (slice(0, 1), slice(0, 8), slice(0, None)):
         (got,) = session.run(["logits"], {"vectors": np.ascontiguousarray(shown[rows], dtype=np.float32)})
-        worst = max(worst, float(np.abs(got - expected[rows]).max(initial=0.0)))
+        worst = max(worst, apart(got, expected[rows]))
     return worst
