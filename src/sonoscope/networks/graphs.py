@@ -32,7 +32,7 @@ FRAME_OUTPUTS = ("frame_logits", "frame_attention", "frame_embedding")
 CLIP_OUTPUTS = ("clip_logits", "clip_embedding")
 #: Standard deviations of the noise that graphs are compared on, for the statistics that a network was normalised by.
 #: A smaller one is tried only where single precision itself is not exact to the tolerance (:func:`own_rounding`).
-SPREADS = (2.0, 1.0, 0.5)
+SPREADS = (2.0, 1.0, 0.5, 0.25, 0.1)
 #: Rows in a batch that clip graphs are compared at.
 BATCHES = (1, 3, 8)
 #: Input steps beyond the shortest that a network which answers for whole windows is checked at.
