@@ -180,7 +180,6 @@ def test_a_graph_has_time_as_its_last_axis_and_the_network_stays_as_it_was(netwo
 
     axes = {a.name: list(a.ints) for a in convolutions(onnx.load(str(bundle.graph)))[0].attribute}
     (first, *_) = (m for m in network.modules() if isinstance(m, torch.nn.Conv2d))
-    assert axes["kernel_shape"] == list(first.kernel_size[::-1])
     assert axes["strides"] == list(first.stride[::-1]) != list(first.stride)
     assert axes["pads"] == 2 * list(first.padding[::-1])
     assert not network.backbone.time_last
