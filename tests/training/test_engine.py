@@ -17,7 +17,7 @@ pytest.importorskip("lightning")
 
 import sonoscope  # noqa: E402
 from sonoscope.cli import main  # noqa: E402
-from sonoscope.errors import SonoscopeError, Stopped, UsageError  # noqa: E402
+from sonoscope.errors import BadBundle, SonoscopeError, Stopped, UsageError  # noqa: E402
 from sonoscope.training import phases, rundir, watch  # noqa: E402
 from sonoscope.training.config import Config, compose  # noqa: E402
 from sonoscope.training.course import Begun  # noqa: E402
@@ -163,6 +163,34 @@ def test_ctrl_c_cuts_an_epoch_which_is_repeated_whole(
     for name in one:
         assert torch.equal(one[name], other[name]), name
     assert len((folder / "history.csv").read_text().splitlines()) == 5
+
+
+def test_a_first_epoch_that_is_cut_short_keeps_its_weights_and_is_repeated(
+    run: Path, tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """There is no other copy of them if no bundle can be written."""
+    original = watch.Watch.on_train_batch_end
+
+    def pressed(self, trainer, *rest):
+        if trainer.global_step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        original(self, trainer, *rest)
+
+    def refused(*_: object, **__: object) -> None:
+        raise BadBundle("not today")
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(watch.Watch, "on_train_batch_end", pressed)
+        patched.setattr("sonoscope.training.engine.write_bundle", refused)
+        assert fit(tones(), folder, say=lambda _: None).interrupted
+    assert not (folder / "bundle").exists() and not (folder / "last.ckpt").exists()
+    kept = torch.load(folder / "best.ckpt", weights_only=True)
+    assert kept["global_step"] == 5
+    fit(tones(), folder, resume=True, say=lambda _: None)
+    one, other = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (run, folder))
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
 
 
 def test_what_ended_early_is_not_finished_by_its_exit_code(

@@ -84,7 +84,8 @@ def is_validated(trainer: lightning.Trainer) -> bool:
 class Keep(Callback):
     """Writes a checkpoint after every epoch, and keeps that of the best validated one; of equal ones the latest.
 
-    An epoch that was cut short leaves none: what goes on from there repeats it whole.
+    An epoch that was cut short leaves none: what goes on from there repeats it whole. The first one leaves
+    ``best.ckpt``, since its weights are all there is; nothing goes on from it.
 
     Parameters
     ----------
@@ -146,6 +147,10 @@ class Keep(Callback):
             trainer.should_stop = True
         if self.judge is not None and self.judge(trainer.current_epoch, value):
             raise Abandoned(f"given up after epoch {trainer.current_epoch + 1}: {self.monitor} {value:.4f}")
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if not any((self.folder / name).is_file() for name in (BEST, LAST)):
+            self._save(trainer, BEST)
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
         """Beside it and moved into place, so that what is there is whole."""
