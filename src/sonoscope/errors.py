@@ -36,7 +36,7 @@ class UnknownName(UsageError):
 
 
 class UnreadableAudio(SonoscopeError):
-    """A recording that cannot be decoded. The others are not affected.
+    """A recording that cannot be decoded, or that a model does not answer. The others are not affected.
 
     ``file``, ``reason`` and ``remedy`` are the columns of ``errors.csv``.
     """
@@ -55,6 +55,25 @@ class BadBundle(SonoscopeError):
     """A model bundle that is incomplete, damaged, or of a schema this version does not know."""
 
     exit_code = 2
+
+
+class NoNumbers(BadBundle):
+    """A model answers a sound by what is no number (NaN, infinity): its graph is damaged, or cannot take that sound.
+
+    ``reason`` and ``remedy`` are those of :class:`UnreadableAudio`, which it becomes where the recording is known.
+    """
+
+    def __init__(self, model: str, which: str) -> None:
+        self.reason = f"the model {model} answers by what is no number (NaN or infinity): {which}"
+        self.remedy = (
+            "Try the model out (sonoscope models check); if it is whole, it cannot take such a sound: leave that "
+            "out, or take another model."
+        )
+        super().__init__(f"{self.reason}. {self.remedy}")
+        self._given = model, which
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._given
 
 
 class RunRefused(UsageError):

@@ -20,6 +20,7 @@ from sonoscope import scores as score_tables
 from sonoscope.audio.arrays import LOUDEST
 from sonoscope.audio.decode import AudioInfo, Decoder
 from sonoscope.errors import UsageError
+from sonoscope.models.answers import answering
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.values import Recording, Scores
@@ -88,11 +89,14 @@ def score_recording(
     Raises
     ------
     UnreadableAudio
-        If the recording cannot be decoded.
+        If the recording cannot be decoded, or the model has no numbers for it.
     UsageError
         If ``hop_s`` or ``tail`` is out of range.
     """
-    with Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder:
+    with (
+        answering(recording.name),
+        Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder,
+    ):
         # The second thread must have stopped before the decoder closes, also when scoring fails.
         with closing(ahead(decoder.blocks())) if overlap else nullcontext(decoder.blocks()) as blocks:
             scores = score_blocks(

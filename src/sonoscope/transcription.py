@@ -20,6 +20,7 @@ from sonoscope.audio.decode import AudioInfo, Decoder
 from sonoscope.errors import UsageError
 from sonoscope.features import tempo, tonality
 from sonoscope.labels import pitch_hz, pitch_name
+from sonoscope.models.answers import answering
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.notes import NoteScorer
 from sonoscope.models.runtime import Runtime
@@ -86,11 +87,14 @@ def note_recording(
     Raises
     ------
     UnreadableAudio
-        If the recording cannot be decoded.
+        If the recording cannot be decoded, or the model has no numbers for it.
     UsageError
         If ``cents`` is out of range.
     """
-    with Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder:
+    with (
+        answering(recording.name),
+        Decoder(recording, sample_rate=bundle.sample_rate, channel=channel) as decoder,
+    ):
         # The second thread must have stopped before the decoder closes, also when scoring fails.
         with (
             closing(pipeline.ahead(decoder.blocks())) if overlap else nullcontext(decoder.blocks()) as blocks

@@ -243,7 +243,7 @@ def test_a_window_has_one_score_whatever_the_hop(runtimes, name: str) -> None:
 def test_a_trunk_that_is_not_poolable_is_run_for_each_window(tmp_path: Path, runtimes) -> None:
     alone = Runtime(make_bundle(tmp_path / "alone", CASES["plain"], lambda spec: spec.update(poolable=False)))
     samples = music(5 * WINDOW)
-    assert type(alone.scorer(240)) is not type(runtimes["plain"].scorer(240))
+    assert type(alone.way(240)) is not type(runtimes["plain"].way(240))
     np.testing.assert_allclose(
         score(alone, samples, 240)[0], score(runtimes["plain"], samples, 240)[0], rtol=0, atol=1e-5
     )

@@ -10,6 +10,7 @@ import numpy as np
 from sonoscope.audio.decode import Decoder
 from sonoscope.audio.find import Unlisted
 from sonoscope.errors import UnreadableAudio, UsageError
+from sonoscope.models.answers import answering
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.values import Recording
@@ -64,8 +65,12 @@ class Embedder:
         Raises
         ------
         UnreadableAudio
-            If the recording cannot be decoded; pieces may have come before.
+            If the recording cannot be decoded, or the model has no numbers for it; pieces may have come before.
         """
+        with answering(recording.name):
+            yield from self._pieces(recording)
+
+    def _pieces(self, recording: Recording) -> Iterator[Piece]:
         scorer = self._runtime.scorer(self.hop_samples, embeddings=True)
         first, heard, waiting = 0, 0, np.empty((0, self.size), dtype=np.float32)
         with Decoder(recording, sample_rate=self.bundle.sample_rate, channel=self._channel) as decoder:

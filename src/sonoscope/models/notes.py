@@ -15,6 +15,7 @@ from sonoscope.errors import BadBundle
 from sonoscope.features.logfreq import LogFreq
 from sonoscope.features.notefreq import NoteFreq
 from sonoscope.labels import pitch_hz
+from sonoscope.models.answers import refuse
 from sonoscope.notes.scores import LEAST, NoteScores
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class NoteScorer:
         onset, sustain, velocity = (table[0, :count] for table in self._runtime.notes(self._rows[None]))
         for table in (onset, sustain, velocity):
             table[:, self._heard :] = 0.0
+            refuse(self._runtime.bundle.name, "scores of notes", np.isnan(table))
         onset[onset < LEAST] = 0.0
         sustain[sustain < LEAST] = 0.0
         velocity[onset == 0.0] = 0.0

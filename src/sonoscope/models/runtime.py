@@ -24,6 +24,7 @@ import numpy as np
 
 from sonoscope.errors import BadBundle
 from sonoscope.models import devices
+from sonoscope.models.answers import Numbers
 from sonoscope.models.blocks import Blocks, fused_file
 from sonoscope.models.bundle import NOTES, Bundle, sha256_of
 from sonoscope.models.layouts import Layout
@@ -91,7 +92,7 @@ class Runtime:
     def scorer(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """What scores one recording with windows ``hop_samples`` apart."""
         scorer = self.way(hop_samples, embeddings=embeddings)
-        return Repeating(scorer, self.bundle) if self.bundle.repeats_short else scorer
+        return Numbers(Repeating(scorer, self.bundle) if self.bundle.repeats_short else scorer, self.bundle)
 
     def way(self, hop_samples: int, *, embeddings: bool = False) -> Scorer:
         """The way in which the graph is fed; what is shorter than a window has silence after it."""

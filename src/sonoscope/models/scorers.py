@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sonoscope.models.answers import Numbers
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.short import Repeating
 from sonoscope.windows import Cutter, Grid
@@ -242,10 +243,12 @@ class WholeWindows:
 Prompt = SharedFeatures | OwnFeatures | WholeWindows
 
 
-def prompt_scorer(runtime: Runtime, hop_samples: int) -> Repeating | Prompt:
+def prompt_scorer(runtime: Runtime, hop_samples: int) -> Numbers:
     """What scores windows ``hop_samples`` apart while they come: the trunk once per window, which waits for nothing."""
     scorer = _prompt(runtime, hop_samples)
-    return Repeating(scorer, runtime.bundle) if runtime.bundle.repeats_short else scorer
+    return Numbers(
+        Repeating(scorer, runtime.bundle) if runtime.bundle.repeats_short else scorer, runtime.bundle
+    )
 
 
 def _prompt(runtime: Runtime, hop_samples: int) -> Prompt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sonoscope.errors import BadBundle, SonoscopeError, count
+from sonoscope.errors import BadBundle, NoNumbers, SonoscopeError, count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,6 +171,13 @@ def _noise(bundle: Bundle) -> np.ndarray:
 
 def _scored(bundle: Bundle, pieces: list[np.ndarray]) -> list[np.ndarray]:
     """Logits and embeddings of windows that do not overlap, or the tables of notes, of sound that comes in pieces."""
+    try:
+        return _answers(bundle, pieces)
+    except NoNumbers as error:
+        raise BadBundle(f"{error.reason}: fetch or export the bundle again") from None
+
+
+def _answers(bundle: Bundle, pieces: list[np.ndarray]) -> list[np.ndarray]:
     import numpy as np
 
     from sonoscope.models.notes import NoteScorer

@@ -19,7 +19,7 @@ import numpy as np
 from sonoscope.data import clips
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import Problem
-from sonoscope.errors import UsageError
+from sonoscope.errors import NoNumbers, UsageError
 from sonoscope.evaluation.clipfigures import ClipOptions
 from sonoscope.evaluation.pooling import Windows
 from sonoscope.evaluation.predictions.windows import Asked
@@ -152,8 +152,13 @@ def _heard(runtime: Runtime, hop: int, embeddings: bool, manifest: Manifest) -> 
         if not n:
             continue
         scorer = runtime.scorer(hop, embeddings=embeddings)
-        parts = [scorer.push(clip.samples[first : first + BLOCK]) for first in range(0, n, BLOCK)]
-        logits, vectors = (np.concatenate(part) for part in zip(*parts, scorer.close(), strict=True))
+        try:
+            parts = [scorer.push(clip.samples[first : first + BLOCK]) for first in range(0, n, BLOCK)]
+            logits, vectors = (np.concatenate(part) for part in zip(*parts, scorer.close(), strict=True))
+        except NoNumbers as error:
+            row = clip.row
+            yield Problem(row.path, row.start_s, row.duration_s, error.reason, error.remedy)
+            continue
         weights = (grid.ends(n) - grid.starts(n)) / grid.window
         vector = np.average(vectors, axis=0, weights=weights) if embeddings else None
         yield clip.index, Windows(probabilities(logits, bundle.calibration), weights), vector

@@ -17,6 +17,7 @@ from sonoscope.evaluation.pitch import Roll
 from sonoscope.evaluation.predictions import matching
 from sonoscope.evaluation.timed.parts import Part, cut
 from sonoscope.evaluation.timed.sources import Said, Wish, refuse
+from sonoscope.models.answers import answering
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.decision import NoteDecision, notes_of
@@ -73,7 +74,8 @@ class ModelSource:
         if part.row.start_s:
             samples = clips.read(part.manifest, part.row, self.bundle.sample_rate)
             rate = self.bundle.sample_rate
-            found = transcription.note_samples(samples, rate, self.bundle, self._runtime, blocks.append)
+            with answering(part.row.path):
+                found = transcription.note_samples(samples, rate, self.bundle, self._runtime, blocks.append)
         else:
             recording = part.manifest.recording_of(part.row)
             found = transcription.note_recording(recording, self.bundle, self._runtime, blocks.append)
@@ -87,9 +89,10 @@ class ModelSource:
             )
         if part.row.start_s:
             samples = clips.read(part.manifest, part.row, self.bundle.sample_rate)
-            scores = pipeline.score_samples(
-                samples, self.bundle.sample_rate, self.bundle, self._runtime
-            ).scores
+            with answering(part.row.path):
+                scores = pipeline.score_samples(
+                    samples, self.bundle.sample_rate, self.bundle, self._runtime
+                ).scores
         else:
             recording = part.manifest.recording_of(part.row)
             scores = pipeline.score_recording(recording, self.bundle, self._runtime).scores
