@@ -197,7 +197,14 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
 
             # What is prepared for one serves all of them.
             config = replace(config, data=replace(config.data, folder=str(place / "data")))
-        outcome = start.fit(config, folder, resume=resume, quick=quick, say=say)
+        try:
+            outcome = start.fit(config, folder, resume=resume, quick=quick, say=say)
+        except rundir.Diverged as problem:
+            if not many:
+                raise
+            say(str(problem))  # the others of a sweep may do better
+            ended = 1
+            continue
         if not outcome.metrics:  # another process leads
             return 0
         if outcome.interrupted:
@@ -244,7 +251,7 @@ def _search(
     if outcome.interrupted:
         say(f"ended early. The same command with --resume goes on: {place}")
         return Stopped.exit_code
-    return 0
+    return 0 if outcome.best is not None else 1
 
 
 def _one_process(config: Config, what: str) -> None:

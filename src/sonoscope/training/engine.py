@@ -64,7 +64,7 @@ def fit(
     Stopped
         If it was interrupted twice.
     Abandoned
-        If the judge gave it up.
+        If the judge gave it up, or (``Diverged``) weights or answers became what is no number.
     """
     begun = Begun(config, Path(folder), resume=resume, quick=quick, say=say)
     setting = begun.setting

@@ -96,6 +96,16 @@ class Abandoned(SonoscopeError):
     """A training that was given up by whoever watched its figures; what it wrote until then is whole."""
 
 
+class Diverged(Abandoned):
+    """A training whose weights or answers became what is no number; what it wrote until then is whole."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} no numbers (NaN or infinity): the training diverged. A smaller training.learning_rate helps, a "
+            "smaller training.gradient_clip, or training.precision=32"
+        )
+
+
 def write_config(folder: Path, config: Config) -> None:
     put(folder / CONFIG, config.to_yaml().encode())
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
+from sonoscope.errors import count
 from sonoscope.evaluation import tagging
 from sonoscope.evaluation.tagging import Answers
 from sonoscope.networks.build import Network
@@ -20,6 +21,7 @@ from sonoscope.training.beside import Known
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.losses.objective import Objective
+from sonoscope.training.rundir import Diverged
 
 
 class Task(lightning.LightningModule):
@@ -187,6 +189,11 @@ class Task(lightning.LightningModule):
         """What was said of each clip since validation or test began: the mean over its windows.
 
         Probabilities (or with ``logits`` the logits) in the order of clips' numbers; None where nothing was said.
+
+        Raises
+        ------
+        Diverged
+            If what was said are no numbers.
         """
         if not self._said:
             return None
@@ -195,6 +202,9 @@ class Task(lightning.LightningModule):
         sums = np.zeros((len(numbers), said.shape[1]))
         np.add.at(sums, place, said)
         mean = sums / counts[:, None]
+        if (wrong := numbers[~np.isfinite(mean).all(axis=1)]).size:
+            # Ranked like numbers, they would have figures.
+            raise Diverged(f"answers to {count(wrong.size, 'clip')} (the first: {self._names[wrong[0]]}) are")
         first = np.unique(place, return_index=True)[1]
         softmax = self.config.data.task == "multiclass" and not logits
         scores = (

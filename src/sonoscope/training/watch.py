@@ -17,12 +17,14 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from sonoscope.errors import Stopped, UsageError
-from sonoscope.training.rundir import BEST, LAST, Abandoned
+from sonoscope.training.rundir import BEST, LAST, Abandoned, Diverged
 from sonoscope.writing import told_of
 
 Say = Callable[[str], None]
 #: Told an epoch's number and the monitored figure; whether the training is to be given up.
 Judge = Callable[[int, float], bool]
+#: Batches after which the weights are looked at again. What is no number stays so, and looking takes a moment.
+LOOKS_EVERY = 50
 
 
 class Watch(Callback):
@@ -101,6 +103,8 @@ class Keep(Callback):
     ------
     Abandoned
         Where the judge says so.
+    Diverged
+        Where weights, or the loss of the validation, are no numbers: such an epoch is never the best.
     """
 
     def __init__(
@@ -120,8 +124,12 @@ class Keep(Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self._batches = 0
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
+    ) -> None:
         self._batches += 1
+        if self._batches % LOOKS_EVERY == 0 or self._batches == trainer.num_training_batches:
+            _look_at(module, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         if self._batches < trainer.num_training_batches:
@@ -133,6 +141,8 @@ class Keep(Callback):
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
             raise UsageError(f"training.monitor={self.monitor!r} was not measured. Measured: {known}.")
+        if not bool(torch.isfinite(trainer.callback_metrics.get("val_loss", torch.zeros(())))):
+            raise Diverged(f"epoch {trainer.current_epoch + 1}: answers to the validation part are")
         value = float(trainer.callback_metrics[self.monitor])
         sign = -1.0 if self.monitor.endswith("loss") else 1.0
         better = self.best is None or sign * value > sign * self.best
@@ -163,6 +173,12 @@ class Keep(Callback):
                 raise
             if trainer.is_global_zero:
                 made.replace(self.folder / name)
+
+
+def _look_at(module: lightning.LightningModule, epoch: int) -> None:
+    """Raise ``Diverged`` if a weight is no number: of processes that train together all see the same."""
+    if not all(bool(torch.isfinite(weights).all()) for weights in module.parameters()):
+        raise Diverged(f"epoch {epoch + 1}: weights of the network are")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sonoscope.training.batch import Batch, Rows
 from sonoscope.training.config import Config
 from sonoscope.training.frontend import Frontend
 from sonoscope.training.notes import NoteTrainSpec, note_loss
+from sonoscope.training.rundir import Diverged
 from sonoscope.training.transcribe.counted import LEVELS, Figures, counted
 
 #: What is counted of each batch of a validation, in this order.
@@ -78,6 +79,8 @@ class NoteTask(lightning.LightningModule):
         self.log("val_loss", loss, batch_size=batch.counting, sync_dist=True)
         if not batch.counting:
             return
+        if not bool(torch.isfinite(loss)):
+            raise Diverged("answers to held-out clips are")
         for part in (ONSET, SUSTAIN):
             self.counts[part] += counted(logits[part].sigmoid(), found[:, part])
 
