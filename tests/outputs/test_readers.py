@@ -274,6 +274,21 @@ def test_jams_with_observations_as_lists(read):
             '{"annotations": [{"namespace": "beat", "data": []}]}',
             "no annotation of events among the namespaces beat",
         ),
+        (
+            '{"annotations": [{"namespace": "beat", "data": []}, {"namespace": "tag_open", "data": [{"time": 0, '
+            '"duration": 1, "value": "a", "confidence": null}, {"time": NaN, "duration": 1, "value": "a", '
+            '"confidence": NaN}]}]}',
+            r"x\.txt, annotation 2, observation 2: 'start' is nan",
+        ),
+        (
+            '{"annotations": [{"namespace": "tag_open", "data": [{"time": 0, "duration": Infinity, "value": "a", '
+            '"confidence": null}]}]}',
+            r"observation 1: 'end' is inf\. Times are seconds",
+        ),
+        (
+            '{"annotations": [], "file_metadata": {"duration": NaN}}',
+            r"the duration in file_metadata is nan\. Correct",
+        ),
     ],
 )
 def test_jams_that_is_wrong(text, message, read):

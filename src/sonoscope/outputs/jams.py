@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from sonoscope import __version__
-from sonoscope.outputs.columns import record
+from sonoscope.outputs import columns
 from sonoscope.outputs.format import (
     Format,
     Found,
@@ -47,7 +47,7 @@ def write(results: Iterable[FileResult], file: IO[str], options: WriteOptions) -
 
 
 def _document(result: FileResult, options: WriteOptions) -> dict[str, Any]:
-    rows = [record(result, event, raw=options.raw) for event in result.in_order()]
+    rows = [columns.record(result, event, raw=options.raw) for event in result.in_order()]
     duration = round(max(result.duration_s, max((row["end"] for row in rows), default=0.0)), 6)
     names = {key: text(getattr(result, key)) for key in ("file", "site", "recorder", "note", "model")}
     about = {"file": names["file"], "start_datetime": result.start_datetime, "site": names["site"],
@@ -98,13 +98,17 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
         about = document.get("sandbox", {}).get("sonoscope", {})
         metadata = document.get("file_metadata", {})
         name = about.get("file") or recording_name(options.name, (FORMAT.suffix,))
-        readable = [a for a in annotations if a["namespace"] in READABLE]
+        readable = [(n, a) for n, a in enumerate(annotations, start=1) if a["namespace"] in READABLE]
         base = {
             "file": name,
-            "duration_s": float(metadata.get("duration") or 0.0),
+            "duration_s": _length(metadata.get("duration"), options.name),
             **{key: about.get(key, "") for key in ("start_datetime", "site", "recorder")},
         }
-        found = [Found(**base, event=event, model=model) for a in readable for event, model in _events(a)]
+        found = [
+            Found(**base, event=event, model=model)
+            for number, annotation in readable
+            for event, model in _events(annotation, f"{options.name}, annotation {number}")
+        ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableTable(
             f"{options.name}: not a JAMS file ({type(error).__name__}: {error}). Name its format with --from."
@@ -118,7 +122,18 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     return gather([Found(**base, event=None, model=found[0].model if found else ""), *found])
 
 
-def _events(annotation: Mapping[str, Any]) -> Iterator[tuple[Event, str]]:
+def _length(seconds: Any, name: str) -> float:
+    """The length of the recording, 0 if it is unknown; JSON of Python's may hold what is no number."""
+    length = float(seconds or 0.0)
+    if not 0 <= length < math.inf:
+        raise UnreadableTable(
+            f"{name}: the duration in file_metadata is {length:g}. Correct it, or make it null: unknown."
+        )
+    return length
+
+
+def _events(annotation: Mapping[str, Any], where: str) -> Iterator[tuple[Event, str]]:
+    """The events with their models. Raises ``UnreadableTable`` of a value that is out of range, or no number."""
     sandbox = annotation.get("sandbox") or {}
     for place, seen in enumerate(_observations(annotation["data"])):
         extras = {
@@ -130,13 +145,16 @@ def _events(annotation: Mapping[str, Any]) -> Iterator[tuple[Event, str]]:
             extras["pitch"] = float(value)
             value = labels[place] if labels else "note"
         confidence = seen["confidence"]
-        event = Event(
-            start_s=float(seen["time"]),
-            end_s=round(float(seen["time"]) + float(seen["duration"]), 6),
-            label=str(value),
-            score=probability(confidence if isinstance(confidence, (int, float)) else math.nan),
+        values = {
+            "file": where,
+            "start": float(seen["time"]),
+            "end": round(float(seen["time"]) + float(seen["duration"]), 6),
+            "label": str(value),
+            "score": probability(confidence if isinstance(confidence, (int, float)) else math.nan),
             **extras,
-        )
+        }
+        event = columns.found(values, f"{where}, observation {place + 1}").event
+        assert event is not None
         yield event, sandbox.get("model", "")
 
 
@@ -144,9 +162,9 @@ def _observations(data: Any) -> list[dict[str, Any]]:
     """Observations as a list of objects, also where they are kept as an object of lists."""
     if isinstance(data, list):
         return data
-    columns = (data[key] for key in ("time", "duration", "value", "confidence"))
+    lists = (data[key] for key in ("time", "duration", "value", "confidence"))
     return [
-        {"time": t, "duration": d, "value": v, "confidence": c} for t, d, v, c in zip(*columns, strict=True)
+        {"time": t, "duration": d, "value": v, "confidence": c} for t, d, v, c in zip(*lists, strict=True)
     ]
 
 
