@@ -310,3 +310,28 @@ def test_what_cannot_be_heard_is_reported_and_has_no_score(recordings, tmp_path)
     found = predictions.clip_scores(source, manifest, Asked(ClipOptions(), tell), columns)
     assert np.isnan(found[2]).all() and np.isfinite(found[[0, 1, 3]]).all()
     assert [problem.path for problem in problems] == ["b/one.wav"]
+
+
+@pytest.mark.parametrize("kind", ["s.json", "s.npz", "s/a.wav.scores.csv", "s.csv"])
+def test_what_is_no_number_is_refused_not_left_out(clips, tmp_path, kind):
+    """Without the clips that a model failed on, its figures would be flattering."""
+    names = [row.path for row in clips.rows]
+    values = np.full((len(names), len(LABELS)), 0.5)
+    values[1, 2] = np.nan
+    target = tmp_path / kind
+    if kind.endswith(".json"):
+        content = {
+            name: dict(zip(LABELS, row, strict=True))
+            for name, row in zip(names, values.tolist(), strict=True)
+        }
+        target.write_text(json.dumps(content))
+    elif kind.endswith(".npz"):
+        np.savez(target, names=np.array(names), labels=np.array(LABELS), scores=values)
+    elif kind.endswith("scores.csv"):
+        target.parent.mkdir()
+        target.write_text(f"start,end,{','.join(LABELS)}\n0,1,0.1,nan,0.2\n1,2,0.1,0.5,0.2\n")
+    else:
+        rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(names, values.tolist(), strict=True)]
+        target.write_text("\n".join([f"path,{','.join(LABELS)}", *rows]) + "\n")
+    with pytest.raises(UsageError, match=f"{tmp_path.name}.*no number"):
+        predictions.opened(str(tmp_path / kind.partition("/")[0]))

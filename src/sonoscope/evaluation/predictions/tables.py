@@ -29,7 +29,7 @@ from sonoscope.data import annotation, table
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import SLACK_S
 from sonoscope.data.table import Line, Table
-from sonoscope.errors import SonoscopeError, UsageError
+from sonoscope.errors import SonoscopeError, UsageError, count
 from sonoscope.evaluation.pooling import Windows
 from sonoscope.evaluation.predictions import matching
 from sonoscope.evaluation.predictions.bundles import probabilities
@@ -68,7 +68,13 @@ WINDOW_TABLES = {".scores.csv": "csv", ".scores.tsv": "tsv", ".scores.parquet": 
 
 @dataclass(eq=False)
 class TableSource:
-    """Scores by file, all in memory."""
+    """Scores by file, all in memory.
+
+    Raises
+    ------
+    UsageError
+        If a score or a time is no number: as if nobody had heard it, its recording would count nowhere.
+    """
 
     name: str
     labels: tuple[Label, ...]
@@ -77,6 +83,16 @@ class TableSource:
     partial: bool = False
     own: Mapping[str, float] = field(default_factory=dict)
     said: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, held in self.files.items():
+            wrong = int(np.count_nonzero(~np.isfinite(held.values)))
+            wrong += int(np.count_nonzero(np.isnan([held.start_s, held.end_s])))
+            if wrong:
+                raise UsageError(
+                    f"{self.place}: {name}: {count(wrong, 'score or time is', 'scores or times are')} no number (NaN "
+                    "or infinity). Write them again, or leave that recording out of the data"
+                )
 
     @property
     def about(self) -> Mapping[str, Any]:
