@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -64,6 +65,20 @@ def test_a_disk_without_room_for_a_header_is_told_at_once(song: Path, tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert f"--record {kept} cannot be written: File too large. Name another place." in done.stderr
     assert not [*tmp_path.glob("*kept*")]
+
+
+def test_samples_of_another_format_are_told(pcm: np.ndarray) -> None:
+    """Floats whose bytes are the other way round are NaN, or far beyond full scale, and were silence without a word."""
+    turned = (0.7 * pcm / 32768.0).astype(">f4").tobytes()
+    done = subprocess.run(
+        [*LIVE, "-", "--rate", "48000", "--sample-format", "f32le"],
+        input=turned,
+        capture_output=True,
+        check=True,
+    )
+    first, last = done.stderr.decode().splitlines()
+    assert "expected delay" in first
+    assert re.search(r"heard: .*; [\d,]+ samples were no sound .* is --sample-format right\?$", last)
 
 
 def test_samples_on_stdin_end_to_end(pcm: np.ndarray, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sonoscope import api, pipeline
 from sonoscope.audio import decode
 from sonoscope.errors import UsageError
 from sonoscope.live.moments import Moment
-from sonoscope.live.streams import mono
+from sonoscope.live.streams import heard
 from sonoscope.live.tags import TagStream, WindowStream
 from sonoscope.models.bundle import Bundle
 from sonoscope.models.runtime import Runtime
@@ -192,4 +192,5 @@ def test_a_model_of_notes_is_refused(notes: Bundle, runtime: Runtime) -> None:
 
 def test_what_is_no_sound_is_taken_for_silence() -> None:
     block = np.array([[0.5, 0.5], [np.nan, 0.5], [np.inf, 0.5], [1e30, -1e29], [0.25, 0.75]])
-    assert mono(block).tolist() == [0.5, 0.0, 0.0, 0.0, 0.5]
+    samples, strange = heard(block)
+    assert samples.tolist() == [0.5, 0.0, 0.0, 0.0, 0.5] and strange == 3

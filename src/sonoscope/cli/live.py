@@ -294,7 +294,13 @@ def _last_line(summary: Summary, source: Source, listeners: list[Listener], reco
     dropouts = count(source.dropouts, "drop-out")
     kept = f"; recorded in {record}" if record else ""
     told = "note" if all(one.bundle.task == "notes" for one in listeners) else "event"
-    return f"{clock(summary.heard_s)} heard: {count(summary.events, told)}, {dropouts}{lost}{kept}"
+    strange = ""
+    if summary.strange:
+        were = count(summary.strange, "sample was", "samples were")
+        strange = (
+            f"; {were} no sound (NaN, or far beyond full scale) and taken as 0: is --sample-format right?"
+        )
+    return f"{clock(summary.heard_s)} heard: {count(summary.events, told)}, {dropouts}{lost}{kept}{strange}"
 
 
 def _show_devices() -> int:

@@ -17,16 +17,20 @@ from sonoscope.live.moments import Delay, Moment, in_order
 from sonoscope.live.record import Recorder
 from sonoscope.live.sinks import Sink
 from sonoscope.live.sources import Block, Source
-from sonoscope.live.streams import Listener, Stream, mono
+from sonoscope.live.streams import Listener, Stream, heard
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of a session: seconds heard, events told to their end, and whether it was ended from outside."""
+    """What came of a session: seconds heard, events told to their end, and whether it was ended from outside.
+
+    ``strange`` samples of the mean of all channels were no numbers, or no sound, and taken as 0.
+    """
 
     heard_s: float
     events: int
     interrupted: bool
+    strange: int
 
 
 class Interrupt:
@@ -85,7 +89,7 @@ class Session:
     ) -> None:
         self._source, self._listeners, self._sinks = source, listeners, sinks
         self.recorder: Recorder | None = None
-        self._frames = self._events = 0
+        self._frames = self._events = self._strange = 0
         self._streams = self._begun()
         self.delays: list[Delay] = [stream.delay for stream in self._streams]
 
@@ -101,7 +105,7 @@ class Session:
             finally:
                 self._source.close()
                 self._finish()
-        return Summary(self._frames / self._source.sample_rate, self._events, interrupt.asked)
+        return Summary(self._frames / self._source.sample_rate, self._events, interrupt.asked, self._strange)
 
     def _begun(self) -> list[Stream]:
         rate = self._source.sample_rate
@@ -129,7 +133,8 @@ class Session:
             self._frames += block.lost
             self._streams = self._begun()
         self._frames += len(block.samples)
-        samples = mono(block.samples)
+        samples, strange = heard(block.samples)
+        self._strange += strange
         self._tell([moment for stream in self._streams for moment in stream.push(samples)])
 
     def _tell(self, moments: list[Moment]) -> None:

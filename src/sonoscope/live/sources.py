@@ -193,7 +193,8 @@ class Pcm:
             wide[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
             return wide.view("<i4")[:, 0].astype(np.float32) * np.float32(2.0**-31)
         values = np.frombuffer(raw, dtype).astype(np.float32)
-        return values * np.float32(scale) - np.float32(1.0 if dtype == "|u1" else 0.0)
+        with np.errstate(invalid="ignore"):  # whatever bytes these are
+            return values * np.float32(scale) - np.float32(1.0 if dtype == "|u1" else 0.0)
 
     def close(self) -> None:
         """Nothing to free: the file belongs to whoever opened it."""

@@ -73,12 +73,14 @@ class Listener:
         """The moments in blocks of shape (n,) or (n, channels), floating point with full scale 1, as they come."""
         stream = self.begin(sample_rate)
         for block in blocks:
-            yield from stream.push(mono(block))
+            yield from stream.push(heard(block)[0])
         yield from stream.close()
 
 
-def mono(samples: np.ndarray) -> np.ndarray:
-    """(n,) or (n, channels) to the mean of all channels, (n,) float32; 0 where that is no number, or no sound.
+def heard(samples: np.ndarray) -> tuple[np.ndarray, int]:
+    """(n,) or (n, channels) to the mean of all channels, (n,) float32; and how often 0 stands for no sound.
+
+    That is what is no number, or far beyond full scale.
 
     Raises
     ------
@@ -96,4 +98,5 @@ def mono(samples: np.ndarray) -> np.ndarray:
         samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     samples = np.ascontiguousarray(samples, dtype=np.float32)
     sound = np.abs(samples) <= BEYOND
-    return samples if sound.all() else np.where(sound, samples, np.float32(0.0))
+    strange = samples.size - int(np.count_nonzero(sound))
+    return (np.where(sound, samples, np.float32(0.0)) if strange else samples), strange
