@@ -162,6 +162,8 @@ def test_what_is_wrong_is_said_in_one_shape(http: httpx.Client, song: Path, tmp_
     assert error_of(http.post("/analyze?threshold=../x.json"), 400)["code"] == "usage"
     assert error_of(http.post("/analyze", files=sent(tmp_path / "x.wav")), 422)["code"] == "unreadable"
     assert error_of(http.post("/analyze", content=b"x"), 400)["code"] == "usage"
+    option = error_of(http.post("/analyze", files=sent(song), data={"model": "notes"}), 400)
+    assert option["code"] == "usage" and "'model'" in option["message"] and "?model=" in option["remedy"]
     refused = http.post("/analyze", files=sent(song), headers={"Accept": "image/png"})
     assert error_of(refused, 406)["code"] == "not_acceptable"
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,7 +20,7 @@ from sonoscope.audio.naming import Unique
 from sonoscope.service.faults import Fault
 from sonoscope.service.places import clean_name
 
-#: The field that holds the sound; it may come more than once, and others are passed over.
+#: The field that holds the sound; it may come more than once, and files in other fields are passed over.
 FIELD = "file"
 #: Parts of a form, and bytes of a part's headers.
 MOST_PARTS, MOST_HEADER = 1000, 8192
@@ -56,8 +57,8 @@ async def receive(
     Raises
     ------
     Fault
-        ``too_large`` as soon as there is more than that, ``usage`` if it is no such form or holds no file,
-        ``too_slow`` if nothing comes any more.
+        ``too_large`` as soon as there is more than that, ``usage`` if it is no such form, holds no file or holds
+        options, ``too_slow`` if nothing comes any more.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
@@ -160,7 +161,15 @@ class _Form:
 
     def _open(self) -> None:
         _, options = parse_options_header(self._headers.get("content-disposition", b""))
-        if options.get(b"name", b"").decode("utf-8", "replace") != FIELD or b"filename" not in options:
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" not in options and name != FIELD:
+            # It was meant to change the answer; without it the answer would look right and be another one.
+            raise Fault(
+                "usage",
+                f"the form has a field {name[:50]!r}, and options are not read from forms",
+                f"Put it into the address: ?{quote(name[:50])}=…",
+            )
+        if name != FIELD or b"filename" not in options:
             return
         path = self.folder / f"upload-{len(self.uploads)}"
         given = options[b"filename"].decode("utf-8", "replace")
