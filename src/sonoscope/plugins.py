@@ -23,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sonoscope import signatures
 from sonoscope.errors import SonoscopeError, UnknownName, UsageError, nearest
 
 #: Kind of a thing (as messages call it) to the group of its entry points.
@@ -206,27 +207,31 @@ def named(
 def check_parameters(
     make: Callable[..., Any], parameters: Mapping[str, Any], kind: str, given: Collection[str] | int = ()
 ) -> None:
-    """Refuse parameters that ``make`` does not take, or gets from whoever calls it.
+    """Refuse parameters that ``make`` does not take, or gets from whoever calls it, and values of the wrong kind.
 
-    ``given`` are the latter: their names, or how many of the first ones.
+    ``given`` are the latter: their names, or how many of the first ones. The annotation of a parameter says what it
+    takes (:mod:`sonoscope.signatures`).
 
     Raises
     ------
     UnknownName
         Naming the nearest parameter and all of them.
+    UsageError
+        If a value is not what is annotated: the message says what is, with an example.
     """
-    accepted = inspect.signature(make).parameters
+    accepted = signatures.parameters(make)
     own = set(list(accepted)[:given] if isinstance(given, int) else given)
     taken = sorted(own & set(parameters))
     if taken:
         raise UnknownName(f"the parameter {taken[0]!r} of this {kind} follows from the rest: leave it out")
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values()):
-        return
-    known = [
-        n for n, p in accepted.items() if p.kind is not inspect.Parameter.POSITIONAL_ONLY and n not in own
-    ]
-    for name in parameters:
-        if name not in known:
+    anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values())
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = [n for n, p in accepted.items() if p.kind in by_name and n not in own]
+    for name, value in parameters.items():
+        if name not in known and not anything:
             raise UnknownName(
                 f"unknown parameter {name!r} of this {kind}.{nearest(name, known)} Known: {', '.join(known) or 'none'}."
             )
+        problem = signatures.wrong(accepted[name], value) if name in known else ""
+        if problem:
+            raise UsageError(f"{kind}: {problem}")

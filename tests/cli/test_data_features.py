@@ -154,7 +154,7 @@ def test_damage_is_verified(sonoscope: Sonoscope, data: str, tmp_path: Path):
     (("--as", "logmel", "--set", "n_mell=3"), "unknown parameter 'n_mell' of feature 'logmel'. Did you mean 'n_mels'?"),
     (("--as", "logmel", "--set", "n_mels=0"), "logmel: n_mels=0 must be at least 1"),
     (("--as", "logmel", "--set", "n_mels"), "--set 'n_mels' must be KEY=VALUE"),
-    (("--as", "logmel", "--set", "n_mels=many"), "logmel: "),
+    (("--as", "logmel", "--set", "n_mels=many"), "'logmel': n_mels='many' must be a whole number, such as n_mels="),
     (("--set", "n_mels=3"), "samples have no parameters"),
     (("--layout", "shard"), "unknown layout 'shard'. Did you mean 'shards'?"),
     (("--by-split",), "--by-split is for trees"),

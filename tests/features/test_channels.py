@@ -86,7 +86,8 @@ def test_stacks_of_stacks_keep_all_parts_and_come_back_from_json() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"features": ()}, r"features=\(\) must hold one feature or more"),
+        ({"features": ()}, "features is empty: give one at least"),
+        ({"features": ("logmel",)}, "features holds 'logmel': each needs its name, such as {name: logmel}"),
         (
             {"features": (MEL, Stft())},
             "the hop_samples of stacked features must be one and the same, got logmel 512",

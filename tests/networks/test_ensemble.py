@@ -69,7 +69,7 @@ def test_what_differs_or_bends_is_refused() -> None:
 
 
 def test_an_ensemble_needs_members_that_take_maps() -> None:
-    with pytest.raises(ValueError, match="members=0 must be at least 1"):
+    with pytest.raises(UsageError, match="members=0 must be a whole number of at least 1"):
         build({"name": "ensemble", "of": "small_cnn", "members": 0}, 24)
     with pytest.raises(ValueError, match="takes bands"):
         build({"name": "ensemble", "of": {"name": "cnn14_bands", "width": 1 / 32}}, 198)

@@ -221,7 +221,9 @@ def test_refusals_say_what_there_is() -> None:
         UsageError, match=r"no linear map in the layers patches.*linear maps: block1, block2, block3"
     ):
         adapters.attach(network().backbone, {"name": "lora", "layers": "patches"})
-    with pytest.raises(UsageError, match="rank=0 must be at least 1"):
+    with pytest.raises(
+        UsageError, match="adapter: rank=0 must be a whole number of at least 1, such as rank=8"
+    ):
         adapters.attach(network().backbone, {"name": "lora", "rank": 0})
     with pytest.raises(UnknownName, match="'ranks'"):
         adapters.attach(network().backbone, {"name": "lora", "ranks": 4})

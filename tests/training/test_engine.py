@@ -299,7 +299,35 @@ def test_an_unknown_layer_names_those_there_are(tones: Tones, tmp_path: Path):
         (("training.monitor=val_mapp",), "training.monitor='val_mapp' is unknown. Did you mean 'val_map'"),
         (("training.phases.0.epochs=9",), "training.phases last 9 epochs"),
         (("training.strategy=dpp",), "training.strategy='dpp' is unknown. Did you mean 'ddp'"),
-        (("features.0.n_mels=many",), "features: a parameter is of the wrong type"),
+        (
+            ("features.0.n_mels=many",),
+            "feature 'logmel': n_mels='many' must be a whole number, such as n_mels=96",
+        ),
+        (
+            ("network.backbone.width=abc",),
+            "backbone: width='abc' must be a number above 0, such as width=1.0",
+        ),
+        (("network.backbone.width=-1",), "backbone: width=-1 must be a number above 0"),
+        (
+            ("network.backbone.dim=0",),
+            "backbone: dim=0 must be a whole number of at least 1, such as dim=192",
+        ),
+        (
+            ("network.head.dropout=[0.1]",),
+            "head: dropout=[0.1] must be a number in 0..1, such as dropout=0.2",
+        ),
+        (
+            ("network.head=mlp", "network.head.layers=many"),
+            "head: layers='many' must be a list of whole numbers of at least 1, such as layers=[512]",
+        ),
+        (("losses=focal", "losses.0.gamma=much"), "loss: gamma='much' must be a number, such as gamma=2.0"),
+        (
+            ("augment=gain", "augment.0.share=half"),
+            "augmentation: share='half' must be a number, such as share=0.5",
+        ),
+        (("augment=background",), "the augmentation 'background' needs the parameter 'folder'"),
+        (("augment=time_mask", "augment.0.count=2.5"), "augmentation: count=2.5 must be a whole number"),
+        (("network.backbone.widht=2",), "unknown parameter 'widht' of this backbone. Did you mean 'width'?"),
     ],
 )
 def test_names_are_looked_up_before_anything_is_decoded(
@@ -362,11 +390,16 @@ def test_what_cannot_be_is_told_before_anything_is_decoded(
     ("words", "message"),
     [
         (("losses=focal", "losses.0.gamma=-1"), "losses: gamma=-1 must be at least 0"),
-        (("losses=focal", "losses.0.gamma=much"), "losses: a parameter is of the wrong type"),
+        (
+            ("losses=bce", "losses.0.positive_weights=many"),
+            "positive_weights='many' must be balanced, or a list",
+        ),
         (("losses.0=bce", "losses.1=arcface", "losses.1.margin=2"), "losses: margin=2 must lie in"),
         (("losses=cross_entropy", "losses.0.smoothing=3"), "losses: smoothing=3 must lie in"),
-        (("network.head=mlp", "network.head.layers=many"), "network: a parameter is of the wrong type"),
-        (("network.backbone.width=-1",), "network: width=-1 must be above 0"),
+        (
+            ("network.backbone.stages=[16, 32]",),
+            "network: stages holds 16: each must be [channels, kernel, stride], such as [16, [5, 5], [1, 2]]",
+        ),
     ],
 )
 def test_values_that_cannot_be_are_told_before_the_first_batch(

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from sonoscope.errors import UnknownName, nearest
+from sonoscope import signatures
+from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.features.channels import Channels
 from sonoscope.features.chroma import Chroma
 from sonoscope.features.cqt import Cqt
@@ -71,6 +72,8 @@ def from_dict(spec: Mapping[str, Any], *, files: bool = False) -> Feature:
     ------
     UnknownName
         If a feature or a parameter is unknown.
+    UsageError
+        If a value is not of the kind that a parameter is annotated with.
     """
     parameters = dict(spec)
     name = str(parameters.pop("name"))
@@ -89,12 +92,26 @@ def from_dict(spec: Mapping[str, Any], *, files: bool = False) -> Feature:
 
 
 def made(kind: type[Feature], parameters: Mapping[str, Any], *, files: bool = False) -> Feature:
-    """A feature from plain parameters, as JSON has them. Raises ``UnknownName`` for one that it does not have."""
+    """A feature from plain parameters, as JSON has them.
+
+    Raises
+    ------
+    UnknownName
+        For a parameter that it does not have.
+    UsageError
+        For a value that is not of the kind that the parameter is annotated with.
+    """
     for key in parameters:
         if key not in kind.__dataclass_fields__:
             near, known = nearest(key, kind.__dataclass_fields__), ", ".join(kind.__dataclass_fields__)
             raise UnknownName(f"unknown parameter {key!r} of feature {kind.name!r}.{near} Known: {known}.")
-    return kind(**{key: _built(value, files) for key, value in parameters.items()})
+    built = {key: _built(value, files) for key, value in parameters.items()}
+    taken = signatures.parameters(kind)
+    for key, value in built.items():
+        problem = signatures.wrong(taken[key], value)
+        if problem:
+            raise UsageError(f"feature {kind.name!r}: {problem}")
+    return kind(**built)
 
 
 def _built(value: Any, files: bool) -> Any:

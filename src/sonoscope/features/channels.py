@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sonoscope.features import checks
 from sonoscope.features.chroma import Chroma
 from sonoscope.features.frames import Array, backend, concatenated, pad_zeros
 from sonoscope.features.logmel import LogMel
@@ -111,8 +112,7 @@ class Channels(Framewise):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
-        if not self.features:
-            raise ValueError("features=() must hold one feature or more")
+        checks.holds_features(self)
         for what in ("sample_rate", "hop_samples"):
             values = [getattr(feature, what) for feature in self.features]
             if len(set(values)) > 1:

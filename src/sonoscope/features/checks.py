@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sonoscope.features.protocol import Feature
 from sonoscope.features.scales import OUTPUTS, SMALLEST_FLOOR
 
 
@@ -24,6 +25,15 @@ def within(feature: Any, name: str, low: float, high: float) -> None:
     """Raise ``ValueError`` unless ``low <= parameter <= high``."""
     if not low <= getattr(feature, name) <= high:
         raise ValueError(f"{name}={getattr(feature, name)} must lie in {low:g}..{high:g}")
+
+
+def holds_features(feature: Any) -> None:
+    """Raise ``ValueError`` if ``feature.features`` is empty, or holds anything else."""
+    if not feature.features:
+        raise ValueError("features is empty: give one at least")
+    for each in feature.features:
+        if not isinstance(each, Feature):
+            raise ValueError(f"features holds {each!r}: each needs its name, such as {{name: logmel}}")
 
 
 def hop(hop_samples: int, length: int, what: str) -> None:

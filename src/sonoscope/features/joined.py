@@ -48,8 +48,7 @@ class Joined(WholeWindows):
 
     def __post_init__(self) -> None:
         checks.at_least(self, 1, "window_samples")
-        if not self.features:
-            raise ValueError("features is empty: join one at least")
+        checks.holds_features(self)
         rates = sorted({feature.sample_rate for feature in self.features})
         if len(rates) > 1:
             raise ValueError(f"joined features must have one sample_rate, got {rates}")

@@ -39,6 +39,8 @@ def _band(given: Any) -> Band:
     if isinstance(given, Band):
         return given
     names = [field.name for field in fields(Band)]
+    if not isinstance(given, Mapping | list | tuple):
+        raise ValueError(f"a band needs {', '.join(names)}, got {given!r}")
     values = given if isinstance(given, Mapping) else dict(zip(names, given, strict=False))
     if sorted(values) != sorted(names) or len(given) != len(names):
         raise ValueError(f"a band needs {', '.join(names)}, got {given!r}")

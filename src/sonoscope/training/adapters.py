@@ -30,6 +30,7 @@ from sonoscope.errors import UnknownName, UsageError, nearest, one_of, optional
 from sonoscope.networks import bottleneck as bottlenecks
 from sonoscope.networks.backbones import Backbone
 from sonoscope.networks.build import Network
+from sonoscope.signatures import Share, Size
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -64,7 +65,7 @@ class Attached:
 
 
 def lora(
-    backbone: Backbone, targets: Sequence[str], *, rank: int = 8, alpha: float = 16.0, dropout: float = 0.0
+    backbone: Backbone, targets: Sequence[str], *, rank: Size = 8, alpha: float = 16.0, dropout: Share = 0.0
 ) -> None:
     """Low-rank maps of ``rank`` beside each target, times ``alpha / rank``; ``dropout`` on what goes into them."""
     _at_least_one("rank", rank)
@@ -80,7 +81,7 @@ def ia3(backbone: Backbone, targets: Sequence[str]) -> None:
     peft.inject_adapter_in_model(config, backbone, adapter_name=ADAPTER)
 
 
-def bottleneck(backbone: Backbone, targets: Sequence[str], *, width: int = 16) -> None:
+def bottleneck(backbone: Backbone, targets: Sequence[str], *, width: Size = 16) -> None:
     """A detour of ``width`` behind each target."""
     _at_least_one("width", width)
     bottlenecks.put(backbone, targets, width)

@@ -29,17 +29,18 @@ from sonoscope.networks.backbones import (
     wav2vec2,
 )
 from sonoscope.networks.backbones.protocol import Backbone, Wants
+from sonoscope.signatures import Size
 
 
 def _ensemble(
-    n_bins: int, *, channels: int = 1, of: str | Mapping[str, Any], members: int = 2
+    n_bins: int, *, channels: int = 1, of: str | Mapping[str, Any], members: Size = 2
 ) -> ensemble.Ensemble:
     """So many backbones of one make, each with weights of its own."""
     return ensemble.Ensemble([build(of, n_bins, channels=channels) for _ in range(members)])
 
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
-    "valid_cnn": cnn.build,
+    "valid_cnn": cnn.ValidCNN,
     "small_cnn": small.SmallCNN,
     "mobile": mobile.Mobile,
     "crnn": crnn.CRNN,

@@ -24,6 +24,7 @@ from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, Wants, numbered, parameters_of
 from sonoscope.networks.checkpoints import LoadReport
 from sonoscope.networks.hub import from_pretrained
+from sonoscope.signatures import Size
 
 FBANK_MEAN, FBANK_STD = -4.2677393, 4.5689974
 #: The feature that published weights were trained on: the bank of torchaudio with a Hann window.
@@ -64,7 +65,7 @@ class AST(Backbone):
         *,
         channels: int = 1,
         weights: str | Path = "",
-        longest: int = 1024,
+        longest: Size = 1024,
         clip: bool = False,
         **config: Any,
     ) -> None:

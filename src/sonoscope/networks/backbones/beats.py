@@ -34,6 +34,7 @@ from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import frame_mask
 from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, Wants, numbered, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights, read_checkpoint
+from sonoscope.signatures import Count
 
 FBANK_MEAN, FBANK_STD = 15.41663, 6.55582
 #: The feature that published weights were trained on: Kaldi's own window, samples as 16-bit integers.
@@ -246,7 +247,7 @@ class BEATs(Backbone):
         *,
         channels: int = 1,
         weights: str | Path = "",
-        classes: int = 0,
+        classes: Count = 0,
         strict: bool = True,
         **sizes: Any,
     ) -> None:

@@ -12,15 +12,18 @@ With the defaults a frame of output sees 31 input frames and comes every 4.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from sonoscope import signatures
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, check_width
+from sonoscope.signatures import Positive, Share, Size
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,18 @@ class Stage:
     channels: int
     kernel: tuple[int, int] = (3, 3)
     stride: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def of(cls, given: Stage | Sequence[Any]) -> Stage:
+        """Itself, or from ``[channels, kernel, stride]`` as YAML and JSON have it; raises ``ValueError``."""
+        if isinstance(given, Stage):
+            return given
+        if not signatures.fits(given, tuple[Size, tuple[Size, Size], tuple[Size, Size]]):
+            raise ValueError(
+                f"stages holds {given!r}: each must be [channels, kernel, stride], such as [16, [5, 5], [1, 2]]"
+            )
+        channels, kernel, stride = given
+        return cls(channels, tuple(kernel), tuple(stride))
 
 
 DEFAULT_STAGES = (
@@ -52,6 +67,7 @@ class ValidCNN(Backbone):
     width : float
         Multiplies every stage's channels.
     stages : sequence of Stage
+        Or of lists ``[channels, kernel, stride]``.
     dim : int
         Size of the embedding.
     dropout : float
@@ -65,18 +81,19 @@ class ValidCNN(Backbone):
         n_bins: int,
         *,
         channels: int = 1,
-        width: float = 1.0,
-        stages: tuple[Stage, ...] = DEFAULT_STAGES,
-        dim: int = 192,
-        dropout: float = 0.2,
+        width: Positive = 1.0,
+        stages: Sequence[Stage | Sequence[Any]] = DEFAULT_STAGES,
+        dim: Size = 192,
+        dropout: Share = 0.2,
         keep_bins: bool = False,
     ) -> None:
         super().__init__()
         check_width(width)
         self.n_bins, self.dim, self.keep_bins = n_bins, dim, keep_bins
-        self.field = Field.of(Step(stage.kernel[0], stage.stride[0]) for stage in stages)
+        made = tuple(map(Stage.of, stages))
+        self.field = Field.of(Step(stage.kernel[0], stage.stride[0]) for stage in made)
         layers: list[nn.Module] = []
-        for stage in stages:
+        for stage in made:
             out = max(8, round(stage.channels * width / 8) * 8)
             layers += [
                 nn.Conv2d(channels, out, stage.kernel, stage.stride, (0, stage.kernel[1] // 2), bias=False),
@@ -143,13 +160,3 @@ class ValidCNN(Backbone):
         }
         named["embed"] = list(self.embed.parameters())
         return named
-
-
-def build(n_bins: int, **parameters: Any) -> ValidCNN:
-    """A ``ValidCNN`` from plain (JSON, YAML) parameters; stages may be lists ``[channels, kernel, stride]``."""
-    if "stages" in parameters:
-        parameters["stages"] = tuple(
-            stage if isinstance(stage, Stage) else Stage(stage[0], tuple(stage[1]), tuple(stage[2]))
-            for stage in parameters["stages"]
-        )
-    return ValidCNN(n_bins, **parameters)

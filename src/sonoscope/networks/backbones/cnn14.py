@@ -30,6 +30,7 @@ from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, frame_mask, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, Wants, check_width, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights
+from sonoscope.signatures import Count, Positive
 
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
 #: What is a feature or a head here and a layer in the published file.
@@ -103,8 +104,8 @@ class CNN14(Backbone):
         weights: str | Path = "",
         sample_rate: int = 32000,
         frames: bool = False,
-        classes: int = 0,
-        width: float = 1.0,
+        classes: Count = 0,
+        width: Positive = 1.0,
         strict: bool = True,
     ) -> None:
         super().__init__()

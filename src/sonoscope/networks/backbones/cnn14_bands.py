@@ -19,6 +19,7 @@ from sonoscope.networks.backbones.cnn14 import CNN14, NOT_LAYERS
 from sonoscope.networks.backbones.masking import masked_mean
 from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights
+from sonoscope.signatures import Positive, Share, Size
 
 #: Bins of 0–1000 Hz at n_fft 1024, 1000–4000 Hz at 512 and 4000–11025 Hz at 256, at 22,050 Hz:
 #: the feature ``multiband`` with its defaults.
@@ -63,11 +64,11 @@ class CNN14Bands(Backbone):
         n_bins: int = 0,
         *,
         channels: int = 1,
-        bands: Sequence[int] = DEFAULT_BANDS,
-        fusion: tuple[int, int] = (768, 512),
-        dropout: tuple[float, float] = (0.4, 0.3),
+        bands: Sequence[Size] = DEFAULT_BANDS,
+        fusion: tuple[Size, Size] = (768, 512),
+        dropout: tuple[Share, Share] = (0.4, 0.3),
         weights: str | Path = "",
-        width: float = 1.0,
+        width: Positive = 1.0,
     ) -> None:
         super().__init__()
         if n_bins and sum(bands) != n_bins:

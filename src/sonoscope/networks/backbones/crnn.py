@@ -22,6 +22,7 @@ from sonoscope.errors import lookup
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, frame_mask, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, parameters_of
+from sonoscope.signatures import Share, Size
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -82,14 +83,14 @@ class CRNN(Backbone):
         n_bins: int,
         *,
         channels: int = 1,
-        stages: Sequence[int] = (32, 64, 128),
-        pools: Sequence[Sequence[int]] = (),
+        stages: Sequence[Size] = (32, 64, 128),
+        pools: Sequence[Sequence[Size]] = (),
         cell: str = "gru",
-        hidden: int = 128,
-        layers_deep: int = 1,
+        hidden: Size = 128,
+        layers_deep: Size = 1,
         bidirectional: bool = True,
         attention: str = "",
-        dropout: float = 0.2,
+        dropout: Share = 0.2,
     ) -> None:
         super().__init__()
         wished: Sequence[Sequence[int]] = pools or [(1 if i == 0 else 2, 2) for i in range(len(stages))]

@@ -27,6 +27,7 @@ from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, Wants, parameters_of
 from sonoscope.networks.checkpoints import LoadReport, load_weights
+from sonoscope.signatures import Count
 
 #: Operators declared for a torchvision that cannot load its own; a library that is let go takes them with it.
 _DECLARED: list[torch.library.Library] = []
@@ -102,8 +103,8 @@ class Image(Backbone):
         architecture: str = "mobilenetv3_small_100",
         pretrained: bool = False,
         weights: str | Path = "",
-        height: int = 0,
-        longest: int = 0,
+        height: Count = 0,
+        longest: Count = 0,
         **config: Any,
     ) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from torch.nn import functional
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, numbered, parameters_of
+from sonoscope.signatures import Positive, Share, Size
 
 
 class Block(nn.Module):
@@ -96,13 +97,13 @@ class LocalTransformer(Backbone):
         n_bins: int,
         *,
         channels: int = 1,
-        dim: int = 192,
-        depth: int = 4,
-        heads: int = 4,
+        dim: Size = 192,
+        depth: Size = 4,
+        heads: Size = 4,
         reach: int = 5,
-        kernel: int = 3,
-        widening: float = 3.0,
-        dropout: float = 0.1,
+        kernel: Size = 3,
+        widening: Positive = 3.0,
+        dropout: Share = 0.1,
     ) -> None:
         super().__init__()
         if dim % heads:

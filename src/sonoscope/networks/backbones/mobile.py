@@ -18,6 +18,7 @@ from torch.nn import functional
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, check_width, numbered, parameters_of
+from sonoscope.signatures import Positive, Share, Size
 
 #: Expansion, channels, and stride (time, bins) of each block.
 Block = tuple[int, int, tuple[int, int]]
@@ -92,10 +93,10 @@ class Mobile(Backbone):
         *,
         channels: int = 1,
         blocks: Sequence[Block] = DEFAULT_BLOCKS,
-        width: float = 1.0,
+        width: Positive = 1.0,
         padded: bool = False,
-        dim: int = 256,
-        dropout: float = 0.2,
+        dim: Size = 256,
+        dropout: Share = 0.2,
     ) -> None:
         super().__init__()
         check_width(width)

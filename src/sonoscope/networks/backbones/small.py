@@ -19,6 +19,7 @@ from torch.nn import functional
 from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import batch_norm, zero_behind
 from sonoscope.networks.backbones.protocol import Backbone, check_width, parameters_of
+from sonoscope.signatures import Positive, Share, Size
 
 #: Kernel of the elongated stage: (frames, bins).
 ELONGATED = (7, 3)
@@ -53,11 +54,11 @@ class SmallCNN(Backbone):
         n_bins: int,
         *,
         channels: int = 1,
-        stages: Sequence[int] = (16, 32, 64, 128),
-        width: float = 1.0,
+        stages: Sequence[Size] = (16, 32, 64, 128),
+        width: Positive = 1.0,
         elongated: bool = False,
-        dim: int = 256,
-        dropout: float = 0.2,
+        dim: Size = 256,
+        dropout: Share = 0.2,
     ) -> None:
         super().__init__()
         check_width(width)

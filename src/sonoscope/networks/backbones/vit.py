@@ -19,6 +19,7 @@ from sonoscope.networks.backbones.field import Field, Step
 from sonoscope.networks.backbones.masking import by_length
 from sonoscope.networks.backbones.protocol import Backbone, TokenGrid, numbered, parameters_of
 from sonoscope.networks.patches import filled, grid_of, positions
+from sonoscope.signatures import Positive, Share, Size
 
 
 class Block(nn.Module):
@@ -32,7 +33,7 @@ class Block(nn.Module):
         Behind both parts, in 0..1.
     """
 
-    def __init__(self, dim: int, heads: int, inner: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, heads: int, inner: int, dropout: Share = 0.0) -> None:
         super().__init__()
         self.heads = heads
         self.before_attention, self.before_inner = nn.LayerNorm(dim), nn.LayerNorm(dim)
@@ -84,12 +85,12 @@ class ViT(Backbone):
         n_bins: int,
         *,
         channels: int = 1,
-        patch: Sequence[int] = (16, 16),
-        dim: int = 192,
-        depth: int = 6,
-        heads: int = 3,
-        widening: float = 4.0,
-        dropout: float = 0.0,
+        patch: Sequence[Size] = (16, 16),
+        dim: Size = 192,
+        depth: Size = 6,
+        heads: Size = 3,
+        widening: Positive = 4.0,
+        dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         if dim % 4 or dim % heads:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sonoscope.networks.heads.protocol import Head, as_frames
+from sonoscope.signatures import Share, Size
 
 
 class AttentionPooling(Head):
@@ -33,7 +34,7 @@ class AttentionPooling(Head):
 
     framewise = False
 
-    def __init__(self, dim: int, n_classes: int, *, n_heads: int = 4, dropout: float = 0.2) -> None:
+    def __init__(self, dim: int, n_classes: int, *, n_heads: Size = 4, dropout: Share = 0.2) -> None:
         super().__init__()
         if dim % n_heads:
             raise ValueError(f"n_heads={n_heads} must divide dim={dim}")

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from sonoscope.errors import UsageError
 from sonoscope.networks.heads.protocol import POOLS, Head, as_frames, pooled
+from sonoscope.signatures import Share, Size
 
 
 class GroupedLinear(nn.Module):
@@ -56,8 +57,8 @@ class Fluffy(Head):
         dim: int,
         n_classes: int,
         *,
-        layers: Sequence[int] = (64,),
-        dropout: float = 0.2,
+        layers: Sequence[Size] = (64,),
+        dropout: Share = 0.2,
         over: str = "frames",
     ) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from sonoscope.networks.heads.protocol import Head, as_frames, pool
+from sonoscope.signatures import Share
 
 __all__ = ["ATTENTION_LIMIT", "FramewiseAttention", "pool"]
 
@@ -49,7 +50,7 @@ class FramewiseAttention(Head):
         self,
         dim: int,
         n_classes: int,
-        dropout: float = 0.2,
+        dropout: Share = 0.2,
         *,
         background: int | None = None,
         background_weight: float = 0.0,

@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from sonoscope.networks.heads.protocol import Head, as_frames
+from sonoscope.signatures import Share
 
 
 class Linear(Head):
     """``w . h + b`` for each frame; every frame has the same weight in a clip."""
 
-    def __init__(self, dim: int, n_classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, n_classes: int, dropout: Share = 0.0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(dim, n_classes)

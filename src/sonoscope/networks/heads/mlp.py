@@ -13,6 +13,7 @@ from torch import nn
 
 from sonoscope.errors import UsageError
 from sonoscope.networks.heads.protocol import POOLS, Head, as_frames, pooled
+from sonoscope.signatures import Share, Size
 
 
 class MLP(Head):
@@ -41,8 +42,8 @@ class MLP(Head):
         dim: int,
         n_classes: int,
         *,
-        layers: Sequence[int] = (512,),
-        dropout: float = 0.2,
+        layers: Sequence[Size] = (512,),
+        dropout: Share = 0.2,
         over: str = "frames",
         normalise: bool = False,
     ) -> None:

@@ -112,11 +112,9 @@ def named(
 ) -> tuple[str, Callable[..., Augmentation], dict[str, Any], Progress]:
     """Name, maker, parameters and progress of an augmentation, before it is made. Raises ``UnknownName``."""
     parameters = dict(spec)
-    name = parameters.pop("name")
-    progress = Progress(name, parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None))
-    make = plugins.resolve(AUGMENTATIONS, name, "augmentation")
-    plugins.check_parameters(make, parameters, "augmentation", ("sample_rate",))
-    return name, make, parameters, progress
+    grows = parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None)
+    name, make, parameters = plugins.named(AUGMENTATIONS, parameters, "augmentation", ("sample_rate",))
+    return name, make, parameters, Progress(name, *grows)
 
 
 class Chain:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sonoscope import plugins
+from sonoscope import plugins, signatures
 from sonoscope.errors import UsageError
 from sonoscope.training.losses import EMBEDDING_LOSSES, LOSSES
 
@@ -81,6 +81,11 @@ class Objective(nn.Module):
         for name, (_, parameters) in self.on_logits.items():
             wanted = parameters.pop("positive_weights", None)
             if wanted is not None:
+                if not torch.is_tensor(wanted) and not signatures.fits(wanted, Sequence[float]):
+                    raise UsageError(
+                        f"loss: positive_weights={wanted!r} must be balanced, or a list of numbers, one for each "
+                        "class, such as positive_weights=[1.0, 2.0]"
+                    )
                 self.register_buffer(f"positive_weights_{name}", torch.as_tensor(wanted, dtype=torch.float32))
 
     def begin_epoch(self, epoch: int) -> None:

@@ -20,6 +20,7 @@ from torch.nn import functional
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.networks.backbones.masking import masked_mean
 from sonoscope.networks.build import Network
+from sonoscope.signatures import Size
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, share_of
 
 COMPARISONS = ("cosine", "bilinear")
@@ -61,7 +62,7 @@ class Contrasted(Pretext):
         share: float = 0.5,
         level: float = 0.3,
         stripe: float = 0.25,
-        dim: int = 64,
+        dim: Size = 64,
     ) -> None:
         super().__init__()
         _, frames, _ = maps_of(network, frames, "contrastive")

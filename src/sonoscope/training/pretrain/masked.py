@@ -17,6 +17,7 @@ from sonoscope.errors import UsageError
 from sonoscope.networks.backbones.vit import Block, ViT
 from sonoscope.networks.build import Network
 from sonoscope.networks.patches import cut, grid_of, hidden, positions
+from sonoscope.signatures import Size
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, rebuilt, share_of
 
 
@@ -48,9 +49,9 @@ class Masked(Pretext):
         frames: int,
         *,
         share: float = 0.75,
-        dim: int = 96,
-        depth: int = 2,
-        heads: int = 3,
+        dim: Size = 96,
+        depth: Size = 2,
+        heads: Size = 3,
         standardise: bool = True,
     ) -> None:
         super().__init__()

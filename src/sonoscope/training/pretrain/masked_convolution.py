@@ -17,6 +17,7 @@ from torch.nn import functional
 from sonoscope.errors import UsageError
 from sonoscope.networks.build import Network
 from sonoscope.networks.patches import cut, grid_of, hidden
+from sonoscope.signatures import Size
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, rebuilt, share_of
 from sonoscope.training.pretrain.sparse import visible
 
@@ -53,9 +54,9 @@ class MaskedConvolution(Pretext):
         frames: int,
         *,
         share: float = 0.6,
-        patch: Sequence[int] = (16, 16),
-        width: int = 24,
-        levels: int = 3,
+        patch: Sequence[Size] = (16, 16),
+        width: Size = 24,
+        levels: Size = 3,
         standardise: bool = False,
     ) -> None:
         super().__init__()

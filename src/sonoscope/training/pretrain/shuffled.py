@@ -23,6 +23,7 @@ from sonoscope.errors import UsageError
 from sonoscope.networks.backbones.vit import ViT
 from sonoscope.networks.build import Network
 from sonoscope.networks.patches import cut, joined
+from sonoscope.signatures import Size
 from sonoscope.training.pretrain.protocol import Pretext, Told, maps_of, share_of
 
 
@@ -46,7 +47,7 @@ class Shuffled(Pretext):
     """
 
     def __init__(
-        self, network: Network, frames: int, *, grid: Sequence[int] = (16, 16), share: float = 0.15
+        self, network: Network, frames: int, *, grid: Sequence[Size] = (16, 16), share: float = 0.15
     ) -> None:
         super().__init__()
         _, frames, bins = maps_of(network, frames, "shuffled")
