@@ -204,7 +204,8 @@ def test_what_is_special_is_noted(tmp_path: Path, bundle: Bundle, runtime: Runti
         return pipeline.score_recording(write(tmp_path, samples, rate), bundle, runtime).note
 
     assert note(tune(3, rate)) == ""
-    assert note(np.zeros(3 * rate)) == "silent"
+    silence = "silent: digital silence, nothing was recorded (microphone, cable or plug?)"
+    assert note(np.zeros(3 * rate)) == silence
     assert "clipped (" in note(np.clip(20 * tune(3, rate), -1, 1))
     assert note(0.5 * 2**15 * np.sign(tune(3, rate))) == (
         "reaches 16,384 times full scale: whole numbers that nobody divided?"
@@ -216,7 +217,39 @@ def test_what_is_special_is_noted(tmp_path: Path, bundle: Bundle, runtime: Runti
     short = note(tune(0.1, rate))
     assert short == f"shorter than the model's window of {bundle.window_samples / rate:g} s: repeated"
     assert bundle.repeats_short
-    assert note(np.zeros(500)) == f"silent; {short}"
+    assert note(np.zeros(500)) == f"{silence}; {short}"
+
+
+def test_a_recorder_that_failed_is_told_as_what_it_is(
+    tmp_path: Path, bundle: Bundle, runtime: Runtime, rng: np.random.Generator
+) -> None:
+    rate = bundle.sample_rate
+    noise = rng.standard_normal(3 * rate)
+    dead, alive = np.zeros(3 * rate), 0.05 * noise
+
+    def note(*channels: np.ndarray, channel: int | None = None) -> str:
+        recording = write(tmp_path, np.column_stack(channels), rate)
+        return pipeline.score_recording(recording, bundle, runtime, channel=channel).note
+
+    constant = note(np.full(3 * rate, 0.1))
+    assert constant.startswith("silent: a constant level of 0.1 of full scale, nothing was recorded")
+    assert pipeline.is_silent(constant) and pipeline.is_silent(f"cut short; {constant}")
+    assert note(dead, alive) == (
+        "its channel 1 is silent (microphone, cable or plug?), and the mean of all is quieter for it: hear one that is "
+        "not (--channel 2)"
+    )
+    assert note(alive, dead, dead - 0.2, alive).startswith("its channels 2, 3 are silent")
+    assert not pipeline.is_silent(note(dead, alive))
+    # A channel that sounds for a moment is not dead, and one that is chosen stands for itself.
+    assert note(np.r_[dead[:-500], alive[:500]], alive) == ""
+    assert note(dead, alive, channel=2) == "" and pipeline.is_silent(note(dead, alive, channel=1))
+    loudest = 20 * np.log10(np.ptp(10 ** (-70 / 20) * noise) / 2)
+    faint = note(10 ** (-70 / 20) * noise + 0.1)
+    assert faint.startswith(
+        f"very quiet: nothing is louder than {loudest:.0f} dBFS (gain set low, or the microphone"
+    )
+    assert not pipeline.is_silent(faint)
+    assert "clipped (" in note(dead, np.clip(20 * tune(3, rate), -1, 1))
 
 
 @pytest.mark.parametrize("hop_s", [0.0, -0.5, 1e9, float("nan")])

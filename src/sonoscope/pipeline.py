@@ -7,6 +7,7 @@ again whenever a threshold changes.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -26,8 +27,10 @@ from sonoscope.models.runtime import Runtime
 from sonoscope.values import Recording, Scores
 from sonoscope.windows import Grid, in_samples
 
-#: Peak (of full scale) below which a recording is called silent: the last bit of 16.
-SILENT_PEAK = 1.0 / 32768.0
+#: Swing (of full scale) below which a channel is called silent: the last bit of 16.
+SILENT_SWING = 1.0 / 32768.0
+#: The note of a recording in which nothing was recorded begins so: no model can know it.
+SILENT = "silent"
 #: The note of a recording with one channel upside down begins so.
 CANCEL = "its channels cancel each other in their mean"
 #: Share of samples at full scale from which a recording is called clipped.
@@ -210,15 +213,48 @@ class _Table:
 def sound_remarks(decoder: Decoder) -> list[str]:
     """What is special about the sound of a recording that was decoded to its end."""
     remarks = [decoder.problem] if decoder.problem else []
-    if decoder.peak < SILENT_PEAK:
-        remarks.append("silent")
-    elif decoder.peak > LOUDEST:
+    silence = _silence(decoder)
+    if silence:
+        remarks.append(silence)
+    if decoder.peak > LOUDEST:
         remarks.append(f"reaches {decoder.peak:,.0f} times full scale: whole numbers that nobody divided?")
     elif decoder.clipped_share > CLIPPED_SHARE:
         remarks.append(f"clipped ({100 * decoder.clipped_share:.1f} % of samples at full scale)")
     if decoder.cancels:
         remarks.append(f"{CANCEL}: hear one of them (--channel 1)")
     return remarks
+
+
+def _silence(decoder: Decoder) -> str:
+    """In words, that nothing, or next to nothing, was recorded, in all channels or in some; else empty."""
+    loudest = max(decoder.swings, default=math.inf)
+    if loudest < SILENT_SWING:
+        level = max(decoder.middles, key=abs)
+        held = (
+            f"a constant level of {level:.2g} of full scale"
+            if abs(level) >= SILENT_SWING
+            else "digital silence"
+        )
+        return f"{SILENT}: {held}, nothing was recorded (microphone, cable or plug?)"
+    if loudest < math.inf:
+        return (
+            f"very quiet: nothing is louder than {20 * math.log10(loudest):.0f} dBFS (gain set low, or the microphone "
+            "dead or covered?)"
+        )
+    dead = [number for number, swing in enumerate(decoder.swings, start=1) if swing < SILENT_SWING]
+    if not dead:
+        return ""
+    which = f"channel {dead[0]} is" if len(dead) == 1 else f"channels {', '.join(map(str, dead))} are"
+    alive = next(number for number in range(1, len(decoder.swings) + 1) if number not in dead)
+    return (
+        f"its {which} {SILENT} (microphone, cable or plug?), and the mean of all is quieter for it: hear one that "
+        f"is not (--channel {alive})"
+    )
+
+
+def is_silent(note: str) -> bool:
+    """Whether the note of a recording says that nothing was recorded in it."""
+    return any(remark.startswith(SILENT) for remark in note.split("; "))
 
 
 def _remarks(scores: Scores, bundle: Bundle) -> list[str]:

@@ -65,7 +65,7 @@ def test_a_recording_that_is_mostly_unknown_says_so_first_and_names_the_other_mo
     windows = len(package.analyze(organ_wav).scores)
     share = f"({windows} of {windows} windows)"
     assert alone.startswith(
-        f"Most of this recording is unknown to the model instruments {share}. Other models: field, notes (-m NAME)."
+        f"Most of organ.wav is unknown to the model instruments {share}. Other models: field, notes (-m NAME)."
     )
     shutil.copytree(models.load("instruments").path, tmp_path / "birds")
     monkeypatch.setenv("SONOSCOPE_MODELS", str(tmp_path))
@@ -76,7 +76,7 @@ def test_a_recording_that_is_mostly_unknown_says_so_first_and_names_the_other_mo
 def test_silence_is_called_silent_and_not_unknown(sonoscope: Sonoscope, tmp_path: Path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 16000), 16000)
     ran = sonoscope("analyze", tmp_path / "silence.wav", "--threshold", "1")
-    assert ran.code == 0 and ran.out.startswith("Note: silent.") and "unknown" not in ran.out
+    assert ran.code == 0 and ran.out.startswith("Note: silent: digital silence,") and "unknown" not in ran.out
 
 
 def test_several_recordings_get_a_short_block_each_and_a_summary(sonoscope: Sonoscope, recordings: Path):
@@ -101,7 +101,9 @@ def test_what_is_special_about_one_of_several_recordings_stands_below_its_name(
 ):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 16000), 16000)
     lines = sonoscope("analyze", tmp_path / "silence.wav", organ_wav).out.splitlines()
-    assert lines[0].startswith("silence.wav  0:03.00") and lines[1] == "  note: silent"
+    assert lines[0].startswith("silence.wav  0:03.00") and lines[1].startswith(
+        "  note: silent: digital silence, nothing was recorded"
+    )
 
 
 def test_several_models_count_a_recording_once_and_what_one_of_them_knows_is_known(

@@ -143,6 +143,24 @@ def test_recordings_that_were_heard_in_part_are_counted(make, run, tmp_path):
     assert notes["a.wav"] == "" and "the header states 4.000 s" in notes["b.flac"]
 
 
+def test_recorders_that_failed_are_counted_and_are_not_unknown(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    sound = 0.3 * np.sin(2 * np.pi * 440 / 22_050 * np.arange(44_100))
+    soundfile.write(tmp_path / "in/constant.wav", np.full(44_100, 0.2), 22_050)
+    soundfile.write(tmp_path / "in/half.wav", np.column_stack((0 * sound, sound)), 22_050)
+    soundfile.write(tmp_path / "in/whole.wav", np.column_stack((sound, sound)), 22_050)
+    (said, *_) = run(tmp_path / "in").remarks
+    assert said == (
+        "2 recordings are silent, or dead in some channel (microphone, cable or plug?): files.csv, column note"
+    )
+    notes = {row["file"]: row["note"] for row in table(tmp_path / "out/files.csv")}
+    assert (
+        notes["constant.wav"].startswith("silent: a constant level of 0.2")
+        and "unknown" not in notes["constant.wav"]
+    )
+    assert "its channel 1 is silent" in notes["half.wav"] and "silent" not in notes["whole.wav"]
+
+
 def test_recordings_with_a_channel_upside_down_are_counted(run, tmp_path):
     (tmp_path / "in").mkdir()
     sound = 0.3 * np.sin(2 * np.pi * 440 / 22_050 * np.arange(44_100))

@@ -45,6 +45,8 @@ __all__ = ["AudioInfo", "Decoder", "blocks", "read"]
 BLOCK_SAMPLES = 65536
 #: Channels cancel each other if their mean has less than this share of the power that it has of unrelated ones.
 CANCELLED_SHARE = 0.01
+#: A channel that swings further than this (-50 dBFS) from its middle is heard well, and not looked at any more.
+QUIET = 10.0 ** (-50 / 20)
 #: Absolute value from which a sample counts as clipped.
 FULL_SCALE = 0.999
 #: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
@@ -80,6 +82,10 @@ class Decoder:
         The same in seconds: after exhaustion the true length.
     peak : float
         Largest absolute sample so far of any channel that is heard, before averaging.
+    swings : tuple of float
+        For each channel that is heard, how far the samples so far swing from their middle; infinity from ``QUIET`` on.
+    middles : tuple of float
+        The middle of each, meaningful where the swing is finite: a constant voltage stays there.
     clipped_share : float
         Share of the samples so far of all channels that are heard with an absolute value of at least 0.999.
     cancels : bool
@@ -118,6 +124,8 @@ class Decoder:
         self._content = Content()
         self._n_clipped = self._n_looked_at = self._n_not_finite = self._n_beyond = 0
         self._power = self._mixed_power = 0.0
+        self._ranges: list[tuple[float, float]] = []
+        self._quiet: list[int] = []
         self._mixed = np.empty(0, np.float32)
         self._used = False
 
@@ -147,6 +155,15 @@ class Decoder:
     @property
     def clipped_share(self) -> float:
         return self._n_clipped / self._n_looked_at if self._n_looked_at else 0.0
+
+    @property
+    def swings(self) -> tuple[float, ...]:
+        halves = ((high - low) / 2 for low, high in self._ranges)
+        return tuple(half if half < QUIET else math.inf for half in halves)
+
+    @property
+    def middles(self) -> tuple[float, ...]:
+        return tuple((low + high) / 2 for low, high in self._ranges)
 
     @property
     def cancels(self) -> bool:
@@ -287,9 +304,20 @@ class Decoder:
             high, low = float(frames.max()), float(frames.min())
         peak = max(high, -low)
         self.peak = max(self.peak, peak)
+        self._look_for_silence(frames)
         self._n_looked_at += frames.size
         if peak >= FULL_SCALE:
             self._n_clipped += int(np.count_nonzero(np.abs(frames) >= FULL_SCALE))
+
+    def _look_for_silence(self, frames: np.ndarray) -> None:
+        """Keep the range of each channel until it is heard well: of most after a block."""
+        if not self._ranges:
+            self._ranges = [(math.inf, -math.inf)] * frames.shape[1]
+            self._quiet = list(range(frames.shape[1]))
+        for channel in self._quiet if self._quiet and max(self._quiet) < frames.shape[1] else ():
+            (low, high), samples = self._ranges[channel], frames[:, channel]
+            self._ranges[channel] = min(low, float(samples.min())), max(high, float(samples.max()))
+        self._quiet = [c for c in self._quiet if self._ranges[c][1] - self._ranges[c][0] < 2 * QUIET]
 
     def _mono(self, frames: np.ndarray) -> np.ndarray:
         """The mean of all channels: added one by one, so that no block size changes the rounding."""

@@ -156,7 +156,9 @@ def facts(result: Result | NoteResult) -> str:
 
 def mostly_unknown(result: Result) -> bool:
     """Whether more than half of a recording is nothing that the model knows, silence and detectors apart."""
-    heard = "silent" not in result.note and not result.bundle.taught
+    from sonoscope.pipeline import is_silent
+
+    heard = not is_silent(result.note) and not result.bundle.taught
     return heard and 2 * result.unknown_windows > len(result.scores)
 
 
@@ -168,9 +170,8 @@ def _warnings(result: Result, screen: Screen, others: Sequence[str]) -> list[str
     lines = []
     if mostly_unknown(result):
         rest = f" Other models: {', '.join(others)} (-m NAME)." if others else ""
-        text = (
-            f"Most of this recording is unknown to the model {result.bundle.name} ({_missed(result)}).{rest}"
-        )
+        text = f"Most of {printable(result.file)} is unknown to the model {result.bundle.name}"
+        text += f" ({_missed(result)}).{rest}"
         lines.append(screen.paint(text, "yellow"))
     if result.note:
         lines.append(screen.paint(f"Note: {result.note}.", "yellow"))

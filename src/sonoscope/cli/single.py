@@ -129,9 +129,10 @@ def to_screen(spec: RunSpec, *, aggregate: str, top_k: int | None, quiet: bool) 
 def _is_unknown(result: Result | NoteResult) -> bool:
     from sonoscope.cli import display
     from sonoscope.noteapi import NoteResult
+    from sonoscope.pipeline import is_silent
 
     if isinstance(result, NoteResult):
-        return not result.notes and "silent" not in result.note
+        return not result.notes and not is_silent(result.note)
     return display.mostly_unknown(result)
 
 

@@ -27,6 +27,7 @@ from sonoscope.audio import away, ranges, secrets, stores
 from sonoscope.errors import BadBundle, SonoscopeError, Stopped, UnreadableAudio
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.outputs import events_csv, scoretable
+from sonoscope.pipeline import is_silent
 from sonoscope.runs import extras, folder, hearing, staging
 from sonoscope.runs.hearing import AnyDecision, Heard
 from sonoscope.runs.journal import DONE, FAILED, Record
@@ -306,7 +307,7 @@ class Desk:
         labels = any(one.bundle.task != NOTES for one in heard)
         unknown = (
             labels
-            and "silent" not in facts.note
+            and not is_silent(facts.note)
             and all(
                 one.is_unknown(result, decision)
                 for one, result, decision in zip(heard, results, task.decisions, strict=True)

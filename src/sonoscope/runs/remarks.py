@@ -111,6 +111,12 @@ def about_damaged(tally: Tally) -> list[str]:
             f"{count(tally.cancelled, 'recording')} {verb} channels that cancel each other in their mean: "
             "hear one of them (--channel 1)"
         )
+    if tally.silent and not tally.n_remarked:
+        verb = "is" if tally.silent == 1 else "are"
+        said.append(
+            f"{count(tally.silent, 'recording')} {verb} silent, or dead in some channel (microphone, cable or plug?): "
+            "files.csv, column note"
+        )
     return said
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from sonoscope import __version__
 from sonoscope.audio.reader import DAMAGED
 from sonoscope.notes.decision import NoteDecision
-from sonoscope.pipeline import CANCEL
+from sonoscope.pipeline import CANCEL, SILENT
 from sonoscope.runs.job import Outcome
 from sonoscope.runs.journal import Record
 from sonoscope.runs.memory import peak_rss_bytes
@@ -42,7 +42,8 @@ class Tally:
     ``remarked`` are the first of the recordings about which something is special, in words, and ``n_remarked`` counts
     all of them. ``dated`` have a start, ``undated`` state one on a clock that is not known, ``oddly_dated`` have one
     that cannot be or does not fit, ``without_site`` have no site, ``damaged`` could not be decoded to their end,
-    the channels of ``cancelled`` cancel each other; ``rates`` counts recordings by sample rate in Hz.
+    the channels of ``cancelled`` cancel each other, all or some of those of ``silent`` are; ``rates`` counts
+    recordings by sample rate in Hz.
     """
 
     done: int = 0
@@ -58,6 +59,7 @@ class Tally:
     without_site: int = 0
     damaged: int = 0
     cancelled: int = 0
+    silent: int = 0
     rates: Counter[int] = field(default_factory=Counter)
     events: int = 0
     audio_s: float = 0.0
@@ -78,6 +80,7 @@ class Tally:
         self.without_site += not record.site
         self.damaged += DAMAGED in record.note
         self.cancelled += CANCEL in record.note
+        self.silent += SILENT in record.note
         if record.start_datetime:
             self.dated += 1
         elif CLOCK_UNKNOWN in record.origin_note:
