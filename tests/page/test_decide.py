@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from sonoscope import events, models, scores
+from sonoscope.audio.decode import Decoder
 from sonoscope.events import Decision
 from sonoscope.models import thresholds
 from sonoscope.notes.decode import decode
 from sonoscope.notes.rules import NoteRules
 from sonoscope.notes.scores import NoteScores
-from sonoscope.values import Label, Scores
+from sonoscope.pipeline import sound_remarks
+from sonoscope.values import Label, Recording, Scores
 
 LABELS = (Label("violin"), Label("cello"), Label("bass"), Label("other", kind="reject"))
 VECTORS = Path(__file__).parents[2] / "docs" / "notes-vectors.json"
@@ -41,6 +44,30 @@ def as_sent(found: Scores, duration: float) -> dict[str, Any]:
             "values": {name: columns[:, place].tolist() for place, name in enumerate(found.labels)},
         },
     }  # fmt: skip
+
+
+def test_remarks_are_said_once_and_name_no_option_that_the_page_lacks(run: Any, tmp_path: Path) -> None:
+    """The remarks are the package's own, so that another wording there is found here."""
+    sound = 0.3 * np.sin(np.arange(24_000) / 7)
+    notes = []
+    for other in (-sound, 0 * sound):
+        soundfile.write(tmp_path / "a.wav", np.column_stack((sound, other)), 24_000)
+        with Decoder(Recording(str(tmp_path / "a.wav"), "a.wav")) as decoder:
+            list(decoder.blocks())
+            notes.append("; ".join(["cut short", *sound_remarks(decoder)]))
+    assert all("(--channel 1)" in note for note in notes)
+    body = """
+      const { Take } = await load("take.js");
+      return data.map((note) => {
+        const take = new Take({}, [], "a", () => {});
+        take.remark(note), take.remark(note + "; padded"), take.remark("");
+        return take.remarks;
+      });
+    """
+    for remarks in run(body, notes):
+        assert remarks[0] == "cut short" and remarks[2:] == ["padded"]
+        assert "hear one" not in remarks[1] and "(--channel" not in remarks[1]
+        assert "This page hears that mean: save channel 1 as a file of its own" in remarks[1]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,11 @@ import { find, soundingSeconds } from "./decide.js";
 
 const NOTES = "notes";
 
+/** A remark as the page says it: it has no option for a channel, and hears the mean of all. */
+export const said = (remark) => remark.replace(/: hear .+ \(--channel (\d+)\)$/,
+  ". This page hears that mean: save channel $1 as a file of its own (in Audacity: Split Stereo to Mono, then Export) "
+  + "and give it that one, or run sonoscope analyze FILE --channel $1");
+
 export class Take {
   /** `changed(take)` is called whenever something about it did. */
   constructor(service, models, name, changed) {
@@ -26,7 +31,7 @@ export class Take {
         this.say("uploading", { share: prepared ?? share, words: share < 1 ? "Uploading" : "Reading the sound" });
       });
       this.source = this.service.source(this.recording);
-      if (this.recording.note) this.remarks.push(this.recording.note);
+      this.remark(this.recording.note);
       this.say("ready", null);
     } catch (error) {
       this.error = error;
@@ -63,6 +68,11 @@ export class Take {
     this.say("ready", null);
   }
 
+  /** What is special about the recording, each once: models add theirs to what was found when it was read. */
+  remark(note) {
+    this.remarks = [...new Set([...this.remarks, ...(note || "").split("; ").filter(Boolean).map(said)])];
+  }
+
   wordsOf(model, job) {
     if (job.state === "queued" && job.position) return `Waiting: ${job.position} before this one`;
     const what = model.task === NOTES ? "notes" : model.name === "instruments" ? "instruments" : model.name;
@@ -70,7 +80,7 @@ export class Take {
   }
 
   take(entry, model) {
-    if (entry.note && !this.remarks.includes(entry.note)) this.remarks.push(entry.note);
+    this.remark(entry.note);
     if (model.task === NOTES) {
       this.notes = { model: model.name, entry, given: entry.rules ?? {}, options: {}, list: notesOf(entry) };
       return;
