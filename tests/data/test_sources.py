@@ -93,6 +93,33 @@ def test_folders_are_their_manifest_or_a_folder_for_each_label(tmp_path: Path) -
     assert sources.load(str(tmp_path / "clips")).rows[0].labels == ("viola",)
 
 
+def test_a_folder_of_sets_is_all_of_them(tmp_path: Path) -> None:
+    for font, instrument in (("fluidr3", "violin"), ("timgm6mb", "flute")):
+        stem = sound(tmp_path / "stems" / font / instrument / "s.wav")
+        stem.with_suffix(".notes.csv").write_text(
+            "onset,offset,pitch,velocity,label,score\n0,0.1,60,90,x,1\n"
+        )
+        row = Row(
+            f"{instrument}/s.wav", labels=(instrument,), group=font, annotation=f"{instrument}/s.notes.csv"
+        )
+        manifest.write(Manifest((row,), stem.parents[1]), stem.parents[1] / "manifest.csv")
+    stems = tmp_path / "stems"
+    found = sources.load(str(stems))
+    assert [(row.path, row.labels, row.group, row.annotation) for row in found.rows] == [
+        ("fluidr3/violin/s.wav", ("violin",), "fluidr3", "fluidr3/violin/s.notes.csv"),
+        ("timgm6mb/flute/s.wav", ("flute",), "timgm6mb", "timgm6mb/flute/s.notes.csv"),
+    ]
+    assert found == sources.load([str(stems / "fluidr3"), str(stems / "timgm6mb")])
+    (tmp_path / "sets.txt").write_text("stems\n")
+    assert sources.load(str(tmp_path / "sets.txt")).rows == found.rows
+    # One folder without a manifest, and they are folders of labels; the folder's own manifest goes before theirs.
+    (stems / "more").mkdir()
+    with pytest.raises(BadManifest, match="none of its folders holds a recording"):
+        sources.load(str(stems))
+    manifest.write(Manifest((Row("fluidr3/violin/s.wav"),), stems), stems / "manifest.csv")
+    assert sources.load(str(stems)).rows == (Row("fluidr3/violin/s.wav"),)
+
+
 def test_several_sources_are_one_manifest(tmp_path: Path, irmas: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "list.csv").write_text("file,violin\na.wav,1\n")

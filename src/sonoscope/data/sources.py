@@ -2,7 +2,7 @@
 
 =======================  ========================================================================================
 ``clips/manifest.csv``   a manifest in any form (CSV, Parquet)
-``clips``                a folder: its ``manifest.csv``, or else a folder for each label
+``clips``                a folder: its ``manifest.csv``, or those of all its folders, or else a folder for each label
 ``irmas:FOLDER``         a data set by name, unpacked in FOLDER
 ``irmas:FOLDER/train``   one split of it (a folder that is called like a split ends in ``/``)
 ``mine.py:NAME:FOLDER``  a data set that a reader of one's own reads, ``NAME`` in the file ``mine.py``
@@ -182,7 +182,21 @@ def load(
 
 def _expanded(source: Source) -> list[Source]:
     is_list = not source.type and Path(source.path).suffix.lower() in LIST_SUFFIXES
-    return read_list(source.path) if is_list and Path(source.path).is_file() else [source]
+    listed = read_list(source.path) if is_list and Path(source.path).is_file() else [source]
+    return [
+        one
+        for each in listed
+        for one in ([] if each.type else [Source("", str(inner)) for inner in sets_in(Path(each.path))])
+        or [each]
+    ]
+
+
+def sets_in(path: Path) -> list[Path]:
+    """The folders of a folder without a manifest, where each of them has one: such as one for each soundfont."""
+    if not path.is_dir() or (path / OWN_MANIFEST).is_file():
+        return []
+    inside = sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+    return inside if all((each / OWN_MANIFEST).is_file() for each in inside) else []
 
 
 def _load(

@@ -134,7 +134,8 @@ def load(data: str, *, rule: str = AUTO, split: str = "") -> tuple[Manifest, str
     """
     source = sources.parse(data)
     place = Path(source.path)
-    if not source.type and place.is_dir() and not (place / sources.OWN_MANIFEST).is_file():
+    stated = (place / sources.OWN_MANIFEST).is_file() or sources.sets_in(place)
+    if not source.type and place.is_dir() and not stated:
         found, told = _by_rule(place, rule)
     elif rule != AUTO:
         raise UsageError(f"rule={rule!r} is for a folder without a manifest; {data} says its labels itself")
