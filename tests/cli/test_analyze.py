@@ -264,6 +264,10 @@ def test_several_models_are_shown_one_after_another(sonoscope: Sonoscope, organ_
         (("a.wav", "-o", "x.zip"), "files with the ending .zip are not written. Nearest: .csv (csv)"),
         (("a.wav", "-o", "x.MP3"), "files with the ending .mp3 are not written"),
         (
+            ("a.wav", "-o", "x.eaf"),
+            "files with the ending .eaf are not written. Nearest: .labels.txt (audacity)",
+        ),
+        (
             ("a.wav", "-o", "x.musicxml", "-m", "notes"),
             "ending .musicxml are not written. Nearest: .mid (midi)",
         ),

@@ -7,9 +7,11 @@ import math
 from pathlib import Path
 
 import mido
+import numpy as np
 import pytest
+import soundfile
 
-from sonoscope.data import annotation
+from sonoscope.data import annotation, sources
 from sonoscope.data.rows import BadManifest
 from sonoscope.outputs import WRITERS, UnreadableTable
 from sonoscope.values import Event, FileResult, Label
@@ -245,3 +247,20 @@ def test_a_missing_annotation_is_named(tmp_path: Path) -> None:
 
 def test_scores_of_notes_are_unknown(performance: Path) -> None:
     assert all(math.isnan(event.score) for event in annotation.read(performance))
+
+
+def test_tiers_of_elan_beside_a_recording(tmp_path: Path) -> None:
+    """The file names the recording as it was when it was annotated; beside it lies what it was copied to."""
+    soundfile.write(tmp_path / "dawn.flac", np.zeros(32_000), 8_000)
+    (tmp_path / "dawn.eaf").write_text(
+        '<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER TIME_UNITS="milliseconds">'
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/rec/night/original.wav" MIME_TYPE="audio/x-wav"/></HEADER>'
+        '<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="500"/>'
+        '<TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1250"/></TIME_ORDER><TIER TIER_ID="robin"><ANNOTATION>'
+        '<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">'
+        "<ANNOTATION_VALUE/></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"
+    )
+    found = sources.load(f"annotated:{tmp_path}")
+    (row,) = found.rows
+    assert (row.path, row.labels, row.annotation) == ("dawn.flac", ("robin",), "dawn.eaf")
+    assert [(e.start_s, e.end_s, e.label) for e in annotation.of(found, row)] == [(0.5, 1.25, "robin")]

@@ -319,6 +319,117 @@ def test_sonic_visualiser_that_is_wrong(read):
         read("sonicvisualiser", "1.5,verse\n")
 
 
+# --- ELAN ---
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2024-05-17T04:30:00+02:00" FORMAT="3.0" VERSION="3.0"
+    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+    xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+    <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
+        <MEDIA_DESCRIPTOR MEDIA_URL="file:///D:/rec/c.mp4" MIME_TYPE="video/mp4" RELATIVE_MEDIA_URL="./c.mp4"/>
+        <MEDIA_DESCRIPTOR MEDIA_URL="file:///D:/rec/dawn%20%231.wav" MIME_TYPE="audio/x-wav"
+            RELATIVE_MEDIA_URL="../rec/dawn%20%231.wav"ORIGIN/>
+        <PROPERTY NAME="lastUsedAnnotationId">9</PROPERTY>
+    </HEADER>
+    <TIME_ORDER>
+        <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1500"/>
+        <TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="2750"/>
+        <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="4000"/>
+        <TIME_SLOT TIME_SLOT_ID="ts4"/>
+        <TIME_SLOT TIME_SLOT_ID="ts5"/>
+        <TIME_SLOT TIME_SLOT_ID="ts6" TIME_VALUE="5500"/>
+    </TIME_ORDER>
+    <TIER LINGUISTIC_TYPE_REF="call" TIER_ID="birds">
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+            <ANNOTATION_VALUE>Turdus merula &amp; juv.</ANNOTATION_VALUE>
+        </ALIGNABLE_ANNOTATION></ANNOTATION>
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts6">
+            <ANNOTATION_VALUE></ANNOTATION_VALUE>
+        </ALIGNABLE_ANNOTATION></ANNOTATION>
+    </TIER>
+    <TIER LINGUISTIC_TYPE_REF="in" PARENT_REF="birds" TIER_ID="syllables">
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a3" TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4">
+            <ANNOTATION_VALUE>A</ANNOTATION_VALUE>
+        </ALIGNABLE_ANNOTATION></ANNOTATION>
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a4" TIME_SLOT_REF1="ts4" TIME_SLOT_REF2="ts5">
+            <ANNOTATION_VALUE>B</ANNOTATION_VALUE>
+        </ALIGNABLE_ANNOTATION></ANNOTATION>
+        <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a5" TIME_SLOT_REF1="ts5" TIME_SLOT_REF2="ts6">
+            <ANNOTATION_VALUE>A</ANNOTATION_VALUE>
+        </ALIGNABLE_ANNOTATION></ANNOTATION>
+    </TIER>
+    <TIER LINGUISTIC_TYPE_REF="of" PARENT_REF="syllables" TIER_ID="remarks">
+        <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a6" ANNOTATION_REF="a4">
+            <ANNOTATION_VALUE>faint,
+                far off</ANNOTATION_VALUE>
+        </REF_ANNOTATION></ANNOTATION>
+    </TIER>
+    <LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="call" TIME_ALIGNABLE="true"/>
+    <LINGUISTIC_TYPE CONSTRAINTS="Time_Subdivision" LINGUISTIC_TYPE_ID="in" TIME_ALIGNABLE="true"/>
+    <LINGUISTIC_TYPE CONSTRAINTS="Symbolic_Association" LINGUISTIC_TYPE_ID="of" TIME_ALIGNABLE="false"/>
+</ANNOTATION_DOCUMENT>
+"""
+ELAN = EAF.replace("ORIGIN", "")
+DAWN = "dawn #1.wav"
+
+
+def test_elan_tiers_that_hang_on_no_other(read):
+    assert rows(read("elan", ELAN.encode(), name="x.eaf")) == [
+        (DAWN, 1.5, 2.75, "Turdus merula & juv."), (DAWN, 4.0, 5.5, "birds"),
+    ]  # fmt: skip
+    late = EAF.replace("ORIGIN", ' TIME_ORIGIN="250"')
+    assert rows(read("elan", late.encode(), name="x.eaf"))[0] == (DAWN, 1.75, 3.0, "Turdus merula & juv.")
+
+
+def test_an_elan_tier_that_is_named(read):
+    assert rows(read("elan", ELAN.encode(), label_column="syllables")) == [
+        (DAWN, 4.0, 4.5, "A"), (DAWN, 4.5, 5.0, "B"), (DAWN, 5.0, 5.5, "A"),
+    ]  # fmt: skip
+    assert rows(read("elan", ELAN.encode(), label_column="remarks")) == [(DAWN, 4.5, 5.0, "faint, far off")]
+    with pytest.raises(
+        UnreadableTable, match=r"no tier 'bird'\. Did you mean 'birds'\? It has: birds, syllables, rem"
+    ):
+        read("elan", ELAN.encode(), label_column="bird")
+
+
+def test_elan_without_media_or_annotations(read):
+    bare = '<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER/><TIME_ORDER/><TIER TIER_ID="birds"/></ANNOTATION_DOCUMENT>'
+    (found,) = read("elan", bare.encode(), name="night/a.wav.eaf")
+    assert (found.file, found.events) == ("a.wav", ())
+
+
+BOMB = '<!DOCTYPE b [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
+OUTSIDE = '<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ELAN.replace("?>", "?>" + BOMB, 1).replace("faint", "&b;"), "has a document type"),
+        (ELAN.replace("?>", "?>" + OUTSIDE, 1).replace("faint", "&a;"), "has a document type"),
+        (ELAN.replace("faint", "&a;"), r"not a file of ELAN \(undefined entity"),
+        (ELAN[:900], "not a file of ELAN"),
+        ("", "not a file of ELAN"),
+        ("<svg/>", "an ANNOTATION_DOCUMENT with a HEADER"),
+        (ELAN.replace('"milliseconds"', '"PAL-frames"'), "its times are in PAL-frames"),
+        (ELAN.replace('TIME_SLOT_REF2="ts2"', 'TIME_SLOT_REF2="ts9"'), "refers to what is not there.*ts9"),
+        (ELAN.replace('"1500"', '"soon"'), "a time is no number"),
+        (ELAN.replace('"1500"', '"3000"'), "'a1' of the tier 'birds' lasts from 3000 to 2750 ms"),
+        (ELAN.replace(' TIME_VALUE="5500"', ""), "refers to what is not there, or a time is no number.*a2"),
+    ],
+)
+def test_elan_that_is_wrong(text, message, read):
+    with pytest.raises(UnreadableTable, match=message):
+        read("elan", text.encode(), name="x.eaf")
+
+
+def test_a_circle_of_elan_annotations_ends(read):
+    turned = ELAN.replace('ANNOTATION_REF="a4"', 'ANNOTATION_REF="a6"')
+    assert len(rows(read("elan", turned.encode()))) == 2
+    with pytest.raises(UnreadableTable, match="refers to what is not there"):
+        read("elan", turned.encode(), label_column="remarks")
+
+
 # --- the canonical forms ---
 
 

@@ -29,7 +29,7 @@ From = Annotated[
     option(
         "--from",
         metavar="FORMAT",
-        help=f"{_FORMATS}, or sonicvisualiser (default: what the file's name says).",
+        help=f"{_FORMATS}, sonicvisualiser or elan (default: what the file's name says).",
     ),
 ]
 To = Annotated[
@@ -41,7 +41,7 @@ LabelColumn = Annotated[
     option(
         "--label-column",
         metavar="NAME",
-        help="The column with the labels, in tables of Raven, BirdNET and Kaleidoscope.",
+        help="The column with the labels, in tables of Raven, BirdNET and Kaleidoscope; the tier, in files of ELAN.",
     ),
 ]
 Threshold = Annotated[

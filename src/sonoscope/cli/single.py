@@ -159,7 +159,7 @@ def file_format(out: str, wanted: tuple[str, ...], *, alone: bool = False) -> Fo
         if len(wanted) != 1:
             raise
         return outputs.format_named(wanted[0])
-    if found is None:
+    if found is None or found.writer is None:
         _refuse_foreign(out, alone)
         return None
     if not wanted:

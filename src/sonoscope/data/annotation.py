@@ -1,7 +1,7 @@
 """Events and notes from the file that a row's ``annotation`` names, whatever program or data set wrote it.
 
 What a file is follows from its ending and its first line. Tables of events (Raven, Audacity, Sonic Visualiser,
-BirdNET, DCASE, JAMS, this package's own …) are read by :data:`sonoscope.outputs.READERS`. Notes are events with a
+ELAN, BirdNET, DCASE, JAMS, this package's own …) are read by :data:`sonoscope.outputs.READERS`. Notes are events with a
 ``pitch``:
 
 - MIDI files: ends are those of the keys, or (``pedal``) last until the sustain pedal comes up or the note is struck
@@ -35,7 +35,7 @@ from sonoscope.outputs.format import Format
 from sonoscope.values import Event, FileResult
 
 #: Endings of files that may be annotations of the recording they lie beside.
-SUFFIXES = (".txt", ".csv", ".tsv", ".jams", ".jsonl", ".events.parquet", ".mid", ".midi")
+SUFFIXES = (".txt", ".csv", ".tsv", ".jams", ".eaf", ".jsonl", ".events.parquet", ".mid", ".midi")
 
 #: The sustain pedal is down from this controller value on.
 PEDAL_DOWN = 64
@@ -194,7 +194,7 @@ def _form(path: Path) -> Format:
         return READERS[told]
     raise BadManifest(
         f"{path}, line 1: {','.join(header)[:80]!r} begins no annotation that can be read. Known: Raven, Audacity, "
-        f"Sonic Visualiser, MIDI, MAPS, MusicNet and {', '.join(sorted(READERS))}. See `sonoscope data formats`."
+        f"Sonic Visualiser, ELAN, MIDI, MAPS, MusicNet and {', '.join(sorted(READERS))}. See `sonoscope data formats`."
     )
 
 

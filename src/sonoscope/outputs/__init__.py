@@ -15,6 +15,7 @@ from sonoscope.outputs import (
     birdnet,
     buzzdetect,
     dcase,
+    elan,
     events_csv,
     jams,
     jsonl,
@@ -54,7 +55,7 @@ WRITERS: dict[str, Format] = {
     "notes": notes_csv.FORMAT,
 }
 
-READERS: dict[str, Format] = {**WRITERS, "sonicvisualiser": sonicvisualiser.FORMAT}
+READERS: dict[str, Format] = {**WRITERS, "sonicvisualiser": sonicvisualiser.FORMAT, "elan": elan.FORMAT}
 
 #: Endings that several formats share, so that only a name can tell.
 AMBIGUOUS = {".txt": ("raven", "audacity")}

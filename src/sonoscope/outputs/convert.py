@@ -63,7 +63,7 @@ def convert(
     from_format, to_format : str, optional
         Keys of ``READERS`` and ``WRITERS``; default: what the files' names mean.
     label_column : str, optional
-        Which column holds the labels (raven, birdnet, kaleidoscope).
+        Which column holds the labels (raven, birdnet, kaleidoscope), or which tier (elan).
     threshold : float, optional
         The activation above which a row counts (reading buzzdetect).
     frequencies : bool

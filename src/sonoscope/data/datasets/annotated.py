@@ -1,4 +1,4 @@
-"""Recordings with annotations beside them: Raven, Audacity, Sonic Visualiser, JAMS, and this package's own events.
+"""Recordings with annotations beside them: Raven, Audacity, Sonic Visualiser, ELAN, JAMS, and this package's own.
 
 An annotation belongs to the recording with the longest name that its own begins with: ``a.wav`` has
 ``a.Table.1.selections.txt``, ``a.wav.labels.txt``, ``a.txt`` or ``a.csv``. Recordings without one are passed over; an
@@ -34,7 +34,8 @@ def rows(root: Path) -> Iterator[Row]:
     if not found:
         raise BadManifest(
             f"{root}: no recording with an annotation beside it. Save it under the recording's name, such as "
-            "a.selections.txt (Raven), a.labels.txt (Audacity) or a.regions.csv (Sonic Visualiser) for a.wav."
+            "a.selections.txt (Raven), a.labels.txt (Audacity), a.regions.csv (Sonic Visualiser) or a.eaf (ELAN) for "
+            "a.wav."
         )
 
 
@@ -85,7 +86,7 @@ def _pairs(names: list[str]) -> Iterator[tuple[str, list[str]]]:
 DATASET = Dataset(
     name="annotated",
     title="Recordings with annotations beside them",
-    what="a folder of recordings with tables of events by Raven, Audacity, Sonic Visualiser, JAMS or this package",
+    what="recordings with events beside them by Raven, Audacity, Sonic Visualiser, ELAN, JAMS or this package",
     licence="yours",
     citation="",
     url="",
