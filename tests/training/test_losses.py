@@ -158,6 +158,24 @@ def test_cross_entropy_leaves_unknown_classes_out_of_the_softmax(cells) -> None:
     torch.testing.assert_close(LOSSES["cross_entropy"](logits, targets, judged), expected)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_cell_by_cell(cells, smoothing: float) -> None:
+    """Rows of several labels share them out; unknown classes are outside, rows without a known label do not count."""
+    logits, targets, judged = cells
+    total = count = 0.0
+    for i in range(ROWS):
+        known = [c for c in range(CLASSES) if judged[i, c]]
+        sounding = [c for c in known if targets[i, c]]
+        if sounding:
+            whole = math.log(sum(math.exp(float(logits[i, c])) for c in known))
+            for c in known:
+                share = (1 - smoothing) * (c in sounding) / len(sounding) + smoothing / len(known)
+                total += share * (whole - float(logits[i, c]))
+            count += 1
+    assert 0 < count < ROWS and (targets * judged).sum(dim=1).max() > 1
+    assert float(LOSSES["cross_entropy"](*cells, smoothing=smoothing)) == pytest.approx(total / count)
+
+
 def test_families_name_labels_or_are_those_of_the_instruments():
     labels = ("cello", "violin", "flute", "piano")
     named = {"name": "family", "families": [["cello", "piano"], [2]], "family_weight": 0.5}
@@ -196,6 +214,22 @@ def test_families_that_may_sound_for_all_we_know_do_not_count() -> None:
     unknown = LOSSES["family"](logits, targets, torch.tensor([[1.0, 1.0, 0.0]]), **families)
     assert float(unknown) == pytest.approx(math.log(2))
     assert families_of(["strings", "winds", "strings", ""]) == [[0, 2], [1]]
+
+
+def test_family_loss_cell_by_cell(cells) -> None:
+    """A judged member that sounds is enough to know its family; members that nobody judged have no part in it."""
+    logits, targets, judged = cells
+    families = [[0, 2, 3], [1]]
+    total = count = 0.0
+    for i, members in product(range(ROWS), families):
+        known = [c for c in members if judged[i, c]]
+        sounds = any(targets[i, c] for c in known)
+        if sounds or len(known) == len(members):
+            silent = math.prod(1 - 1 / (1 + math.exp(-float(logits[i, c]))) for c in known)
+            total, count = total - math.log(1 - silent if sounds else silent), count + 1
+    expected = float(LOSSES["bce"](*cells)) + 0.25 * total / count
+    found = LOSSES["family"](*cells, families=families, family_weight=0.25)
+    assert float(found) == pytest.approx(expected)
 
 
 def test_arcface_without_margin_is_the_softmax_of_scaled_cosines(rows) -> None:
@@ -240,6 +274,19 @@ def test_a_wider_margin_costs_more(rows) -> None:
     assert losses == sorted(losses)
 
 
+def test_arcface_falls_on_where_the_widened_angle_is_beyond_pi() -> None:
+    loss = EMBEDDING_LOSSES["arcface"](2, 2, margin=1.0, scale=5.0).double()
+    with torch.no_grad():
+        loss.directions.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    angles = torch.linspace(0.0, math.pi, 50, dtype=torch.float64)[:, None]
+    targets = torch.tensor([[1.0, 0.0]])
+    costs = [
+        float(loss(torch.cat([angle.cos(), angle.sin()])[None], targets, torch.ones(1, 2)))
+        for angle in angles
+    ]
+    assert costs == sorted(costs)
+
+
 def test_contrastive_loss_pair_by_pair(rows) -> None:
     embeddings, targets, judged = rows
     x = functional.normalize(embeddings, dim=1).numpy()
@@ -265,6 +312,21 @@ def test_supervised_contrastive_loss_is_the_librarys(rows) -> None:
     )
 
 
+def test_rows_that_none_is_like_are_asked_nothing(rows) -> None:
+    embeddings, targets, judged = rows
+    targets = targets.clone()
+    targets[0] = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    x = functional.normalize(embeddings, dim=1)
+    scores, labels = (x @ x.T / 0.2).numpy(), targets.argmax(dim=1).tolist()
+    asked = []
+    for i in range(1, ROWS):
+        others = [j for j in range(ROWS) if j != i]
+        whole = math.log(sum(math.exp(scores[i, j]) for j in others))
+        asked.append(np.mean([whole - scores[i, j] for j in others if labels[j] == labels[i]]))
+    loss = EMBEDDING_LOSSES["supervised_contrastive"](DIM, CLASSES, temperature=0.2)
+    assert float(loss(embeddings, targets, judged)) == pytest.approx(np.mean(asked))
+
+
 @pytest.mark.parametrize("miner", ["all", "hard", "semihard"])
 def test_triplet_loss_triplet_by_triplet(rows, miner: str) -> None:
     embeddings, targets, judged = rows
@@ -286,6 +348,22 @@ def test_triplet_loss_triplet_by_triplet(rows, miner: str) -> None:
                 chosen.append((p, n))
         found += [max(0.0, d[a, p] - d[a, n] + 0.3) for p, n in chosen]
     loss = EMBEDDING_LOSSES["triplet"](DIM, CLASSES, miner=miner, margin=0.3)
+    assert float(loss(embeddings, targets, judged)) == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_triplets_of_other_families_lie_further_apart(rows) -> None:
+    """Of the classes 0, 1 and 2 the first two are one family: the margin to the third is the wider one."""
+    embeddings, targets, judged = rows
+    labels = targets.argmax(dim=1).tolist()
+    d = torch.cdist(*[functional.normalize(embeddings, dim=1)] * 2).numpy()
+    found = [
+        max(0.0, d[a, p] - d[a, n] + (0.9 if 2 in (labels[a], labels[n]) else 0.3))
+        for a, p, n in product(range(ROWS), repeat=3)
+        if a != p and labels[a] == labels[p] and labels[a] != labels[n]
+    ]
+    loss = EMBEDDING_LOSSES["triplet"](
+        DIM, CLASSES, miner="all", margin=0.3, families=[[0, 1], [2]], family_margin=0.6
+    )
     assert float(loss(embeddings, targets, judged)) == pytest.approx(np.mean(found), abs=1e-6)
 
 
@@ -368,6 +446,15 @@ def test_distance_to_measured_centroids(rows) -> None:
     expected = 1 - functional.cosine_similarity(embeddings, at_centroids)
     torch.testing.assert_close(loss(embeddings, targets, judged), expected.mean())
     assert "centroids" in loss.state_dict()
+
+
+def test_euclidean_distance_to_centroids(rows) -> None:
+    embeddings, targets, judged = rows
+    loss = EMBEDDING_LOSSES["centroid"](DIM, CLASSES, distance="euclidean").double()
+    loss.measure(embeddings, targets, judged)
+    means = torch.stack([embeddings[c::3].mean(dim=0) for c in range(3)])
+    expected = 0.5 * (embeddings - means[torch.arange(ROWS) % 3]).square().sum(dim=1)
+    torch.testing.assert_close(loss(embeddings, targets, judged), expected.mean())
 
 
 def test_an_objective_is_the_sum_of_its_terms(cells) -> None:
