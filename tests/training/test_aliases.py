@@ -58,6 +58,89 @@ def test_every_key_of_the_panns_configuration_has_its_place(tmp_path: Path):
     )
 
 
+#: A key of another system by itself, with a value that is nobody's default -> all that it changes.
+ALONE: dict[str, dict[str, Any]] = {
+    "sample_rate=16000": {"features.0.sample_rate": 16000},
+    "n_mels=40": {"features.0.n_mels": 40},
+    "hop_length=160": {"features.0.hop_samples": 160},
+    "batch_size=7": {"training.batch_size": 7},
+    "num_workers=3": {"training.loader_workers": 3},
+    "num_epochs=11": {"training.epochs": 11},
+    "freeze_epochs=6": {"training.phases": [(6, "head", 0.003), (None, "all", None)]},
+    "frozen_learning_rate=0.02": {"training.phases": [(4, "head", 0.02), (None, "all", None)]},
+    "finetune_learning_rate=0.02": {
+        "training.phases": [(4, "head", 0.003), (None, "all", 0.02)], "training.learning_rate": 0.02,
+    },
+    "limit_val_batches=0.5": {"training.validate_share": 0.5},
+    "num_sanity_val_steps=5": {"training.sanity_steps": 5},
+    "original_data_percentage=0.25": {"data.share": 0.25},
+    "max_original_samples=13": {"data.max_samples": 13},
+    "max_samples=14": {"data.max_samples": 14},
+    "max_test_samples=15": {"data.max_test_samples": 15},
+    "weight_decay=0.3": {"training.weight_decay": 0.3},
+    "train_dir=here": {"data.train": ["here"]},
+    "val_dir=there": {"data.validation": ["there"]},
+    "test_dir=beyond": {"data.test": ["beyond"]},
+    "checkpoint_path=Cnn14.pth": {"network.backbone.weights": "Cnn14.pth"},
+    "lr=0.02": {"training.learning_rate": 0.02},
+    "num-epochs=12": {"training.epochs": 12},
+    "sr=44100": {"features.0.sample_rate": 44100},
+    "gamma=0.5": {"training.gamma": 0.5},
+    "milestones=2,4": {"training.milestones": [2, 4], "training.schedule": "multi-step"},
+    "c=3": {"network.backbone.width": 3},
+    "batch-seconds=2.5": {"data.window_s": 2.5},
+    "bins-per-octave=48": {"features.0.bins_per_octave": 48},
+    "hop-length=256": {"features.0.hop_samples": 256},
+    "init-from=model": {"network.init_from": "model"},
+    "ckpt=model": {"network.init_from": "model"},
+    "dataset_fraction=0.5": {"data.share": 0.5},
+    "use_weighted_train_sampler=false": {},
+    "scheduler=COSINEANNEALING": {},
+    "scheduler=ONECYCLE": {"training.schedule": "one-cycle"},
+    "scheduler=MULTISTEP": {"training.schedule": "multi-step"},
+    "optimizer=ADAM": {"training.optimizer": "adam"},
+    "patience=9": {"training.patience": 9},
+    "early_stopping_metric_patience=9": {"training.patience": 9},
+    "seed=8": {"training.seed": 8},
+    "sampling_rate=8000": {"features.0.sample_rate": 8000},
+    "n_fft=1000": {"features.0.n_fft": 1000},
+    "n_mfcc=13": {"features.0.n_mfcc": 13},
+    "max_audio_seconds=4": {"data.window_s": 4.0},
+    "metric=VAL_LOSS": {"training.monitor": "val_loss"},
+    "loss_function=CROSS_ENTROPY_POS_WEIGHT": {"losses": [{"name": "bce", "positive_weights": "balanced"}]},
+    "audio_transform=MULTI_SPECTROGRAM": {"features": [{"name": "channels"}]},
+}  # fmt: skip
+
+
+def flat(value: Any, place: str = "") -> dict[str, Any]:
+    """Each value of a configuration under its whole key; phases as what a phase says."""
+    if place == "training.phases":
+        return {place: [(each["epochs"], each["train"], each["learning_rate"]) for each in value]}
+    if isinstance(value, list) and place == "features" and len(value[0]) > 1:
+        return flat(value[0], "features.0")
+    if isinstance(value, dict):
+        found: dict[str, Any] = {}
+        for key, each in value.items():
+            found |= flat(each, f"{place}.{key}" if place else key)
+        return found
+    return {place: value}
+
+
+@pytest.mark.parametrize("word", ALONE)
+def test_each_key_changes_its_place_and_nothing_else(word: str):
+    base = {"features": [{"name": "logmel", "f_min_hz": 30.0}]}
+    made, remarks = aliases.translated_words([word])
+    before, after = flat(compose(base).to_dict()), flat(compose(base, made).to_dict())
+    assert {key: value for key, value in after.items() if before.get(key) != value} == ALONE[word]
+    assert len(remarks) == 1 and "not used" not in remarks[0]
+
+
+def test_every_key_of_panns_and_of_the_note_recogniser_is_tried_alone():
+    tried = {word.partition("=")[0].replace("-", "_") for word in ALONE}
+    theirs = {key for key, alias in aliases.ALIASES.items() if alias.keys and key not in lumen.ALIASES}
+    assert theirs <= tried
+
+
 def test_the_panns_configuration_trains_its_own_network(tmp_path: Path):
     (tmp_path / "panns.yaml").write_text(f"base: panns-bands-two-phase\n{PANNS}")
     found = plans.asked([str(tmp_path / "panns.yaml")])
@@ -188,6 +271,17 @@ def test_what_goes_together_is_taken_together():
         "name": "fluffy",
         "layers": [64],
     }
+
+
+def test_what_belongs_to_a_part_is_turned_with_it():
+    config = _asked("--augmentations PITCH FREQ_MASK --aug-kwargs freq_mask_param=32 --n-mels 64")
+    assert config.augment == ({"name": "pitch_shift"}, {"name": "spec_augment", "frequency_share": 0.5})
+    assert _asked("--augmentations FREQ_MASK --aug-kwargs freq_mask_param=32").augment == (
+        {"name": "spec_augment", "frequency_share": 0.25},
+    )
+    assert _asked("--model WAV2VEC --pretrained --pretrained-tag theirs").network.backbone == {
+        "name": "wav2vec2", "weights": "theirs",
+    }  # fmt: skip
 
 
 def test_lists_may_have_commas():

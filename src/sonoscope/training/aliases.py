@@ -25,6 +25,11 @@ def _mels(value: Any, given: Mapping[str, Any]) -> Places:
     return {} if name == "multiband" else {"features.0.n_mels": value}
 
 
+def _milestones(value: Any, _given: Mapping[str, Any]) -> Places:
+    """The MusicNet recogniser has no other schedule than the one that has milestones."""
+    return {"training.schedule": "multi-step", "training.milestones": several(value)}
+
+
 #: Every key, with ``_`` for ``-``, in the order in which they are understood.
 ALIASES: dict[str, Alias] = {
     **lumen.ALIASES,
@@ -52,7 +57,7 @@ ALIASES: dict[str, Alias] = {
     # The MusicNet recogniser
     "sr": Alias(("features.0.sample_rate",)),
     "gamma": Alias(("training.gamma",)),
-    "milestones": Alias(("training.milestones",), takes="many"),
+    "milestones": Alias(("training.milestones", "training.schedule"), spread=_milestones, takes="many"),
     "c": Alias(("network.backbone.width",)),
     "batch_seconds": Alias(("data.window_s",)),
     "bins_per_octave": Alias(("features.0.bins_per_octave",)),
