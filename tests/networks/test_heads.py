@@ -54,6 +54,51 @@ def test_a_deep_head_has_the_layers_of_its_list(over: str, size: int) -> None:
     ]
 
 
+@pytest.mark.parametrize("normalise", [False, True])
+def test_a_deep_head_is_its_layers_by_hand(normalise: bool) -> None:
+    torch.manual_seed(0)
+    spec = {"name": "mlp", "layers": [6, 5], "over": "mean", "dropout": 0.4, "normalise": normalise}
+    head = build(spec, 8, 4).eval()
+    norms = [layer for layer in head.layers if isinstance(layer, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.running_mean.normal_()
+    embeddings = torch.randn(3, 7, 8)
+    x = embeddings.mean(dim=1)
+    linear = [layer for layer in head.layers if isinstance(layer, nn.Linear)]
+    for i, layer in enumerate(linear):
+        x = layer(x)
+        if i < 2:
+            x = functional.relu(norms[i](x) if normalise else x)
+    torch.testing.assert_close(head.clip_logits(embeddings), x)
+    assert [layer.p for layer in head.layers if isinstance(layer, nn.Dropout)] == [0.4, 0.4]
+    assert len(norms) == (2 if normalise else 0)
+
+
+@pytest.mark.parametrize("name", ["mlp", "fluffy"])
+def test_hidden_units_are_dropped_in_training(name: str) -> None:
+    torch.manual_seed(0)
+    head = build({"name": name, "layers": [400], "dropout": 1.0}, 8, 3)
+    embeddings = torch.randn(2, 5, 8)
+    last = head.layers[-1].bias.reshape(-1)
+    torch.testing.assert_close(head.train()(embeddings)[0], last.expand(2, 5, 3))
+    assert (head.eval()(embeddings)[0] - last).abs().max() > 1e-3
+
+
+def test_an_attention_head_answers_each_of_its_questions_by_hand() -> None:
+    torch.manual_seed(0)
+    head = build({"name": "attention", "n_heads": 2}, 8, 3).eval()
+    with torch.no_grad():
+        head.questions.normal_(0.0, 3.0)
+    frames = torch.randn(6, 8)
+    parts = []
+    for k in range(2):
+        own = slice(4 * k, 4 * k + 4)
+        scores = head.keys(frames)[:, own] @ head.questions[k] / 4**0.5
+        parts.append(torch.softmax(scores, dim=0) @ frames[:, own])
+    expected = head.logits(head.norm(torch.cat(parts)))
+    torch.testing.assert_close(head.clip_logits(frames[None])[0], expected)
+
+
 def test_attention_weights_sum_to_one_and_leave_padding_out() -> None:
     head = build({"name": "attention", "n_heads": 2}, 8, 3).eval()
     with torch.no_grad():

@@ -209,7 +209,23 @@ def test_three_extractors_take_one_published_file(tmp_path: Path) -> None:
     sizes = [(part.in_features, part.out_features) for part in network.fusion if hasattr(part, "in_features")]
     assert sizes == [(1536, 768), (768, 512)]
     assert [part.p for part in network.fusion if isinstance(part, torch.nn.Dropout)] == [0.4, 0.3]
+    layer = [torch.nn.Linear, torch.nn.BatchNorm1d, torch.nn.ReLU, torch.nn.Dropout]
+    assert [type(part) for part in network.fusion] == layer * 2
+    assert [part.out_features for part in network.projections] == [512] * 3
     assert network.dim == 512
+
+
+def test_each_band_goes_through_an_extractor_of_its_own() -> None:
+    torch.manual_seed(0)
+    network = build({"name": "cnn14_bands", "width": 1 / 32, "fusion": [24, 16]}, 198).eval()
+    maps = torch.randn(2, 1, 70, 198)
+    parts = []
+    for band, extractor, projection in zip(
+        maps.split([47, 69, 82], dim=3), network.extractors, network.projections, strict=True
+    ):
+        parts.append(projection(extractor(band).mean(dim=1)).relu())
+    with torch.no_grad():
+        torch.testing.assert_close(network(maps)[:, 0], network.fusion(torch.cat(parts, dim=1)))
 
 
 SIZES = {
@@ -438,9 +454,11 @@ def test_models_of_transformers_load_from_a_folder(tmp_path: Path, name: str) ->
         build({"name": name, "weights": str(tmp_path / "nothing")}, 32)
 
 
-def test_attention_of_the_crnn_tells_where_it_listened() -> None:
+@pytest.mark.parametrize("deep", [1, 2])
+def test_attention_of_the_crnn_tells_where_it_listened(deep: int) -> None:
     torch.manual_seed(0)
-    network = build({"name": "crnn", "stages": [], "hidden": 6, "attention": "bahdanau"}, 8).eval()
+    spec = {"name": "crnn", "stages": [], "hidden": 6, "attention": "bahdanau", "layers_deep": deep}
+    network = build(spec, 8).eval()
     frames = torch.randn(2, 1, 9, 8)
     with torch.no_grad():
         clip, weights = network.listen(frames, torch.tensor([9, 5]))
