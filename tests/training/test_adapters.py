@@ -121,6 +121,17 @@ def test_a_merged_map_is_the_formula() -> None:
     )
 
 
+def test_what_goes_into_a_low_rank_map_is_dropped_in_training() -> None:
+    net = network()
+    adapters.attach(net.backbone, {"name": "lora", "dropout": 0.9})
+    layer = net.backbone.blocks[1].out
+    with torch.no_grad():
+        layer.lora_B["fitted"].weight.fill_(1.0)
+    given = torch.randn(5, DIM)
+    assert not torch.equal(layer.train()(given), layer(given))
+    assert torch.equal(layer.eval()(given), layer(given))
+
+
 def test_without_adapters_nothing_is_copied() -> None:
     net = network()
     assert adapters.merged(net) is net

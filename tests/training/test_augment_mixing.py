@@ -135,7 +135,7 @@ def test_silence_is_mixed_as_it_is() -> None:
 # ---- one after another -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
 def test_a_row_of_pieces_is_that_of_mixtures_on_disk(count: int) -> None:
     made, before = ConcatN(sample_rate=RATE, count=count, starts=False), batch()
     rows = torch.arange(5)
@@ -175,6 +175,8 @@ def test_pieces_fill_what_is_real_of_a_row_and_begin_where_they_are_told() -> No
 def test_counts_are_drawn_from_their_range() -> None:
     made = ConcatN(sample_rate=RATE, count=(2, 4))
     assert set(made.draw(200, 3, rng())["count"].tolist()) == {2, 3, 4}
+    assert made.draw(200, 3, rng())["starts"].std() > 0.2
+    assert not ConcatN(sample_rate=RATE, starts=False).draw(200, 1, rng())["starts"].any()
 
 
 # ---- features ----------------------------------------------------------------------------------------------
@@ -204,6 +206,20 @@ def test_masks_are_whole_frames_and_bins_of_the_mean() -> None:
         assert int(begins.max()) == 1
     assert bool(frames.any(dim=0).all())
     assert bool(bins.any(dim=0).all())
+
+
+@pytest.mark.parametrize("along", ["time", "frequency"])
+def test_there_are_as_many_masks_along_each_axis_as_asked(along: str) -> None:
+    before = rows_of_features(100)
+    count = {"time_masks": 0, "frequency_masks": 0, f"{along}_masks": 3}
+    made = AUGMENTATIONS["spec_augment"](
+        sample_rate=RATE, share=1.0, time_share=0.1, frequency_share=0.1, **count
+    )
+    hidden = made(before, rng()) != before
+    lines = hidden.all(dim=2) if along == "time" else hidden.all(dim=1)
+    assert torch.equal(hidden, (lines[:, :, None] if along == "time" else lines[:, None]).expand_as(hidden))
+    begins = (lines[:, 1:] & ~lines[:, :-1]).sum(dim=1) + lines[:, 0]
+    assert int(begins.max()) == 3
 
 
 def test_stretches_are_half_open() -> None:

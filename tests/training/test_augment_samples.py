@@ -146,6 +146,8 @@ def test_a_shift_is_numpys_roll_of_what_is_real() -> None:
     silent = done("time_shift", before, shift_s=-0.25, wrap=False).numpy()
     np.testing.assert_array_equal(silent[1, :-4000], before[1, 4000:].numpy())
     assert not silent[1, -4000:].any()
+    slow = AUGMENTATIONS["time_shift"](sample_rate=RATE // 2, shift_s=0.25)
+    assert slow.draw(3, N, rng())["shift"].tolist() == [2000] * 3
 
 
 def test_inversion_is_numpys_of_what_is_real() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,6 +250,40 @@ def test_a_comparison_is_laid_out_for_papers(tmp_path: Path, capsys: pytest.Capt
     assert main([*words, "--style", "latex"]) == 0
     assert r"95 \% from & to" in capsys.readouterr().out
     assert main([*words, "--style", "html"]) == 2
+
+
+def retold(folder: Path, part: str, **changes: Any) -> None:
+    """The answers of a run, changed: columns by name, clips by ``rows``."""
+    rows = changes.pop("rows", None)
+    answers = rundir.read_answers(folder / f"{part}.npz")
+    answers = replace(answers if rows is None else answers.take(rows), **changes)
+    rundir.write_answers(folder / f"{part}.npz", answers)
+
+
+def test_clips_and_groups_are_paired_whatever_their_order_and_the_groups_names(tmp_path: Path):
+    """The same answers in another order, their groups called otherwise: nothing differs, in any draw."""
+    for name in ("one", "other"):
+        made_run(tmp_path / name, "cnn-mel", 0, 0.3)
+    retold(tmp_path / "other", "test", rows=np.random.default_rng(3).permutation(200))
+    retold(tmp_path / "other", "test", groups=tuple(str(i % 9) for i in range(200)))
+    one, other = (runs.find([tmp_path / name]) for name in ("one", "other"))
+    for found in runs.compare(one, other, ("map", "macro_f1"), draws=40)[0]:
+        assert found.first > 0.4 and found.difference == pytest.approx(0, abs=1e-12)
+        assert found.interval == pytest.approx((0, 0), abs=1e-12)
+
+
+def test_thresholds_of_a_comparison_come_from_validation(tmp_path: Path):
+    """On validation twice as high as on the test: thresholds of the one are too high for the other, and stay so."""
+    made_run(tmp_path / "one", "cnn-mel", 0, 0.5)
+    kept = rundir.read_answers(tmp_path / "one" / "test.npz")
+    retold(tmp_path / "one", "test", scores=kept.scores / 2)
+    retold(tmp_path / "one", "validation", scores=kept.scores)
+    run = runs.find([tmp_path / "one"])
+    (found,), _, _ = runs.compare(run, run, ("micro_f1",), draws=10)
+    halved = replace(kept, scores=kept.scores / 2)
+    at, fitted_on_test = (tagging.fitted_thresholds(each) for each in (kept, halved))
+    assert found.first == pytest.approx(tagging.measured(halved, at)["micro_f1"])
+    assert found.first < tagging.measured(halved, fitted_on_test)["micro_f1"] - 0.1
 
 
 def test_different_tests_are_not_compared(tmp_path: Path):
