@@ -104,7 +104,11 @@ def test_the_optimizer_is_the_one_asked_for(tones: Tones, name: str, kind: type,
     network = Network(24, 3, backbone={"name": "valid_cnn", "width": 0.25}, head="linear")
     made, _ = phases.optimizer(network, [], phases.Plan(training, 3), training)
     assert type(made) is kind
-    assert {group["weight_decay"] for group in made.param_groups} == {0.25, 0.0}, "vectors are not decayed"
+    for group in made.param_groups:
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.25}, (
+            "vectors are not decayed"
+        )
+    assert {group["weight_decay"] for group in made.param_groups} == {0.25, 0.0}
     assert momentum is None or {group["momentum"] for group in made.param_groups} == {momentum}
 
 

@@ -124,7 +124,7 @@ class Whole(IterableDataset):
                 (place, True) for place in np.resize(order, self.steps * self.world)[self.rank :: self.world]
             ]
         for place, counts in mine[first::every]:
-            rng = np.random.default_rng([_ORDER, self.epoch, int(place)])
+            rng = np.random.default_rng([_ORDER, self.seed or 0, self.epoch, int(place)])
             yield _for_the_step(self._padded(self.batches[place], rng), counts)
 
     def _padded(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
