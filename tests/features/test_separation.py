@@ -45,6 +45,15 @@ def test_the_parts_add_up_and_a_margin_leaves_a_rest(music: np.ndarray) -> None:
     assert sum(separate(magnitude, margin=3.0)).sum() < 0.95 * magnitude.sum()
 
 
+def test_one_median_is_along_time_and_the_other_along_frequency(rng: np.random.Generator) -> None:
+    magnitude = rng.random((20, 30))
+    lasting, striking = running_median(magnitude.T, 5).T, running_median(magnitude, 9)
+    share = lasting**3 / (lasting**3 + striking**3)
+    harmonic, percussive = separate(magnitude, n_frames=5, n_bins=9, power=3.0)
+    np.testing.assert_allclose(harmonic, magnitude * share, rtol=1e-9)
+    np.testing.assert_allclose(percussive, magnitude * (1 - share), rtol=1e-9)
+
+
 def test_a_harder_mask_and_empty_cells() -> None:
     ours, theirs = np.array([3.0, 0.0, 1.0]), np.array([1.0, 0.0, 1.0])
     np.testing.assert_allclose(soft_mask(ours, theirs, 2.0, split_zeros=True), [0.9, 0.5, 0.5])

@@ -15,7 +15,7 @@ from sonoscope.errors import UnknownName, UsageError  # noqa: E402
 from sonoscope.networks import patches  # noqa: E402
 from sonoscope.networks.build import Network  # noqa: E402
 from sonoscope.training import pretrain  # noqa: E402
-from sonoscope.training.pretrain import contrastive, masked_convolution, shuffled  # noqa: E402
+from sonoscope.training.pretrain import contrastive, masked, masked_convolution, shuffled  # noqa: E402
 from sonoscope.training.pretrain.protocol import rebuilt  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -128,6 +128,15 @@ def test_masks_are_exactly_the_stated_share_of_each_row(count: int, share: float
     # Every patch is hidden about equally often: the share, within five standard errors.
     often = found.double().mean(dim=0)
     assert (often - round(share * count) / count).abs().max() < 5 * math.sqrt(share * (1 - share) / 200)
+
+
+def test_without_a_word_the_shares_are_the_papers() -> None:
+    """ViT-MAE hides three patches of four, SparK six of ten; 15 % of 16 x 16 cells are shuffled."""
+    net = network(VIT)
+    assert masked.Masked(net, FRAMES).share == 0.75
+    assert masked_convolution.MaskedConvolution(network(CNN), FRAMES).share == 0.6
+    wide = shuffled.Shuffled(net, FRAMES)
+    assert wide.grid == (16, 16) and wide.count == round(0.15 * 256)
 
 
 def test_a_share_that_hides_nothing_or_all_is_refused() -> None:
@@ -316,6 +325,14 @@ def test_a_view_is_a_stretch_of_its_row() -> None:
     louder = contrastive.Contrasted(net, FRAMES, level=1.0, stripe=0.0).view(net, given, chance())
     shifts = (louder - view).flatten(1)
     assert (shifts.std(dim=1) < 1e-5).all() and shifts.mean(dim=1).std() > 0.3
+    net.set_normalisation(np.full(BINS, 77.0), np.ones(BINS))
+    striped = contrastive.Contrasted(net, FRAMES, level=0.0, stripe=0.5).view(net, given, chance())
+    hidden = (striped == 77.0).all(dim=1)
+    widths = hidden.sum(dim=1)
+    assert torch.equal(striped == 77.0, hidden[:, None].expand_as(striped))
+    assert 0 < int(widths.max()) <= BINS // 2 and len(set(widths.tolist())) > 2
+    begins = (hidden[:, 1:] & ~hidden[:, :-1]).sum(dim=1) + hidden[:, 0]
+    assert int(begins.max()) == 1
 
 
 # ---- what does not go together -----------------------------------------------------------------------------
