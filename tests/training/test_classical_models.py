@@ -54,12 +54,13 @@ def through_onnx(answerer: Answerer, vectors: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "linear"])
-@pytest.mark.parametrize("unknown", [0.0, 0.4])
-def test_decision_values_are_scikit_learns(kernel: str, unknown: float) -> None:
+@pytest.mark.parametrize(("unknown", "balanced"), [(0.0, True), (0.4, True), (0.0, False)])
+def test_decision_values_are_scikit_learns(kernel: str, unknown: float, balanced: bool) -> None:
     from sklearn.svm import SVC, LinearSVC
 
     learned, other = examples(unknown=unknown), examples(40, seed=7)
-    answerer = fitted("svm", learned, kernel=kernel, c=3.0, gamma=0.05)
+    answerer = fitted("svm", learned, kernel=kernel, c=3.0, gamma=0.05, balanced=balanced)
+    weight = "balanced" if balanced else None
     mean = learned.vectors.astype(np.float64).mean(axis=0)
     std = learned.vectors.astype(np.float64).std(axis=0)
     np.testing.assert_allclose(answerer.mean, mean, rtol=1e-6)
@@ -69,24 +70,27 @@ def test_decision_values_are_scikit_learns(kernel: str, unknown: float) -> None:
     for k in range(3):
         rows = learned.known[:, k]
         machine = (
-            SVC(C=3.0, gamma=0.05, class_weight="balanced")
+            SVC(C=3.0, gamma=0.05, class_weight=weight)
             if kernel == "rbf"
-            else LinearSVC(C=3.0, class_weight="balanced", dual="auto", max_iter=5000, random_state=3)
+            else LinearSVC(C=3.0, class_weight=weight, dual="auto", max_iter=5000, random_state=3)
         )
         machine.fit(x[rows], learned.truth[rows, k])
         expected.append(machine.decision_function(scaled(other.vectors, answerer.mean, answerer.std)))
     np.testing.assert_allclose(through_onnx(answerer, other.vectors), np.stack(expected, axis=1), atol=1e-4)
 
 
-def test_logistic_logits_are_scikit_learns() -> None:
+@pytest.mark.parametrize("balanced", [True, False])
+def test_logistic_logits_are_scikit_learns(balanced: bool) -> None:
     from sklearn.linear_model import LogisticRegression
 
     learned, other = examples(unknown=0.3), examples(40, seed=7)
-    answerer = fitted("logistic", learned, c=0.5, balanced=False)
+    answerer = fitted("logistic", learned, c=0.5, balanced=balanced)
+    weight = "balanced" if balanced else None
     x = scaled(learned.vectors, answerer.mean, answerer.std)
     for k in range(3):
         rows = learned.known[:, k]
-        model = LogisticRegression(C=0.5, max_iter=2000).fit(x[rows], learned.truth[rows, k])
+        model = LogisticRegression(C=0.5, max_iter=2000, class_weight=weight)
+        model.fit(x[rows], learned.truth[rows, k])
         expected = model.decision_function(scaled(other.vectors, answerer.mean, answerer.std))
         np.testing.assert_allclose(through_onnx(answerer, other.vectors)[:, k], expected, atol=1e-4)
 
@@ -206,6 +210,16 @@ def test_the_prior_ranks_nothing() -> None:
     answers, truth = answered("prior")
     np.testing.assert_allclose(answers.scores, np.broadcast_to(truth.mean(axis=0), truth.shape), rtol=1e-5)
     assert tagging.measured(answers, 0.5)["map"] == pytest.approx(truth.mean())
+
+
+def test_the_prior_is_a_share_of_what_was_judged_clip_by_clip() -> None:
+    learned = examples(unknown=0.4)
+    clips = learned.clip[::2]
+    assert np.array_equal(clips, np.unique(learned.clip)), "two windows of each clip"
+    known, truth = learned.known[::2], learned.truth[::2]
+    shares = [truth[known[:, k], k].mean() for k in range(3)]
+    logits = fitted("prior", learned).logits(np.zeros((1, 1)))[0]
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), shares, rtol=1e-5)
 
 
 def test_random_names_two_to_four_labels_each_as_often() -> None:
