@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,8 @@ class Setting:
         # Without labels there is still a head, of one class, which nothing reads.
         n_classes = framenotes.CLASSES if config.kind == "notes" else max(len(self.labels), 1)
         self.network = network_of(config, self.feature, n_classes)
+        if backbones.has_published_rows(config.network.backbone) and self.network.normalise == "none":
+            say(of_published_rows(self.feature, self.network.backbone.wants.feature))
         phases.check_layers(config.training.phases, self.network.backbone.layers)
         self.frames = self._frames()
         if config.kind == "notes":
@@ -306,6 +308,14 @@ def feature_of(config: Config) -> Feature | None:
         raise UsageError(f"features: a parameter is of the wrong type ({error})") from None
 
 
+def of_published_rows(feature: Feature | None, wanted: Mapping[str, Any]) -> str:
+    """What is to be said of the rows that published weights are shown, and of the feature that makes them."""
+    told = "the published weights are shown rows as the feature gives them, as they were trained"
+    given = {} if feature is None else features.to_dict(feature)
+    other = [f"{key}={value}" for key, value in wanted.items() if given.get(key) != value]
+    return f"{told}; but then with {', '.join(other)}" if other else told
+
+
 def kept_feature(config: Config, feature: Feature | None) -> Feature | None:
     """The feature whose frames are prepared in place of samples (``data.cache=features``); None: samples are.
 
@@ -367,10 +377,14 @@ def network_of(config: Config, feature: Feature | None, n_classes: int) -> Netwo
     """
     parts = (1,) if feature is None else feature.parts
     normalise = config.network.normalise
-    if normalise == NORMALISATIONS[0] and backbones.as_it_comes(config.network.backbone):
-        normalise = "none"
-    elif feature is None or (len(parts) > 1 and normalise == NORMALISATIONS[0]):
-        normalise = "level"
+    spec = config.network.backbone
+    default, level, none = NORMALISATIONS
+    if (normalise == default and backbones.as_it_comes(spec)) or (
+        normalise == level and backbones.has_published_rows(spec)
+    ):
+        normalise = none
+    elif feature is None or (len(parts) > 1 and normalise == default):
+        normalise = level
     try:
         network = Network(
             sum(parts), n_classes, backbone=config.network.backbone, head=config.network.head,

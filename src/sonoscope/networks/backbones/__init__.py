@@ -58,7 +58,16 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "ensemble": _ensemble,
 }
 
-__all__ = ["BACKBONES", "Backbone", "Wants", "as_it_comes", "build", "kind_of", "takes_bands"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Wants",
+    "as_it_comes",
+    "build",
+    "has_published_rows",
+    "kind_of",
+    "takes_bands",
+]
 
 
 def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) -> Backbone:
@@ -93,6 +102,15 @@ def takes_bands(spec: str | Mapping[str, Any]) -> bool:
 def as_it_comes(spec: str | Mapping[str, Any]) -> bool:
     """Whether the backbone of that name normalises rows itself (``Backbone.as_it_comes``)."""
     return getattr(kind_of(spec), "as_it_comes", False)
+
+
+def has_published_rows(spec: str | Mapping[str, Any]) -> bool:
+    """Whether it is asked for published weights that want rows as they come (``Backbone.published_rows``)."""
+    return (
+        not isinstance(spec, str)
+        and bool(spec.get("weights"))
+        and getattr(kind_of(spec), "published_rows", False)
+    )
 
 
 def kind_of(spec: str | Mapping[str, Any]) -> Any:

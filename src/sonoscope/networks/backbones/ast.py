@@ -58,6 +58,7 @@ class AST(Backbone):
     """
 
     local = False
+    published_rows = True
 
     def __init__(
         self,

@@ -240,6 +240,7 @@ class BEATs(Backbone):
     """
 
     local = False
+    published_rows = True
 
     def __init__(
         self,

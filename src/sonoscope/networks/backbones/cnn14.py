@@ -96,6 +96,8 @@ class CNN14(Backbone):
         If ``weights`` do not fit; the message lists what is missing and what mismatches.
     """
 
+    published_rows = True
+
     def __init__(
         self,
         n_bins: int = 64,

@@ -21,6 +21,7 @@ function) and has
 ``exportable``           whether it is promised that it can be written as an ONNX graph
 ``for_graph()``          an equal module, laid out as ONNX Runtime computes it fastest
 ``as_it_comes``          whether its maps are rows as the feature gives them, not normalised again
+``published_rows``       whether published weights want rows as their feature gives them, since it scales them itself
 ``token_grid``           of a transformer: how its tokens lie (:class:`TokenGrid`)
 =======================  =====================================================================================
 
@@ -101,6 +102,9 @@ class Backbone(nn.Module, ABC):
 
     #: Whether it normalises rows itself, so that none is done before it unless that is asked for.
     as_it_comes: ClassVar[bool] = False
+
+    #: Whether published ``weights`` were trained on rows as ``wants.feature`` gives them: scaled in here, not before.
+    published_rows: ClassVar[bool] = False
 
     dim: int
     #: Layers along time.
