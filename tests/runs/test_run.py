@@ -507,21 +507,24 @@ def test_what_only_one_of_several_models_says_of_a_recording_stands_behind_its_n
 def test_recordings_that_no_model_knows_are_counted(make, run, tmp_path, monkeypatch):
     folder = make("a.wav", "b.wav")
     soundfile.write(folder / "silent.wav", np.zeros(44_100), 22_050)
-    assert run(folder, threshold="0").remarks == ()
+    (silence,) = run(folder, threshold="0").remarks
+    assert silence.startswith("1 recording is silent, or dead in some channel")
     # As if one model alone came with the package.
     shipped = tmp_path / "shipped" / "instruments"
     shutil.copytree(models.load("instruments").path, shipped)
     monkeypatch.setattr(models, "SHIPPED", shipped.parent)
-    (said,) = run(folder, threshold="1").remarks
+    again, said = run(folder, threshold="1").remarks
+    assert again == silence
     assert said.startswith(
         "2 recordings are mostly unknown to the model instruments (files.csv, column note); no other model comes"
     )
     notes = {row["file"]: row["note"] for row in csv.DictReader((tmp_path / "out/files.csv").open())}
     unknown = "mostly unknown to the model"
-    assert notes == {"a.wav": unknown, "b.wav": unknown, "silent.wav": "silent"}
+    assert notes.pop("silent.wav").startswith("silent: digital silence")
+    assert notes == {"a.wav": unknown, "b.wav": unknown}
     other = shutil.copytree(models.load("instruments").path, tmp_path / "models" / "bees")
     described = json.loads((other / "bundle.json").read_text())
     (other / "bundle.json").write_text(json.dumps(described | {"name": "bees"}))
     monkeypatch.setenv("SONOSCOPE_MODELS", str(tmp_path / "models"))
-    (said,) = run(folder, threshold="1").remarks
+    _, said = run(folder, threshold="1").remarks
     assert said.endswith("others: bees (-m NAME; sonoscope models list)")

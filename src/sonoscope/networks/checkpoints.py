@@ -120,11 +120,12 @@ def read_checkpoint(path: str | Path) -> Any:
 
 def _arrays() -> list[Any]:
     """What NumPy arrays are made of in a pickle: published files keep samplers' positions so, data like weights."""
-    inner = np._core.multiarray  # type: ignore[attr-defined]
+    # Where NumPy keeps the two differs between its versions; what it pickles by says it without private names.
+    array, number = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
     made = [np.ndarray, np.dtype, *(type(np.dtype(name)) for name in ("f8", "f4", "i8", "i4", "u4", "b1"))]
     # NumPy 1 wrote the first of these names, NumPy 2 writes the second.
     for room in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        made += [(inner._reconstruct, f"{room}._reconstruct"), (inner.scalar, f"{room}.scalar")]
+        made += [(array, f"{room}._reconstruct"), (number, f"{room}.scalar")]
     return made
 
 

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
 
 from sonoscope.errors import nearest
 from sonoscope.outputs.format import Format, Found, ReadOptions, UnreadableTable, gather, recording_name
 from sonoscope.values import Event, FileResult
+
+if TYPE_CHECKING:  # formats are looked up by every analysis, which has no use for XML
+    from xml.etree.ElementTree import Element
 
 
 def read(file: IO[bytes], options: ReadOptions) -> list[FileResult]:
@@ -41,9 +42,8 @@ def read(file: IO[bytes], options: ReadOptions) -> list[FileResult]:
         )
     media = header.findall("MEDIA_DESCRIPTOR")
     # Of a video and its sound, the sound was listened to.
-    first = min(
-        media, key=lambda one: not one.get("MIME_TYPE", "").startswith("audio"), default=Element("none")
-    )
+    listened = min(media, key=lambda one: not one.get("MIME_TYPE", "").startswith("audio"), default=None)
+    first = {} if listened is None else listened.attrib
     url = first.get("RELATIVE_MEDIA_URL") or first.get("MEDIA_URL") or ""
     name = unquote(url).replace("\\", "/").rpartition("/")[2] or recording_name(
         options.name, (FORMAT.suffix,)
@@ -60,6 +60,9 @@ def read(file: IO[bytes], options: ReadOptions) -> list[FileResult]:
 
 
 def _parsed(file: IO[bytes], name: str) -> Element:
+    from xml.etree.ElementTree import TreeBuilder
+    from xml.parsers import expat
+
     builder, parser = TreeBuilder(), expat.ParserCreate()
 
     def refuse(*_: object) -> None:
