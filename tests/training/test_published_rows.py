@@ -39,6 +39,23 @@ def test_rows_reach_published_weights_as_the_feature_gives_them(tones: Tones, tm
     assert "sample_rate=32000" in told and "f_max_hz=14000" in told and "n_mels" not in told
 
 
+def test_a_published_file_to_begin_with_is_said_to_belong_elsewhere(tones: Tones, tmp_path: Path) -> None:
+    words = (
+        "features.0.n_mels=64", "network.normalise=level", "training.batch_size=4",
+        "network.backbone={name: cnn14, width: 0.0625}", "training.milestones=[1]",
+    )  # fmt: skip
+    said: list[str] = []
+    whole = Begun(tones(*words), tmp_path / "one", resume=False, quick=True, say=said.append).setting.network
+    assert any("training.milestones count for training.schedule=multi-step" in line for line in said)
+    torch.save({"model": whole.backbone.state_dict()}, tmp_path / "Cnn14.pth")
+    torch.save(whole.state_dict(), tmp_path / "ours.pth")
+    for name, expected in (("Cnn14.pth", 1), ("ours.pth", 0)):
+        told: list[str] = []
+        config = tones(*words, f"network.init_from={tmp_path / name}")
+        Begun(config, tmp_path / name[:4], resume=False, quick=True, say=told.append)
+        assert sum("network.backbone.weights=FILE" in line for line in told) == expected
+
+
 @pytest.mark.parametrize("name", ["panns-cnn14", "ast-mel", "beats-fbank"])
 def test_presets_for_published_weights_have_the_feature_that_these_want(name: str) -> None:
     config = compose(presets.load(name))

@@ -62,6 +62,11 @@ def begin_with(network: Network, wish: str, say: Say, labels: Sequence[str] = ()
             f"{wish}: not one of its weights fits the backbone of this network.\n{report.text()}"
         )
     say(report.text().replace("weights:", f"{path}:", 1))
+    if network.backbone.published_rows and network.normalise == "level" and "mean" not in report.loaded:
+        say(
+            f"{path} has no mean and deviation of rows, so it is no training of here; where it was published, "
+            "network.backbone.weights=FILE in the place of network.init_from shows it rows as it was trained on them"
+        )
     if anew and theirs:
         say(f"the head begins anew: it was of {_shown(theirs or ())}; here the labels are {_shown(labels)}")
     elif theirs is None and any(name.startswith("head.") for name in report.loaded):

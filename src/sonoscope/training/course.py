@@ -80,6 +80,10 @@ class Begun:
         self._epochs, self._interrupted = 0, False
         normalised = self._weights()
         check(self.setting)
+        if config.training.milestones and config.training.schedule != "multi-step":
+            say(
+                f"training.milestones count for training.schedule=multi-step; it is {config.training.schedule}"
+            )
         if self.leads:  # the first that asks for sound: from here on it is decoded
             written(self.setting)
             self._announced = ranks.announce(config.training)
