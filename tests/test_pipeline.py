@@ -252,6 +252,32 @@ def test_a_recorder_that_failed_is_told_as_what_it_is(
     assert "clipped (" in note(dead, np.clip(20 * tune(3, rate), -1, 1))
 
 
+@pytest.mark.parametrize(("sounds_s", "still_s", "told"), [(20, 12, True), (120, 12, False), (20, 8, False)])
+def test_a_microphone_that_dies_is_told_and_a_pause_is_not(
+    tmp_path: Path,
+    bundle: Bundle,
+    runtime: Runtime,
+    rng: np.random.Generator,
+    sounds_s: int,
+    still_s: int,
+    told: bool,
+) -> None:
+    rate = bundle.sample_rate
+    alive, still = 0.05 * rng.standard_normal(sounds_s * rate), np.full(still_s * rate, 0.01)
+
+    def note(*parts: np.ndarray) -> str:
+        return pipeline.score_recording(write(tmp_path, np.concatenate(parts), rate), bundle, runtime).note
+
+    found = note(alive, still)
+    assert bool(found) == told and not pipeline.is_silent(found)
+    if told:
+        block_s = BLOCK_SAMPLES / rate
+        begins_s = float(found.removeprefix("nothing was recorded from ").split()[0])
+        assert sounds_s <= begins_s <= sounds_s + block_s + 1
+        assert f" to its end at {sounds_s + still_s} s (did the microphone die" in found
+    assert note(still, alive) == note(alive, still, alive[: rate // 10]) == ""
+
+
 @pytest.mark.parametrize("hop_s", [0.0, -0.5, 1e9, float("nan")])
 def test_a_hop_out_of_range_is_refused(bundle: Bundle, runtime: Runtime, hop_s: float) -> None:
     with pytest.raises(UsageError, match=f"hop={hop_s} s is out of range"):

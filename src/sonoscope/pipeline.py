@@ -35,6 +35,8 @@ SILENT = "silent"
 CANCEL = "its channels cancel each other in their mean"
 #: Share of samples at full scale from which a recording is called clipped.
 CLIPPED_SHARE = 1e-3
+#: That nothing is recorded any more is said of a tenth of a recording, of a minute in any case, never of a pause.
+STILL_SHARE, STILL_LONG_S, STILL_S = 0.1, 60.0, 10.0
 #: Blocks that may wait between decoding and the model when they overlap.
 QUEUED_BLOCKS = 8
 #: Windows for which a table has room at first.
@@ -216,6 +218,8 @@ def sound_remarks(decoder: Decoder) -> list[str]:
     silence = _silence(decoder)
     if silence:
         remarks.append(silence)
+    if ending := _still_ending(decoder):
+        remarks.append(ending)
     if decoder.peak > LOUDEST:
         remarks.append(f"reaches {decoder.peak:,.0f} times full scale: whole numbers that nobody divided?")
     elif decoder.clipped_share > CLIPPED_SHARE:
@@ -249,6 +253,17 @@ def _silence(decoder: Decoder) -> str:
     return (
         f"its {which} {SILENT} (microphone, cable or plug?), and the mean of all is quieter for it: hear one that "
         f"is not (--channel {alive})"
+    )
+
+
+def _still_ending(decoder: Decoder) -> str:
+    """In words, that a recorder went on after its microphone had died; else empty."""
+    from_s, to_s = decoder.still_from_s, decoder.duration_s
+    if not from_s or to_s - from_s < max(STILL_S, min(STILL_LONG_S, STILL_SHARE * to_s)):
+        return ""
+    return (
+        f"nothing was recorded from {from_s:.0f} s on, to its end at {to_s:.0f} s (did the microphone die, or is the "
+        "end filled up?)"
     )
 
 

@@ -184,6 +184,15 @@ def test_samples_that_are_no_numbers_become_zero_and_are_reported(
     assert (heard.samples[202:] == 0.25).all()
 
 
+def test_a_recording_without_any_number_is_none(tmp_path, write_sound, hear):
+    nothing = np.array([np.nan, np.inf, 1e30, -np.inf])
+    file = write_sound(tmp_path / "a.wav", nothing, subtype="FLOAT")
+    with pytest.raises(UnreadableAudio, match=r"none of its samples is one\. They are no numbers \(NaN"):
+        hear(file)
+    file = write_sound(tmp_path / "b.wav", np.stack([nothing, 0 * np.ones(4)]), subtype="FLOAT")
+    assert hear(file).samples.tolist() == [0.0] * 4
+
+
 def test_doubles_too_large_for_single_precision(tmp_path, write_sound, hear):
     heard = hear(write_sound(tmp_path / "a.wav", np.array([0.5, 1e300, -0.5]), subtype="DOUBLE"))
     assert heard.samples.tolist() == [0.5, 0.0, -0.5]

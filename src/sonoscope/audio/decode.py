@@ -52,11 +52,16 @@ FULL_SCALE = 0.999
 #: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
 #: overflow float32.
 BEYOND = 2.0**32
+#: A block in which all channels together stay within this is one that nothing was recorded in: a step of 16 bits.
+STILL = 2.0 / 32768.0
 #: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
 SHORT_SHARE, SHORT_S = 0.01, 0.25
 
 MEND_LINK = "Mend the link, or leave it out."
 COPY_AGAIN = "Copy it again from where it came, or leave it out."
+WRITE_AGAIN = (
+    "They are no numbers (NaN, infinity), or far beyond full scale: write it again with what made it."
+)
 
 
 class Decoder:
@@ -90,6 +95,8 @@ class Decoder:
         Share of the samples so far of all channels that are heard with an absolute value of at least 0.999.
     cancels : bool
         Whether next to nothing of the channels so far is left in their mean: one is the other upside down.
+    still_from_s : float
+        From when on nothing was recorded any more, to a block; the duration so far where it still is.
     problem : str
         After exhaustion: what was wrong (damage, less sound than the header states, samples that are no
         numbers), or empty.
@@ -127,6 +134,7 @@ class Decoder:
         self._ranges: list[tuple[float, float]] = []
         self._quiet: list[int] = []
         self._mixed = np.empty(0, np.float32)
+        self._n_alive = 0
         self._used = False
 
     def __enter__(self) -> Decoder:
@@ -166,6 +174,10 @@ class Decoder:
         return tuple((low + high) / 2 for low, high in self._ranges)
 
     @property
+    def still_from_s(self) -> float:
+        return self._n_alive / self.info.sample_rate
+
+    @property
     def cancels(self) -> bool:
         # Of unrelated channels, or of a single one that sounds, the mean has 1 / channels of the mean power.
         return self._mixed_power < CANCELLED_SHARE * self._power / self.info.channels
@@ -187,9 +199,11 @@ class Decoder:
                 if self._channel is not None:
                     place = min(self._channel, frames.shape[1])
                     frames = frames[:, place - 1 : place]
-                self._look_at(frames)
+                still = self._look_at(frames)
                 mono = self._mono(frames)
                 self.n_decoded += len(mono)
+                if not still:
+                    self._n_alive = self.n_decoded
                 if resampler is not None:
                     mono = resampler.resample_chunk(mono)
                 if mono.size:
@@ -198,6 +212,8 @@ class Decoder:
             raise self._named(error) from None
         if not self.n_decoded:
             raise self._named(NotDecodable("holds no sound: it ends after its header", COPY_AGAIN))
+        if self._n_not_finite + self._n_beyond == self._n_looked_at:
+            raise self._named(NotDecodable("holds no sound: none of its samples is one", WRITE_AGAIN))
         self._conclude()
         if resampler is not None:
             rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
@@ -293,8 +309,11 @@ class Decoder:
         if not second.remarks and self.duration_s < (second.promised_s or math.inf):
             second.remarks = first.remarks
 
-    def _look_at(self, frames: np.ndarray) -> None:
-        """Keep peak and clipping; put 0 where samples are no numbers, or so large that they are no sound."""
+    def _look_at(self, frames: np.ndarray) -> bool:
+        """Keep peak and clipping; put 0 where samples are no numbers, or so large that they are no sound.
+
+        Whether nothing was recorded in them: they stay where they are.
+        """
         high, low = float(frames.max()), float(frames.min())
         if not (high <= BEYOND and low >= -BEYOND):
             finite, sound = np.isfinite(frames), np.abs(frames) <= BEYOND
@@ -308,6 +327,7 @@ class Decoder:
         self._n_looked_at += frames.size
         if peak >= FULL_SCALE:
             self._n_clipped += int(np.count_nonzero(np.abs(frames) >= FULL_SCALE))
+        return high - low < STILL
 
     def _look_for_silence(self, frames: np.ndarray) -> None:
         """Keep the range of each channel until it is heard well: of most after a block."""
