@@ -174,6 +174,19 @@ def test_counts_are_whole_numbers(tmp_path: Path):
     assert runs.table(found, ("clips",)).split()[-1] == "200"
 
 
+def test_a_mean_of_fewer_seeds_than_there_are_says_of_how_many(tmp_path: Path):
+    for seed in range(3):
+        made_run(tmp_path / f"seed-{seed}", "cnn-mel", seed, 0.4)
+    metrics = rundir.read_metrics(tmp_path / "seed-1")
+    del metrics["fitted"]["map"]
+    rundir.write_metrics(tmp_path / "seed-1", metrics)
+    found = runs.lines(runs.find([tmp_path]))
+    values = found[0].figures("map")[[0, 2]]
+    expected = f"{values.mean():.3f} ± {values.std(ddof=1):.3f} (2 of 3)"
+    assert runs.table(found, ("map",)).splitlines()[1].split(maxsplit=2) == ["cnn-mel", "3", expected]
+    assert runs.table(found, ("map",), "csv").splitlines()[1] == f"cnn-mel,3,{values.mean():.3f}"
+
+
 def test_a_comparison_is_paired_and_says_how_sure_it_is(tmp_path: Path):
     for seed in range(2):
         made_run(tmp_path / "good" / f"seed-{seed}", "cnn-mel", seed, 0.5)

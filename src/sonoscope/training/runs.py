@@ -188,9 +188,11 @@ def table(found: Sequence[Line], figures: Sequence[str] = FIGURES, style: str = 
 
 
 def _cell(values: np.ndarray, style: str) -> str:
-    values = values[np.isfinite(values)]
+    several, values = values.size, values[np.isfinite(values)]
     if not values.size:
         return "-"
+    if values.size < several and style != "csv":  # the others have no such figure: a mean of fewer says so
+        return f"{_cell(values, style)} ({values.size} of {several})"
     if (values >= 10).all() and (values == values[0].round()).all():  # a count that does not vary
         return str(int(values[0]))
     if values.size == 1 or style == "csv":
