@@ -90,6 +90,12 @@ def test_unknown_names_and_parameters_name_the_nearest() -> None:
     plugins.check_parameters(lambda **anything: anything, {"whatever": 1}, "head")
 
 
+@pytest.mark.parametrize("spec", [{}, {"width": 4}, {"name": None}, {"name": 3}])
+def test_a_part_without_a_name_is_told(spec) -> None:
+    with pytest.raises(UsageError, match=r"a head is a name, or a mapping with name and parameters, not \{"):
+        plugins.named({}, spec, "head")
+
+
 def test_what_the_caller_gives_is_no_parameter() -> None:
     def make(rows, bins, *, width=1):
         """Two that are given, one that may be."""

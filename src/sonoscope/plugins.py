@@ -190,7 +190,9 @@ def named(
     parameter that has no default is missing.
     """
     parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
-    name = parameters.pop("name")
+    name = parameters.pop("name", None)
+    if not isinstance(name, str):
+        raise UsageError(f"a {kind} is a name, or a mapping with name and parameters, not {spec!r}")
     make = resolve(table, name, kind)
     check_parameters(make, parameters, kind, given)
     for key, wanted in inspect.signature(make).parameters.items():

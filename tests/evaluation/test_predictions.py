@@ -280,6 +280,8 @@ def test_windows_of_kept_scores_are_what_they_are(clips, results, tmp_path):
     [
         ("file,flute\na/one.wav,high\n", "no column of numbers besides file, flute"),
         ("file,flute\na/one.wav,0.1\na/two.wav,0.1\nb/one.wav,0\nb/three.wav,x\n", "line 5, .*: 'x' is no number"),
+        ("file,flute\na/one.wav,NA\na/two.wav,0.1\nb/one.wav,0\n", "line 2, .*: 'NA' is no number"),
+        ("file,flute\na/one.wav,\na/two.wav,\n", "no column of numbers besides file, flute"),
         ("file,flute\na/one.wav,0.1\na/one.wav,0.2\n", "a/one.wav has 2 rows and no columns start and end"),
         ("what,flute\n1,0.1\n", "begins no annotation that can be read"),
     ],

@@ -19,6 +19,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from sonoscope.outputs.format import recording_name
 from sonoscope.values import Event, Label
 
 FILE_COLUMNS = ("file", "path", "name", "filename", "recording", "clip", "sample_key")
+#: What programs write into a cell for a number that they have not.
+UNKNOWN = ("", "NA", "N/A", "None", "null")
 #: Columns of numbers that are no scores.
 NO_LABELS = ("start", "end", "duration", "hamming", "exact", "f1", "lrap", "fold")
 #: What programs put between a recording's name and an ending of their own.
@@ -198,9 +201,10 @@ def _of_score_table(place: Path, read: Table, column: str) -> TableSource:
 
 
 def _numeric(read: Table, name: str) -> bool:
-    """Whether the first cells of a column are numbers: a typing slip further down is then named, not passed over."""
+    """Whether the first cells of a column that say something are numbers: a slip elsewhere is named."""
+    said = (line.cells[name] for line in read.lines)
     try:
-        return bool([float(line.cells[name]) for line in read.lines[:3]])
+        return bool([float(cell) for cell in islice((cell for cell in said if cell not in UNKNOWN), 3)])
     except ValueError:
         return False
 
