@@ -306,4 +306,9 @@ def test_a_network_that_is_no_graph_keeps_its_figures(tmp_path: Path, tones):
     words = [f"network.backbone={tmp_path}/my_net.py:MyNet", "training.epochs=1"]
     start.fit(tones(*words), tmp_path / "run", say=said.append)
     assert said[-1].startswith("no bundle: model.onnx cannot be written") and "my_net.py:21" in said[-1]
-    assert "fitted" in rundir.read_metrics(tmp_path / "run") and not (tmp_path / "run" / "bundle").exists()
+    metrics = rundir.read_metrics(tmp_path / "run")
+    assert "fitted" in metrics and not (tmp_path / "run" / "bundle").exists()
+    assert metrics["bundle_refused"] in said[-1]
+    # Who goes on with the model in the next line of a script is told before.
+    config = tmp_path / "run" / "config.yaml"
+    assert main(["train", str(config), "-o", str(tmp_path / "run"), "--resume"]) == 1

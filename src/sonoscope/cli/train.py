@@ -211,7 +211,10 @@ def _train(planned: list[Planned], place: Path, named: bool, resume: bool, quick
             say(f"ended early. The same command with --resume goes on: {place}")
             ended = Stopped.exit_code
             break
-    lines = finished.lines(finished.find([place]))
+    found = finished.find([place])
+    if not ended and any(rundir.REFUSED in run.metrics for run in found):
+        ended = 1  # learned and measured, but not what was asked for
+    lines = finished.lines(found)
     print(finished.table(lines))
     for told in filter(None, map(finished.about_clips, lines)):
         say(told)

@@ -60,7 +60,7 @@ def largest_share(bundle: Bundle) -> float:
             answers = [logits.sigmoid() for logits in network(given)]
         else:
             answers = list(network.answers(given) if "clip" in stated else network(given))
-        for table, answer in zip(tables, answers, strict=False):
+        for table, answer in zip(tables, answers, strict=True):
             scale = max(1e-6, float(np.abs(table).max(initial=0.0)))
             worst = max(worst, apart(table, answer.numpy()) / scale)
     return worst

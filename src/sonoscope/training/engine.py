@@ -154,6 +154,8 @@ def bundled(setting: Setting, task: Task, validation: Answers, metrics: dict[str
     try:
         write_bundle(setting.folder / rundir.BUNDLE, network, found, feature=setting.feature, card=card)
     except BadBundle as problem:  # what was learned and measured stays
+        if network.backbone.exportable:  # of what is not, none is expected
+            metrics[rundir.REFUSED] = str(problem)
         setting.say(f"no bundle: {problem}{_of_others(network)}")
         return
     if told := describe.of_own_features(setting.config):

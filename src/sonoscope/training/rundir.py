@@ -42,6 +42,8 @@ CONFIG, HISTORY, METRICS, MANIFEST, SPLIT = (
     "split.json",
 )
 BUNDLE, BEST, LAST = "bundle", "best.ckpt", "last.ckpt"
+#: Key of the metrics: why the network was not written as a bundle, where one was expected.
+REFUSED = "bundle_refused"
 #: What a training has written once something was learned.
 LEARNED = (LAST, BEST, METRICS, "model.npz")
 #: Draws of the bootstrap for figures that rank all clips.

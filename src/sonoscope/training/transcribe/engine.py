@@ -162,6 +162,7 @@ def _bundled(
     try:
         write_note_bundle(task.notes, setting.folder / rundir.BUNDLE, description, feature=feature, card=card)
     except BadBundle as problem:  # what was learned and measured stays
+        metrics[rundir.REFUSED] = str(problem)
         setting.say(f"no bundle: {problem}")
 
 
