@@ -184,6 +184,17 @@ def test_samples_that_are_no_numbers_become_zero_and_are_reported(
     assert (heard.samples[202:] == 0.25).all()
 
 
+def test_a_header_that_states_next_to_no_rate_costs_no_memory(tmp_path, write_sound):
+    samples = np.random.default_rng(0).standard_normal(65_536).astype(np.float32) / 8
+    file = write_sound(tmp_path / "a.wav", samples, 80, subtype="FLOAT")
+    stream = soxr.ResampleStream(80, 22_050, 1, dtype="float32", quality="HQ")
+    whole = stream.resample_chunk(samples, last=True)
+    with Decoder(Recording(str(file), "a.wav"), sample_rate=22_050) as decoder:
+        blocks = [block.copy() for block in decoder.blocks()]
+    assert max(map(len, blocks)) < 1.5 * decode.LARGEST < len(whole) / 2
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+
+
 def test_a_recording_without_any_number_is_none(tmp_path, write_sound, hear):
     nothing = np.array([np.nan, np.inf, 1e30, -np.inf])
     file = write_sound(tmp_path / "a.wav", nothing, subtype="FLOAT")

@@ -52,6 +52,8 @@ FULL_SCALE = 0.999
 #: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
 #: overflow float32.
 BEYOND = 2.0**32
+#: Samples that a block becomes at most at the rate that is asked for: a header may state 1 Hz.
+LARGEST = 64 * BLOCK_SAMPLES
 #: A block in which all channels together stay within this is one that nothing was recorded in: a step of 16 bits.
 STILL = 2.0 / 32768.0
 #: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
@@ -191,9 +193,10 @@ class Decoder:
             raise RuntimeError("a Decoder is read once: make another one to hear the recording again")
         self._used = True
         rate = self.info.sample_rate
+        wanted = self._sample_rate or rate
         resampler: soxr.ResampleStream | None = None
-        if self._sample_rate not in (None, rate):
-            resampler = soxr.ResampleStream(rate, self._sample_rate, 1, dtype="float32", quality="HQ")
+        if wanted != rate:
+            resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
         try:
             for frames in self._frames():
                 if self._channel is not None:
@@ -204,10 +207,13 @@ class Decoder:
                 self.n_decoded += len(mono)
                 if not still:
                     self._n_alive = self.n_decoded
-                if resampler is not None:
-                    mono = resampler.resample_chunk(mono)
-                if mono.size:
+                if resampler is None:
                     yield mono
+                    continue
+                for piece in _pieces(mono, wanted / rate):
+                    given = resampler.resample_chunk(piece)
+                    if given.size:
+                        yield given
         except (NotDecodable, OSError) as error:
             raise self._named(error) from None
         if not self.n_decoded:
@@ -387,6 +393,12 @@ class Decoder:
         else:
             return error
         return UnreadableAudio(self._recording.name, reason, remedy)
+
+
+def _pieces(samples: np.ndarray, longer: float) -> Iterator[np.ndarray]:
+    """All of it, or pieces of which none is larger than :data:`LARGEST` when it is so many times longer."""
+    step = max(1, int(LARGEST / longer))
+    return (samples[place : place + step] for place in range(0, len(samples), step))
 
 
 def _absent(path: str) -> tuple[str, str]:
