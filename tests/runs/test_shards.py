@@ -8,6 +8,7 @@ import pytest
 
 from sonoscope import runs
 from sonoscope.errors import Locked, RunRefused, UsageError
+from sonoscope.runs.collect import collect
 from sonoscope.runs.listing import belongs_to
 from sonoscope.runs.lock import Lock
 
@@ -62,6 +63,28 @@ def test_a_part_decided_anew_waits_for_the_others(make, run, tmp_path, contents)
     run(folder, shard=(2, 2), threshold="0.3")
     run(folder, out="whole", threshold="0.3")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_what_is_collected_is_of_one_decision(make, run, tmp_path):
+    """A part that was decided under other settings than the last one is not finished; what a later run of all inputs
+    has decided is not told in the words of earlier parts."""
+    folder = make(*NAMES, seconds=1)
+    for part in (1, 2):
+        run(folder, shard=(part, 2))
+    run(folder, shard=(1, 2), threshold="0.3")
+    summary = collect(tmp_path / "out")
+    assert summary.exit_code == 1 and summary.message.endswith("1 part of 2 not finished: 2")
+    about = json.loads((tmp_path / "out/run.json").read_text())
+    assert (about["status"], about["missing_parts"]) == ("stopped", [2])
+    assert set(about["models"][0]["thresholds"].values()) == {0.3}
+    run(folder, threshold="0.4")
+    assert collect(tmp_path / "out").exit_code == 0
+    about = json.loads((tmp_path / "out/run.json").read_text())
+    assert set(about["models"][0]["thresholds"].values()) == {0.4}
+    for part in (1, 2, 3):
+        run(folder, shard=(part, 3), threshold="0.2")
+    assert collect(tmp_path / "out").exit_code == 0
+    assert runs.RunSpec.from_run_json(tmp_path / "out/run.json").threshold == "0.2"
 
 
 def test_a_part_that_is_empty_is_no_mistake(make, run, tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sonoscope.audio import stores
 from sonoscope.errors import RunRefused, count
@@ -46,25 +46,26 @@ def collect(out: str | Path) -> RunSummary:
     settings = place.read_settings()
     if settings is None:
         raise RunRefused(f"{place.out} holds no run of sonoscope: collect takes the folder of one")
-    reports = _reports(place)
-    setup = prepare(_spec(place, reports, settings))
+    reports, parts = _reports(place)
+    latest = max(reports.values(), key=lambda part: part.begun, default=None)
+    setup = prepare(_spec(place, latest))
     task = Task.of(setup, place)
-    parts = max((part[1] for part in reports), default=1)
-    finished = [
+    # A part that was decided otherwise before is as little done as one that was lost.
+    finished = {
         number
-        for (number, of), values in sorted(reports.items())
-        if of == parts and values["status"] == "done"
-    ]
-    missing = sorted(set(range(1, parts + 1)) - set(finished)) if reports else []
+        for number, part in reports.items()
+        if part.values["status"] == "done" and part.values["decision"] == setup.decision
+    }
+    missing = sorted(set(range(1, parts + 1)) - finished)
     with place.claimed(settings), contextlib.closing(Journal(place.state, None)) as journal:
         done = [record for record in journal.records() if record.status == DONE]
         failed = len(journal.failed)
         combine.write(place, journal, task)
-        if reports:
-            said = [values for _, values in sorted(reports.items()) if "inputs" in values]
-            whole = report.combined(said) | {
+        if latest is not None:
+            whole = report.combined([reports[number].values for number in sorted(reports)]) | {
                 "status": "stopped" if missing else "done",
                 "missing_parts": missing,
+                **{key: latest.values[key] for key in ("settings", "models")},
             }
             combine.write_json(place.out / "run.json", place.tmp, whole)
         events = sum(record.events for record in done)
@@ -83,21 +84,43 @@ def collect(out: str | Path) -> RunSummary:
     )
 
 
-def _reports(place: Folder) -> dict[tuple[int, int], dict[str, Any]]:
-    """What the parts say of themselves, by ``(i, n)``."""
-    found = {}
+class _Report(NamedTuple):
+    """What a run, or a part of it, says of itself, and what tells which began last: when, and when it said so."""
+
+    values: dict[str, Any]
+    begun: tuple[str, int]
+
+
+def _reports(place: Folder) -> tuple[dict[int, _Report], int]:
+    """The reports of the parts of the run that was begun last, by number, and how many parts it has.
+
+    None and 0 parts where that was a run of all inputs at once: what parts said before it does not hold any more.
+    """
+    found: dict[int, dict[int, _Report]] = {}
     for file in place.state.glob("part-*of*.json"):
-        number, _, parts = file.stem.removeprefix("part-").partition("of")
-        with contextlib.suppress(OSError, ValueError):
-            found[int(number), int(parts)] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+        number, _, of = file.stem.removeprefix("part-").partition("of")
+        if (said := _read(file)) is not None:
+            found.setdefault(int(of), {})[int(number)] = said
+    begun = {count: max(part.begun for part in reports.values()) for count, reports in found.items()}
+    parts = max(begun, key=lambda count: begun[count], default=0)
+    whole = _read(place.out / "run.json")
+    if whole is not None and whole.values.get("part") == "all" and "parts" not in whole.values:
+        parts = 0 if whole.begun > begun.get(parts, ("", 0)) else parts
+    return found.get(parts, {}), parts
 
 
-def _spec(place: Folder, reports: dict[tuple[int, int], dict[str, Any]], settings: dict[str, Any]) -> RunSpec:
-    """What the run was asked, in the words of its latest part."""
-    told = [values["settings"] for values in reports.values() if "settings" in values]
-    if told:
-        return RunSpec.from_json(told[-1])
+def _read(file: Path) -> _Report | None:
+    """A report; None if it cannot be read."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return _Report(values, (values["started"], file.stat().st_mtime_ns))
+    return None
+
+
+def _spec(place: Folder, latest: _Report | None) -> RunSpec:
+    """What the run was asked, in the words of the part that was begun last, or of the run of all."""
+    if latest is not None:
+        return RunSpec.from_json(latest.values["settings"])
     if (place.out / "run.json").is_file():
         return RunSpec.from_run_json(place.out / "run.json")
     raise RunRefused(f"{place.out} has no run.json and no report of a part: run the same command again")
