@@ -38,6 +38,19 @@ def made(results: Path, tmp_path_factory: pytest.TempPathFactory) -> clipfolder.
 # ---- what there is -----------------------------------------------------------------------------------------
 
 
+def test_a_site_without_a_whole_window_is_none(tmp_path: Path) -> None:
+    """What is counted again is what was written, where all of a site is too short to have a window that counts."""
+    for site, seconds in (("hut", 0.4), ("north", 6.0)):
+        (tmp_path / "in" / site).mkdir(parents=True)
+        tone = 0.3 * np.sin(2 * np.pi * 440 / 22_050 * np.arange(round(seconds * 22_050)))
+        soundfile.write(tmp_path / "in" / site / "a.wav", tone, 22_050)
+    out = str(tmp_path / "out")
+    runs.run(runs.RunSpec((str(tmp_path / "in"),), out, workers=1, tail="drop", site_from="1"))
+    made = making.make(Season(out), tmp_path / "clips", count=4, labels=["piano"])
+    assert made.folder.frames["piano"].sites == ("north",)
+    assert making.add(Season(out), tmp_path / "clips", {"00001": True}, count=2).new == 2
+
+
 def test_a_season_finds_what_the_run_found(results: Path) -> None:
     """Windows in events, times their cells, are the seconds of events.csv."""
     season, lasting = Season(results), Counter[str]()

@@ -112,6 +112,8 @@ def count(
     # By step of the logit, half a megabyte for each label and site; by level, where levels are known, hardly anything.
     tables: dict[str, list[np.ndarray]] = {label: [] for label in labels}
     for heard in season.heard(report):
+        if not len(heard.scores):
+            continue  # ``frame.csv`` knows no site without windows either
         site = sites.setdefault(heard.row.site, len(sites))
         logits = heard.scores.held("logits").astype(np.int64)
         for label, column in labels.items():
