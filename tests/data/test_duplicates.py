@@ -173,6 +173,32 @@ def test_a_full_index_thins_out_and_still_finds():
     assert Index().candidates([]) == []
 
 
+def test_a_hash_that_is_everywhere_costs_its_own_pairs_only():
+    """Every two occurrences meet once, and what is looked at in all is not all hashes for each of them."""
+    rng = np.random.default_rng(4)
+    hashed = np.sort(np.concatenate([rng.integers(0, 30_000, 20_000), np.full(400, 7)])).astype(np.uint32)
+    owners = np.arange(hashed.size, dtype=np.int32) % 50
+    times = rng.integers(0, 1000, hashed.size).astype(np.int32)
+    looked_at = 0
+
+    class Counted(np.ndarray):
+        def __getitem__(self, place):
+            nonlocal looked_at
+            found = super().__getitem__(place)
+            looked_at += found.size if isinstance(place, slice) else 0
+            return found
+
+    groups = np.split(np.arange(hashed.size), np.flatnonzero(np.diff(hashed)) + 1)
+    pairs = [(i, j) for group in groups for i in group.tolist() for j in group.tolist() if i < j]
+    wanted = [times[i] - times[j] for i, j in pairs if owners[i] != owners[j]]
+    found = np.concatenate(
+        list(duplicates._coincidences(hashed.view(Counted), owners, times, np.arange(50, dtype=np.int32)))
+    )
+    delays = (found & ((1 << duplicates._TIME_BITS) - 1)) - (1 << (duplicates._TIME_BITS - 1))
+    assert sorted(delays.tolist()) == sorted(map(int, wanted))
+    assert looked_at < 20 * len(pairs)
+
+
 def test_ties_make_sets():
     assert united(5, []).tolist() == [0, 1, 2, 3, 4]
     assert united(6, [(4, 1), (2, 3), (5, 4), (0,)]).tolist() == [0, 1, 2, 2, 1, 1]

@@ -214,9 +214,12 @@ def _coincidences(
     each = np.arange(of_size.size, dtype=np.int64)
     total = np.cumsum(of_size * each * (each - 1) // 2)
     largest = int(np.searchsorted(total, MOST_COINCIDENCES, side="right")) - 1
-    kept = np.repeat(sizes <= largest, sizes)
-    hashed, owners, times = hashed[kept], owners[kept], times[kept]
+    alike = np.repeat(sizes, sizes)
     for step in range(1, largest):
+        if step & (step - 1) == 0:
+            # Without those that have none left: one hash of ten thousand must not make as many rounds of all.
+            kept = (alike > step) & (alike <= largest)
+            hashed, owners, times, alike = (a[kept] for a in (hashed, owners, times, alike))
         same = hashed[step:] == hashed[:-step]
         first, second = owners[:-step][same], owners[step:][same]
         delay = times[:-step][same] - times[step:][same]
