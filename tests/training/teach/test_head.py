@@ -9,7 +9,7 @@ from sonoscope.data.rows import Row
 from sonoscope.training.teach import folds, head
 from sonoscope.training.teach.examples import BUILT_IN, UNLABELLED, Examples, Gathering
 from sonoscope.training.teach.head import Fitting
-from sonoscope.training.teach.taught import SNIPPET
+from sonoscope.training.teach.taught import MARKED, SNIPPET
 
 
 def gathered(rng: np.random.Generator, sites: str = "ABCD", labels: tuple[str, ...] = ("x",)) -> Examples:
@@ -91,6 +91,23 @@ def test_one_site_is_left_out_by_file(rng: np.random.Generator) -> None:
     assert len(set(dealt.of[examples.positives("x")])) == folds.BY_FILE
     logits = folds.left_out(examples, dealt, Fitting())
     assert np.isfinite(logits).all()
+
+
+def test_of_one_site_whole_files_are_left_out(rng: np.random.Generator) -> None:
+    """Marked stretches of either class, and those in which nothing is marked, are of one recording."""
+    gathering = Gathering(("x", "y"))
+    for number in range(12):
+        for start, labels in enumerate((("x",), (), ("y",), ())):
+            # Some hold one class only: their numbers differ from class to class.
+            if labels != ("x",) or number > 2:
+                row = Row(f"{number}.wav", labels=labels, start_s=float(start), group="A", source=MARKED)
+                gathering.row(row, rng.standard_normal((1, 4)))
+    examples = gathering.examples()
+    dealt = folds.deal(examples)
+    for name in set(examples.names):
+        assert len({int(dealt.of[i]) for i, other in enumerate(examples.names) if other == name}) == 1
+    for label in ("x", "y"):
+        assert np.bincount(dealt.of[examples.positives(label)], minlength=5).min() >= 1
 
 
 def test_left_out_sounds_are_not_learned_from(rng: np.random.Generator) -> None:

@@ -25,7 +25,7 @@ class Examples:
     ----------
     labels : tuple of str, length c
     truth, known : np.ndarray, shape (s, c), bool
-        What sounds in a sound, and where that was judged. Unlabelled sound is taken for not known to be anything.
+        What sounds in a sound, and where that was judged. Unlabelled sound is taken to hold none of the classes.
     roles : np.ndarray of str, shape (s,)
         ``Row.source``, ``built-in`` or ``unlabelled``.
     groups : np.ndarray of str, shape (s,)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,22 +53,40 @@ def deal(examples: Examples) -> Folds:
         fold = int(np.argmin(load))
         load[fold] += size[site]
         of[taught & (examples.groups == site)] = fold
+    files = _files(examples, by_file, count)
     for label in by_file:
-        mine = np.flatnonzero(examples.positives(label))
-        # Stretches of one file stay together.
-        files = {name: place for place, name in enumerate(dict.fromkeys(examples.names[i] for i in mine))}
-        of[mine] = [files[examples.names[i]] % count for i in mine]
+        for i in np.flatnonzero(examples.positives(label)).tolist():
+            of[i] = files[examples.names[i]]
     if len(sites) < 2:
-        rest = np.flatnonzero(taught & ~np.any([examples.positives(label) for label in by_file], axis=0))
-        of[rest] = np.arange(len(rest)) % count
+        for i in np.flatnonzero(taught).tolist():
+            of[i] = files.setdefault(examples.names[i], len(files) % count)
     kinds = {name.partition("/")[0] for name in np.array(examples.names)[examples.roles == BUILT_IN]}
     numbers: dict[str, int] = {}
-    for i in np.flatnonzero(~taught):
+    for i in np.flatnonzero(~taught).tolist():
         key = examples.names[i]
         if examples.roles[i] == BUILT_IN and len(kinds) >= count:
             key = key.partition("/")[0]
         of[i] = numbers.setdefault(key, len(numbers)) % count
     return Folds(of, count, by_file, len(sites))
+
+
+def _files(examples: Examples, labels: Sequence[str], count: int) -> dict[str, int]:
+    """The fold of each file in which one of the labels is: all stretches of a file stay together, whatever they are of.
+
+    The label in the fewest files is dealt first, each evenly.
+    """
+    names = {
+        label: list(dict.fromkeys(examples.names[i] for i in np.flatnonzero(examples.positives(label))))
+        for label in labels
+    }
+    dealt: dict[str, int] = {}
+    for label in sorted(labels, key=lambda label: len(names[label])):
+        held = np.bincount([dealt[name] for name in names[label] if name in dealt], minlength=count)
+        for name in names[label]:
+            if name not in dealt:
+                dealt[name] = int(np.argmin(held))
+                held[dealt[name]] += 1
+    return dealt
 
 
 def left_out(examples: Examples, folds: Folds, how: Fitting) -> np.ndarray:
