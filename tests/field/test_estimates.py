@@ -68,6 +68,13 @@ def test_many_verdicts_leave_no_doubt(rng: np.random.Generator) -> None:
     assert falling.draw(np.zeros(0), np.zeros(0), 5, rng).shape == (5, 0)
 
 
+def test_verdicts_that_gainsay_the_scores_are_between(rng: np.random.Generator) -> None:
+    """Of two bins that may only fall, one without a sound above one full of them: both have half of their verdicts."""
+    for count in (50.0, 500.0, 5000.0):
+        drawn = falling.draw(np.array([0.0, count]), np.array([count, count]), 1000, rng)
+        assert np.abs(drawn.mean(axis=0) - 0.5).max() < 0.03
+
+
 # ---- precision and recall ----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 #: Shares from one in ten million to one in two in equal ratios, and from there to 1 likewise from the other end.
 GRID = np.concatenate([np.geomspace(1e-7, 0.5, 200), 1 - np.geomspace(0.49, 1e-3, 80)])
-_WIDTHS = np.gradient(GRID)
+_WIDTHS = np.log(np.gradient(GRID))
 
 
 def draw(yes: np.ndarray, judged: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -38,27 +38,26 @@ def draw(yes: np.ndarray, judged: np.ndarray, draws: int, rng: np.random.Generat
     """
     if not len(yes):
         return np.zeros((draws, 0))
+    # All in logarithms: where many verdicts gainsay the order of scores, likelihoods are too small for numbers.
     logs = yes[:, None] * np.log(GRID) + (judged - yes)[:, None] * np.log1p(-GRID)
-    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
-    weights = np.empty_like(likelihood)
-    below = np.ones_like(GRID)
+    below = np.zeros_like(GRID)
     for place in range(len(yes) - 1, -1, -1):
-        weights[place] = likelihood[place] * below
-        weights[place] /= weights[place].max()
+        logs[place] += below
         # The mean of what lies below over a uniform share of this one.
-        below = _up_to(weights[place] * _WIDTHS) / GRID
+        below = _up_to(logs[place] + _WIDTHS) - np.log(GRID)
     shares = np.empty((draws, len(yes)))
     highest: np.ndarray | None = None
     for place in range(len(yes)):
-        part = weights[place] * _WIDTHS
-        summed = np.cumsum(part)
+        part = logs[place] + _WIDTHS
+        summed = np.logaddexp.accumulate(part)
         limit = summed[-1] if highest is None else _up_to(part)[highest]
-        drawn = np.searchsorted(summed, rng.random(draws) * limit)
+        drawn = np.searchsorted(summed, np.log(rng.random(draws)) + limit)
         highest = drawn if highest is None else np.minimum(drawn, highest)
         shares[:, place] = GRID[highest]
     return shares
 
 
 def _up_to(parts: np.ndarray) -> np.ndarray:
-    """Sums of parts up to the middle of each."""
-    return np.cumsum(parts) - 0.5 * parts
+    """Sums of parts up to the middle of each, logarithms both."""
+    before = np.concatenate([[-np.inf], np.logaddexp.accumulate(parts)[:-1]])
+    return np.logaddexp(before, parts - np.log(2.0))
