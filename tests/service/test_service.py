@@ -22,9 +22,10 @@ from tests.service.conftest import Served, start
 import sonoscope
 from sonoscope import api
 from sonoscope.cli import main
+from sonoscope.errors import UsageError
 from sonoscope.outputs import WRITERS
 from sonoscope.service.places import clean_name, under_root
-from sonoscope.service.settings import parse_size
+from sonoscope.service.settings import Settings, parse_size
 from sonoscope.service.tasks import heard
 
 
@@ -166,6 +167,68 @@ def test_what_is_wrong_is_said_in_one_shape(http: httpx.Client, song: Path, tmp_
     assert option["code"] == "usage" and "'model'" in option["message"] and "?model=" in option["remedy"]
     refused = http.post("/analyze", files=sent(song), headers={"Accept": "image/png"})
     assert error_of(refused, 406)["code"] == "not_acceptable"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "told"),
+    [
+        ("/analyze?hopp=0.5", "unknown_name", "unknown option 'hopp'. Did you mean 'hop'?"),
+        ("/analyze?min_duration=3", "unknown_name", "Did you mean 'min-duration'?"),
+        ("/analyze?model=notes&model=instruments", "usage", "model is given 2 times"),
+        ("/evaluate?pth=labelled", "unknown_name", "Did you mean 'path'?"),
+    ],
+)
+def test_an_option_that_nobody_reads_is_refused(
+    http: httpx.Client, song: Path, asked: str, code: str, told: str
+) -> None:
+    error = error_of(http.post(asked, files=sent(song)), 400)
+    assert error["code"] == code and told in error["message"]
+
+
+def test_facts_take_no_options_but_those_that_they_have(http: httpx.Client) -> None:
+    assert "takes no options" in error_of(http.get("/formats?page=2"), 400)["message"]
+    assert http.get("/labels?model=field").status_code == 200
+
+
+def test_answers_are_the_objects_that_are_described(http: httpx.Client, song: Path) -> None:
+    """By ``/openapi.json`` alone, as a program that somebody generates from it reads them."""
+    jsonschema = pytest.importorskip("jsonschema")
+    described = http.get("/openapi.json").json()
+
+    def check(values: Any, name: str) -> None:
+        jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{name}", **described}).validate(
+            values
+        )
+
+    both = [*sent(song).items(), ("file", ("x.wav", b"text"))]
+    answer = http.post("/analyze?model=instruments,notes&scores=1&raw=1", files=both)
+    check(answer.json(), "answer")
+    assert len(answer.json()["files"]) == 2 and len(answer.json()["errors"]) == 1
+    lines = http.post("/analyze?format=ndjson", files=both).text.splitlines()
+    names = {
+        "queued": "queued",
+        "progress": "progress",
+        "file": "heard",
+        "error": "failed",
+        "end": "lines_end",
+    }
+    kinds = {(values := json.loads(line))["kind"]: check(values, names[values["kind"]]) for line in lines}
+    assert {"file", "error", "end"} <= set(kinds)
+    job = http.post("/analyze", files=sent(song), headers={"Prefer": "respond-async"})
+    check(job.json(), "job")
+    where = job.headers["location"]
+    while (now := http.get(where).json())["job"]["ended"] is None:
+        time.sleep(0.05)
+    check(now, "job")
+    assert now["job"]["result"]["href"] == f"{where}/result"
+    assert http.delete(where).status_code == 204
+    for wrong in (http.post("/analyze?hop=many", files=sent(song)), http.get(f"{where}0"), http.get("/no")):
+        check(wrong.json(), "error")
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            assert "422" not in operation["responses"], path
+            told = operation["responses"]["4XX"]["content"]["application/json"]["schema"]
+            assert told == {"$ref": "#/components/schemas/error"}
 
 
 def test_too_large_and_too_long_are_refused_and_leave_nothing(
@@ -350,6 +413,23 @@ def test_a_killed_service_loses_no_accepted_job(song: Path, tmp_path: Path) -> N
         second.kill()
 
 
+def test_a_page_that_is_let_in_may_read_what_answers_tell(song: Path, tmp_path: Path) -> None:
+    served, page = start(tmp_path, "--allow-origin", "https://page.example"), "https://page.example"
+    try:
+        with httpx.Client(base_url=served.url, headers={"Origin": page}) as http:
+            job = http.post("/analyze", files=sent(song), headers={"Prefer": "respond-async"})
+            shown = job.headers["access-control-expose-headers"].lower()
+            assert job.headers["access-control-allow-origin"] == page and "location" in job.headers
+            assert {"location", "retry-after", "x-sonoscope-failed"} <= set(shown.split(", "))
+    finally:
+        served.kill()
+
+
+def test_a_token_that_no_header_can_carry_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="ASCII"):
+        Settings(state=tmp_path, auth_token="geheimes-Öhr").checked()
+
+
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
     served = start(tmp_path, "--auth-token", "a-long-secret")
     try:
@@ -397,10 +477,10 @@ def test_live_sound_gives_the_events_of_the_recording(http: httpx.Client, served
         assert sum(m["kind"] == "scores" for m in messages) == len(offline["scores"]["start"])
 
 
-async def told_first(served: Served, hello: str, **options: Any) -> dict[str, Any]:
+async def told_first(served: Served, hello: str, query: str = "", **options: Any) -> dict[str, Any]:
     """The first answer to a first message."""
     websockets = pytest.importorskip("websockets")
-    async with websockets.connect(f"ws{served.url[4:]}/live", **options) as socket:
+    async with websockets.connect(f"ws{served.url[4:]}/live{query}", **options) as socket:
         await socket.send(hello)
         return json.loads(await socket.recv())
 
@@ -408,6 +488,8 @@ async def told_first(served: Served, hello: str, **options: Any) -> dict[str, An
 def test_a_wrong_hello_is_refused(served: Served) -> None:
     websockets = pytest.importorskip("websockets")
     assert asyncio.run(told_first(served, "{}"))["error"]["code"] == "invalid"
+    asked = asyncio.run(told_first(served, '{"rate": 8000}', "?model=notes"))
+    assert asked["error"]["code"] == "usage" and "address" in asked["error"]["message"]
     unknown = asyncio.run(told_first(served, '{"rate": 48000, "model": "nots"}'))
     assert unknown["error"]["code"] == "unknown_name"
     with pytest.raises(websockets.exceptions.InvalidStatus):

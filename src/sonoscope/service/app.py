@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Scope
 
 import sonoscope
-from sonoscope.service import faults
+from sonoscope.service import description, faults
 from sonoscope.service.guard import PAGE, Guard
 from sonoscope.service.house import House
 from sonoscope.service.routes import analysis, facts, jobs, judging, listening, live, recordings, session
 from sonoscope.service.settings import Settings
+
+#: Headers of answers that scripts of other pages may read, beside those that browsers show to all.
+TOLD = ("Content-Disposition", "Location", "Retry-After", "X-Sonoscope-Failed", "WWW-Authenticate")
 
 
 class Page(StaticFiles):
@@ -50,12 +54,15 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     faults.install(app)
-    for routes in (session, facts, analysis, jobs, recordings, listening, judging, live):
-        app.include_router(routes.router)
+    app.openapi = partial(description.openapi, app)  # type: ignore[method-assign]
+    for routes in (session, facts, analysis, jobs, recordings, listening, judging):
+        app.include_router(routes.router, dependencies=[Depends(description.check_query)])
+    app.include_router(live.router)
     app.mount("/", Page(directory=PAGE, html=True, check_dir=False), name="page")
     app.add_middleware(Guard, settings=settings)
     if settings.origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]
-        )
+            CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"],
+            expose_headers=TOLD,
+        )  # fmt: skip
     return app

@@ -97,6 +97,9 @@ class Settings:
             raise UsageError(f"--port {self.port} must lie in 0..65535 (0: any that is free)")
         if self.auth_token is not None and len(self.auth_token) < 8:
             raise UsageError("--auth-token must have at least 8 characters")
+        if self.auth_token is not None and not (self.auth_token.isascii() and self.auth_token.isprintable()):
+            # Headers carry nothing else: nobody could say it.
+            raise UsageError("--auth-token must be of plain letters, digits and signs (ASCII)")
         for origin in self.origins:
             scheme, sign, rest = origin.partition("://")
             if scheme not in ("http", "https") or not sign or not rest or "/" in rest or "*" in rest:

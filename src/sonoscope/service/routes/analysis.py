@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from sonoscope.service.answers import Form, chosen
+from sonoscope.service.answers import LINES, Form, chosen, media_type
+from sonoscope.service.description import answers
 from sonoscope.service.faults import Fault
 from sonoscope.service.house import House, OfHouse, stated_bytes
 from sonoscope.service.office import Job
@@ -27,6 +28,8 @@ FormatName = Annotated[
         max_length=40, alias="format", description="json, ndjson or a format of /formats; goes before Accept."
     ),
 ]
+#: Lines of JSON, as they are made.
+LINES_TYPE = media_type(LINES)
 #: An archive holds so many times what an upload may have, at most.
 UNPACKED = 4
 OfWishes = Annotated[Wishes, Depends(wishes)]
@@ -89,7 +92,10 @@ def check_size(request: Request, limit: int) -> None:
 
 @router.post(
     "/analyze", summary="What sounds, and when.", openapi_extra=UPLOAD,
-    responses={202: {"description": "A job, for long sound."}, 422: {"description": "The sound cannot be read."}},
+    responses={
+        200: answers("answer", LINES_TYPE, "text/csv"),
+        202: {"description": "A job, for long sound."} | answers("job"),
+    },
 )  # fmt: skip
 async def analyze(
     house: OfHouse, request: Request, wishes: OfWishes, path: RootPath = None, format: FormatName = None

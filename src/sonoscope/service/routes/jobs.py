@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import FileResponse
 
+from sonoscope.service.description import answers
 from sonoscope.service.house import OfHouse
 from sonoscope.service.routes.answering import described, result_of
 
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 Name = Path(description="What the answer 202 named.", max_length=64)
 
 
-@router.get("/{job}", summary="How far a job is.")
+@router.get("/{job}", summary="How far a job is.", responses={200: answers("job")})
 async def job_status(house: OfHouse, job: str = Name) -> dict[str, Any]:
     """Its state (queued, running, done, failed, cancelled), progress, error and where its result is."""
     return {"job": described(house.office, house.office.find(job))}

@@ -14,8 +14,9 @@ from starlette.background import BackgroundTask
 
 from sonoscope.service import bundles, clips, tiles
 from sonoscope.service.answers import JSON, LINES, Form, chosen
+from sonoscope.service.description import answers
 from sonoscope.service.house import OfHouse
-from sonoscope.service.routes.analysis import FormatName, OfWishes
+from sonoscope.service.routes.analysis import LINES_TYPE, FormatName, OfWishes
 from sonoscope.service.routes.answering import download, prefers, respond, waited
 from sonoscope.service.routes.recordings import KEEP, MOST_HZ, MOST_S, Name
 
@@ -24,7 +25,10 @@ router = APIRouter(prefix="/recordings", tags=["recordings"])
 
 @router.post(
     "/{recording}/analyze", summary="What sounds in a recording that is kept.",
-    responses={202: {"description": "A job, unless the header Prefer: wait asks for the answer itself."}},
+    responses={
+        200: answers("answer", LINES_TYPE, "text/csv"),
+        202: {"description": "A job, unless the header Prefer: wait asks for the answer itself."} | answers("job"),
+    },
 )  # fmt: skip
 async def analyze_recording(
     house: OfHouse, request: Request, recording: Name, wishes: OfWishes, format: FormatName = None

@@ -46,6 +46,8 @@ async def live(socket: WebSocket, house: OfHouse) -> None:
 
 async def _hello(socket: WebSocket, house: House) -> Hello:
     """The first message. Raises ``Fault``."""
+    if socket.query_params:
+        raise Fault("usage", "what to hear is not read from the address", _HOW)
     try:
         async with asyncio.timeout(HELLO_S):
             message = await socket.receive()
