@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -130,6 +131,11 @@ def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
         (np.zeros(10), {}, "an array needs sample_rate"),
         (np.zeros(10), {"sample_rate": 0}, "sample_rate=0 must be a whole number of Hz above 0"),
         (np.zeros(10), {"sample_rate": 44100.5}, "sample_rate=44100.5 must be a whole number"),
+        (np.zeros(10), {"sample_rate": "44100"}, "sample_rate='44100' must be a whole number"),
+        (np.zeros(10), {"sample_rate": True}, "sample_rate=True must be a whole number"),
+        (np.zeros(10), {"sample_rate": math.inf}, "sample_rate=inf must be a whole number"),
+        (np.zeros((10, 0)), {"sample_rate": 8000}, "have no channel"),
+        (np.ma.masked_greater(np.linspace(0, 1, 9), 0.5), {"sample_rate": 8000}, r"masked: samples\.filled"),
         (np.zeros((2, 9, 9)), {"sample_rate": 8000}, r"shape \(n,\) or \(n, channels\), got \(2, 9, 9\)"),
         (np.zeros((2, 900)), {"sample_rate": 8000}, r"look like \(channels, n\).*pass samples.T"),
         (
@@ -193,6 +199,15 @@ def test_channel_that_an_array_lacks_is_refused(model: sonoscope.Model):
 def test_a_rate_for_a_file_is_refused(model: sonoscope.Model, song: Path):
     with pytest.raises(ValueError, match="sample_rate=8000 is for arrays"):
         model.analyze(song, sample_rate=8000)
+
+
+@pytest.mark.parametrize("name", ["instruments", "notes"])
+def test_a_model_that_was_used_goes_to_another_process(name: str):
+    used = sonoscope.load(name)
+    sound = np.sin(np.arange(16_000) / 6) / 2
+    here = used.analyze(sound, sample_rate=8000)
+    there = pickle.loads(pickle.dumps(used)).analyze(sound, sample_rate=8000)
+    assert there.events == here.events and there.duration == 2.0
 
 
 def test_hop_and_tail_shape_the_scores(model: sonoscope.Model, song: Path):

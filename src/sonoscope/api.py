@@ -92,6 +92,10 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.bundle.name!r}, {len(self.labels)} labels, window={self.window:g} s)"
 
+    def __reduce__(self) -> tuple[type[Model], tuple[Bundle, str]]:
+        # The loaded graph cannot go to another process: it is loaded there again, when it is needed.
+        return type(self), (self.bundle, self._on)
+
     @cached_property
     def _runtime(self) -> Runtime:
         return Runtime(self.bundle, self._on)

@@ -57,6 +57,10 @@ class NoteModel:
     def __repr__(self) -> str:
         return f"NoteModel({self.bundle.name!r}, {self.labels[0]}..{self.labels[-1]}, hop={self.hop:g} s)"
 
+    def __reduce__(self) -> tuple[type[NoteModel], tuple[Bundle, str]]:
+        # As that of :class:`sonoscope.api.Model`.
+        return type(self), (self.bundle, self._on)
+
     @cached_property
     def _runtime(self) -> Runtime:
         return Runtime(self.bundle, self._on)

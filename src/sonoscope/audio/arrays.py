@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,10 +36,15 @@ def checked(samples: np.ndarray, sample_rate: int | None) -> tuple[np.ndarray, i
     """An array of samples and its rate, or a ValueError that says how to mend it."""
     if sample_rate is None:
         raise ValueError("an array needs sample_rate=… in Hz")
-    if not sample_rate > 0 or sample_rate != int(sample_rate):
-        raise ValueError(f"sample_rate={sample_rate} must be a whole number of Hz above 0")
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    if not is_number or not 0 < sample_rate < math.inf or sample_rate != int(sample_rate):
+        raise ValueError(f"sample_rate={sample_rate!r} must be a whole number of Hz above 0")
+    if isinstance(samples, np.ma.MaskedArray):
+        raise ValueError("samples are masked: samples.filled(0) puts 0 where they are")
     if samples.ndim not in (1, 2):
         raise ValueError(f"samples must have shape (n,) or (n, channels), got {samples.shape}")
+    if samples.ndim == 2 and not samples.shape[1]:
+        raise ValueError(f"samples of shape {samples.shape} have no channel")
     if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
         raise ValueError(
             f"samples of shape {samples.shape} look like (channels, n); give (n, channels): pass samples.T"
