@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from sonoscope.errors import optional
+from sonoscope.outputs.lettering import lettered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,7 @@ RANGE_DB, FULL = 80.0, 0.995
 FOR, AGAINST = (0.86, 0.08, 0.10), (0.10, 0.30, 0.85)
 
 
+@lettered()
 def figure(explanation: Explanation) -> Figure:
     """The picture as a figure of matplotlib, bound to no window.
 
@@ -64,6 +66,7 @@ def figure(explanation: Explanation) -> Figure:
     return made
 
 
+@lettered()
 def write(explanation: Explanation, file: IO[bytes], kind: str) -> None:
     """The picture as ``png`` or ``svg``; the same each time."""
     import matplotlib

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from sonoscope.errors import optional
 from sonoscope.labels import pitch_name
+from sonoscope.outputs.lettering import lettered
 from sonoscope.outputs.picture import COLOURS, GREY, INK, LINE, PAPER, plain, rect, ticks, written
 from sonoscope.outputs.rows import decimal
 from sonoscope.values import Event
@@ -115,6 +116,7 @@ def _bar(roll: _Roll, note: Event) -> str:
     return rect(LEFT + note.start_s * roll.scale, top, wide, ROW - 1, style, told)
 
 
+@lettered()
 def png(
     events: Iterable[Event], path: str | Path | IO[bytes], duration_s: float = 0.0, *, dpi: int = 100
 ) -> None:

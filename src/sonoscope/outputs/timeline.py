@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 
 from sonoscope.errors import UsageError, optional
+from sonoscope.outputs.lettering import lettered
 from sonoscope.outputs.picture import COLOURS, GREY, INK, LINE, PAPER, plain, rect, ticks, written
 from sonoscope.outputs.rows import decimal
 from sonoscope.values import SCORE_DECIMALS, Event, Scores
@@ -150,6 +151,7 @@ def _row(row: _Row, edges: np.ndarray, left: float, top: float, scale: float) ->
         yield rect(left + event.start_s * scale, foot + 1, wide, BAR - 1, f'fill="{row.colour}"', title)
 
 
+@lettered()
 def png(
     file: IO[bytes],
     scores: Scores,

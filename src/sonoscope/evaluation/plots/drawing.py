@@ -12,6 +12,7 @@ from html import escape
 from typing import Any, Literal
 
 from sonoscope.errors import optional
+from sonoscope.outputs.lettering import lettered
 
 Anchor = Literal["start", "middle", "end"]
 #: Colours that can be told apart by everybody and in grey (Okabe and Ito 2008), and those of text, rules and paper.
@@ -107,7 +108,7 @@ class Drawing:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        with matplotlib.rc_context({"pdf.fonttype": 42, "font.family": "sans-serif", "path.simplify": False}):
+        with matplotlib.rc_context({"pdf.fonttype": 42, "path.simplify": False}), lettered():
             figure = Figure(figsize=(self.width / 72, self.height / 72), facecolor=PAPER)
             FigureCanvasAgg(figure)
             axes = figure.add_axes((0, 0, 1, 1))

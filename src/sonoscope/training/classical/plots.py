@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope.errors import UsageError, optional
+from sonoscope.outputs.lettering import lettered
 from sonoscope.training.classical.protocol import Answerer, Examples, Say, scaled, scaling
 
 #: In the run's folder.
@@ -58,14 +59,15 @@ def draw(
     values = answerer.logits(checked.vectors[far])
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for k, label in enumerate(learned.labels):
-        path = folder / f"{k:02d}_{safe(label)}.png"
-        picture(
-            path, label, (axes, decisions[:, k].reshape(SIDE, SIDE)),
-            (points, learned.truth[near, k], learned.known[near, k]),
-            (mapped, checked.truth[far, k], checked.known[far, k], values[:, k]), plane.shares,
-        )  # fmt: skip
-        paths.append(path)
+    with lettered(say):
+        for k, label in enumerate(learned.labels):
+            path = folder / f"{k:02d}_{safe(label)}.png"
+            picture(
+                path, label, (axes, decisions[:, k].reshape(SIDE, SIDE)),
+                (points, learned.truth[near, k], learned.known[near, k]),
+                (mapped, checked.truth[far, k], checked.known[far, k], values[:, k]), plane.shares,
+            )  # fmt: skip
+            paths.append(path)
     return paths
 
 
