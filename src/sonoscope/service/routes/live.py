@@ -46,8 +46,6 @@ async def live(socket: WebSocket, house: OfHouse) -> None:
 
 async def _hello(socket: WebSocket, house: House) -> Hello:
     """The first message. Raises ``Fault``."""
-    if socket.query_params:
-        raise Fault("usage", "what to hear is not read from the address", _HOW)
     try:
         async with asyncio.timeout(HELLO_S):
             message = await socket.receive()
@@ -55,6 +53,9 @@ async def _hello(socket: WebSocket, house: House) -> Hello:
         raise Fault("usage", f"no hello came within {HELLO_S:.0f} s", _HOW) from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect
+    # Only now: who sends the hello into a socket that is closed does not read why it is.
+    if socket.query_params:
+        raise Fault("usage", "what to hear is not read from the address", _HOW)
     try:
         hello = Hello.model_validate_json(message.get("text") or "")
     except ValidationError as error:
