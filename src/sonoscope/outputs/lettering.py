@@ -42,9 +42,8 @@ def lettered(say: Callable[[str], None] | None = None) -> Iterator[None]:
     families = ["sans-serif", *(name for name in FAMILIES if name in here)]
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    log.setLevel(
-        logging.ERROR
-    )  # Some of those fonts have one weight only, which it would tell of every text.
+    # Some of those fonts have one weight only, which it would tell of every text.
+    log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(record=True) as told, matplotlib.rc_context({"font.family": families}):
             warnings.simplefilter("always")  # Who wants to see the others is asked below.
