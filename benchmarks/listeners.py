@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from live import RATE, plucked
-from measure import ONE_THREAD, Figure, Settings
+from measure import ENVIRONMENT, Figure, Settings
 
 HOP_S = 0.02
 HOP = round(HOP_S * RATE)
@@ -71,8 +71,7 @@ def served(state: Path) -> Iterator[str]:
         "--state",
         str(state),
     ]
-    environment = {**os.environ, **ONE_THREAD}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         assert process.stdout is not None
         yield "ws" + process.stdout.readline().strip().removeprefix("http") + "live"

@@ -28,7 +28,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import platform
 import shutil
 import statistics
@@ -40,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from measure import HERE, ONE_THREAD, Figure, Settings, interleaved
+from measure import ENVIRONMENT, HERE, Figure, Settings, interleaved
 
 if TYPE_CHECKING:
     from transcription.recordings import Recording
@@ -215,7 +214,7 @@ def peer_notes(python: str, folder: Path, files: list[Path]) -> dict[str, list[l
         script = HERE / "transcription" / "peer.py"
         subprocess.run(
             [python, script, "transcribe", listed, said], check=True, stderr=subprocess.DEVNULL,
-            env={**os.environ, **ONE_THREAD},
+            env=ENVIRONMENT,
         )  # fmt: skip
         known.update(zip(asked, json.loads(said.read_text()), strict=True))
         kept.write_text(json.dumps(known))

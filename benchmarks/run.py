@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from measure import HERE, ONE_THREAD, Figure, Settings
+from measure import ENVIRONMENT, HERE, Figure, Settings
 
 #: In the order of the table; those that need librosa and torch are marked.
 BENCHMARKS = {
@@ -110,7 +110,7 @@ def in_own_process(name: str, folder: Path, options: argparse.Namespace) -> list
     core = max(usable) if options.core is None else options.core
     os.sched_setaffinity(0, usable if name in ALL_CORES else {core})
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD})
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     finally:
         os.sched_setaffinity(0, usable)
     return None if done.returncode else [Figure(**entry) for entry in json.loads(done.stdout)]

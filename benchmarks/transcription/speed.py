@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measure import ONE_THREAD, user_s
+from measure import ENVIRONMENT, user_s
 from sonoscope.audio import decode
 from sonoscope.notes.decode import decode as notes_from
 from transcription import ours as sonoscope_side
@@ -29,7 +29,7 @@ class Peer:
     def __init__(self, python: str) -> None:
         self._process = subprocess.Popen(
             [python, str(HERE / "peer.py"), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, env={**os.environ, **ONE_THREAD},
+            stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT,
         )  # fmt: skip
 
     def ask(self, **words: Any) -> dict[str, float]:
@@ -159,6 +159,6 @@ def peak(command: list[object]) -> float:
     """The largest memory (MiB) that a command tells of itself in its last word."""
     done = subprocess.run(
         [str(word) for word in command], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, **ONE_THREAD},
+        env=ENVIRONMENT,
     )  # fmt: skip
     return float(done.stdout.split()[-1])
