@@ -18,10 +18,11 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_commands_and_code_run(
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block in filter(runs, blocks(page)):
+    for block in map(with_free_ports(page), filter(runs, blocks(page))):
         where = f"{page.name}:{block.line}"
         if "needs fluidsynth" in block.marks and "fluidr3" not in rendering():
             continue
@@ -154,6 +155,22 @@ def test_commands_and_code_run(
             if expected and "output varies" not in block.marks:
                 alike = nearly_matches if "last digits vary" in block.marks else matches
                 assert alike(out, expected), f"{where}: {command!r} printed\n{out}"
+
+
+def with_free_ports(page: Path) -> Callable[[Block], Block]:
+    """What gives a block of a page other ports than those on which the page serves: these may be taken here."""
+    found = {}
+    for port in set(re.findall(r"--port (\d{4,5})", page.read_text(encoding="utf-8"))):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            found[port] = str(taken.getsockname()[1])
+
+    def moved(block: Block) -> Block:
+        text = block.text
+        for port, free in found.items():
+            text = re.sub(rf"\b{port}\b", free, text)
+        return replace(block, text=text)
+
+    return moved
 
 
 def run(command: str) -> int:
