@@ -72,7 +72,7 @@ def read(inputs: Sequence[str], group_by: str | None) -> Taught:
     found = Taught()
     for text in inputs:
         path = Path(text)
-        if path.is_dir() and not (path / sources.OWN_MANIFEST).is_file():
+        if path.is_dir() and not (path / sources.OWN_MANIFEST).is_file() and not sources.sets_in(path):
             rows = _of_folder(path, found.remarks)
             by = group_by
         elif path.is_file() and not _is_manifest(path):
