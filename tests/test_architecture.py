@@ -15,7 +15,7 @@ import pytest
 import sonoscope
 
 ROOT = Path(sonoscope.__file__).parent
-FOUNDATION = {"values", "errors", "labels", "plugins", "promises", "signatures", "writing"}
+FOUNDATION = {"values", "errors", "labels", "delimited", "plugins", "promises", "signatures", "writing"}
 STAGES = {"audio", "windows", "features", "scores", "events", "notes", "outputs"}
 ENGINE = FOUNDATION | STAGES | {"models", "pipeline", "transcription"}
 #: Room -> rooms that it may import besides itself.

@@ -259,7 +259,15 @@ DEFECTS = {
     "path,labels\nhttps://x.org/a.wav,x": ("is an address, not a path", "Fetch"),
     "path,labels,absent\na.wav,x;y,y": ("column 'absent': 'y' names 'y', which 'labels' names too", "Remove"),
     "pth,labels\na.wav,x": ("line 1: no column 'path'", "Did you mean 'pth'"),
-    "path;labels\na.wav;x": ("line 1: cells are separated by ';'", "commas"),
+    "path;labels\na.wav;x;y": ("line 2: 3 cells under 2 column names", "semicolon not quoted"),
+    "path;labels;start_s\na.wav;x;1.250\nb.wav;x;0,5": ("column 'start_s': '1.250' is not a number", "thousands"),
+    "path;labels;start_s\na.wav;x;1.250": ("column 'start_s': '1.250' is not a number", "thousands"),
+    "path\tlabels\tstart_s\na.wav\tx\t1,250": ("column 'start_s': '1,250' is not a number", "thousands"),
+    'path,labels,start_s\na.wav,x,"1,5"': ("column 'start_s': '1,5' is not a number", "decimal point"),
+    'path,labels\na.wav,NA': ("line 2, column 'labels': 'NA' is R's word for what is missing", "empty"),
+    "Sounds of 2025,,\npath,labels,site\na.wav,x,y": ("line 2: 3 cells under 1 column names", "a title above"),
+    "path,,labels\na.wav,x,y": ("line 1: column 2 has no name", "Give it one"),
+    "path,labels,,\na.wav,x,,y": ("line 2: 4 cells under 2 column names", "not quoted"),
     "path,labels,path\na.wav,x,y": ("line 1: two columns 'path'", "Rename"),
     "path,labels\na.wav": ("line 2: 1 cells under 2 column names", "cut off"),
     'path,labels\na.wav,"x': ("line 2: unexpected end of data", "table with commas"),
@@ -280,12 +288,50 @@ def test_a_defect_is_an_error_that_names_file_line_column_value_and_remedy(tmp_p
     assert remedy in message
 
 
+SAVED = {
+    "German Excel, CSV": (
+        'path;labels;start_s;duration_s;;\r\né.wav;"x;y";1,25;1234,5;;\r\n;;;;;\r\n',
+        "utf-8-sig",
+    ),
+    "French Excel, Unicode text": (
+        "path\tlabels\tstart_s\tduration_s\r\né.wav\tx;y\t1,25\t1234,500\r\n",
+        "utf-16",
+    ),
+    "pandas, sep=';'": ('path;labels;start_s;duration_s\né.wav;"x;y";1.25;1234.5\n', "utf-8"),
+    "R, write.csv2": ('"";"path";"labels";"start_s";"duration_s"\n"1";"é.wav";"x;y";1,25;1234,5\n', "utf-8"),
+    "R, write.csv": ('"","path","labels","start_s","duration_s"\n"1","é.wav","x;y",1.25,1234.5\n', "utf-8"),
+    "Excel with empty columns": (
+        "path,labels,start_s,duration_s,,\né.wav,x;y,1.25,1234.5,,\n,,,,,\n",
+        "utf-8",
+    ),
+}
+
+
+@pytest.mark.parametrize("program", SAVED)
+def test_a_table_is_read_as_spreadsheets_and_r_save_it(tmp_path: Path, program: str) -> None:
+    text, encoding = SAVED[program]
+    (tmp_path / "m.csv").write_bytes(text.encode(encoding))
+    (row,) = manifest.read(tmp_path / "m.csv").rows
+    assert (row.path, row.labels, row.start_s, row.duration_s) == ("é.wav", ("x", "y"), 1.25, 1234.5)
+    assert row.extra == {}
+
+
+@pytest.mark.parametrize("program", ["German Excel, CSV", "French Excel, Unicode text", "pandas, sep=';'"])
+def test_nothing_is_added_to_a_table_whose_lines_are_of_another_kind(tmp_path: Path, program: str) -> None:
+    text, encoding = SAVED[program]
+    (tmp_path / "m.csv").write_bytes(text.encode(encoding))
+    new = manifest.Manifest((Row("b.wav", labels=("x",)),), tmp_path)
+    with pytest.raises(BadManifest, match=r"saved by a spreadsheet.*sonoscope data manifest"):
+        manifest.append(tmp_path / "m.csv", new)
+    assert (tmp_path / "m.csv").read_bytes() == text.encode(encoding)
+
+
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("path,labels\nété.wav,x\n".encode("latin-1"))
     with pytest.raises(BadManifest, match=r"latin\.csv, line 2: not UTF-8"):
         manifest.read(tmp_path / "latin.csv")
-    (tmp_path / "wide.csv").write_bytes("path,labels\n".encode("utf-16"))
-    with pytest.raises(BadManifest, match="not UTF-8"):
+    (tmp_path / "wide.csv").write_bytes("path,labels\n".encode("utf-16")[:-1])
+    with pytest.raises(BadManifest, match="not the UTF-16 that it begins as"):
         manifest.read(tmp_path / "wide.csv")
     (tmp_path / "m.parquet").write_text("path,labels")
     with pytest.raises(SonoscopeError, match="not a Parquet file"):

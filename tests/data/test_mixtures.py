@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from sonoscope.data import annotation, badrows, manifest, sources
-from sonoscope.data.mix import mixrecords, mixtures
-from sonoscope.data.mix.mixing import Mixtures, Recipe, recipe_from_dict
+from sonoscope.data.mix import levels, mixrecords, mixtures
+from sonoscope.data.mix.mixing import Mixtures, Recipe
 from sonoscope.data.mix.pool import Pool, groups_of
 from sonoscope.data.rows import BadManifest, Manifest, Row
 from sonoscope.errors import RunRefused, UnknownName, UsageError
@@ -260,7 +260,9 @@ def test_the_mixtures_that_are_kept_are_drawn_again_from_their_seed(data_dir: Pa
         pytest.skip("other labelled recordings than the mixtures were drawn from")
     records = mixrecords.read(KEPT / "mixtures.jsonl")
     assert sorted(records) == list(range(60))
-    drawn = Mixtures(recipe_from_dict(stated["recipe"]), sounds, stated["seed"])
+    said = stated["recipe"]
+    recipe = Recipe(**{**said, "files": tuple(said["files"]), "levels": levels.parse(said["levels"])})
+    drawn = Mixtures(recipe, sounds, stated["seed"])
     rows = mixrecords.Rows(source)
     for number in (0, 17, 59):
         record, mixed = records[number], drawn[number]

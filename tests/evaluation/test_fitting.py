@@ -113,6 +113,13 @@ def test_tuning_on_what_is_reported_inflates(rng):
 # ---- shares of the field -------------------------------------------------------------------------------------
 
 
+def test_one_fixed_threshold_for_all_labels_and_their_shares_exclude_each_other(rng):
+    a = answers(rng)
+    with pytest.raises(UsageError, match="leave out --global, or --prior"):
+        fitting.fit(a, fitting.wish("fixed=0.5"), scope="global", shares={a.labels[0]: 0.01})
+    assert set(fitting.fit(a, fitting.wish("fixed=0.5"), scope="global").thresholds.values()) == {0.5}
+
+
 def gaussian(rng: np.random.Generator, n: int, share: float, had: float) -> tuple[np.ndarray, np.ndarray]:
     """Truth, and exact probabilities of a model that believes in a share ``had``: two normal distributions."""
     truth = rng.random(n) < share

@@ -66,6 +66,29 @@ def test_the_day_on_which_clocks_are_put_back_has_25_hours() -> None:
     assert end - begin == 23 * 3600
 
 
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (  # 02:00 of +11:00 becomes 01:30 of +10:30
+            datetime(2025, 4, 5, 15, tzinfo=UTC),
+            ["00:00:00+11:00", "01:00:00+11:00", "01:30:00+10:30", "02:00:00+10:30"],
+        ),
+        (  # 02:00 of +10:30 becomes 02:30 of +11:00
+            datetime(2025, 10, 4, 15, 30, tzinfo=UTC),
+            ["00:00:00+10:30", "01:00:00+10:30", "02:30:00+11:00", "03:00:00+11:00"],
+        ),
+    ],
+)
+def test_where_clocks_are_changed_by_half_an_hour_no_bin_reaches_into_another(
+    change: datetime, names: list[str]
+) -> None:
+    howe = ZoneInfo("Australia/Lord_Howe")
+    pieces = list(Clock("hour", howe).pieces(change - timedelta(hours=2), 3.5 * 3600))
+    assert [clock.iso(piece.bin_start, howe)[11:] for piece in pieces] == names
+    assert [piece.bin_end - piece.bin_start for piece in pieces] == [3600.0, 3600.0, 1800.0, 3600.0]
+    assert all(one.bin_end == two.bin_start for one, two in itertools.pairwise(pieces))
+
+
 def test_without_a_zone_each_recording_keeps_its_own_clock() -> None:
     nepal = timezone(timedelta(hours=5, minutes=45))
     [piece] = Clock("hour").pieces(datetime(2025, 6, 1, 8, 5, tzinfo=nepal), 600)

@@ -99,14 +99,31 @@ def test_what_is_no_verdict_is_refused(tmp_path: Path) -> None:
         verdicts.check_clips({"anna": {"x": "yes"}}, LABELS)
 
 
-@pytest.mark.parametrize("delimiter", [",", ";"])
-def test_a_table_that_came_back_from_a_spreadsheet_is_read(tmp_path: Path, delimiter: str) -> None:
-    """With a mark at its beginning, Windows' line ends, numbers without zeros, and semicolons."""
-    table = "\ufeffverdict,clip,extra\r\nYES,1,\r\n,2,\r\nno,00003,x\r\n"
-    (tmp_path / "verdicts-ben.csv").write_bytes(table.replace(",", delimiter).encode())
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "utf-8-sig"), ("\t", "utf-8"), ("\t", "utf-16")]
+)
+def test_a_table_that_came_back_from_a_spreadsheet_is_read(
+    tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    """With a mark at its beginning, Windows' line ends, numbers without zeros, and semicolons or tabs."""
+    table = "verdict,clip,extra\r\nYES,1,\r\n,2,\r\nno,00003,x\r\n"
+    (tmp_path / "verdicts-ben.csv").write_bytes(table.replace(",", delimiter).encode(encoding))
     found = verdicts.read_all(tmp_path)
     assert found == {"ben": {"00001": "yes", "00003": "no"}}
     verdicts.check_clips(found, LABELS)
+
+
+@pytest.mark.parametrize("header", ["clip;label;verdict;reviewer;at", "verdict,clip"])
+def test_the_page_adds_nothing_to_a_file_of_other_columns_whose_verdicts_would_be_lost(
+    tmp_path: Path, header: str
+) -> None:
+    place = tmp_path / "verdicts-ben.csv"
+    place.write_text(f"{header}\n")
+    with pytest.raises(UsageError, match="judge on under another --reviewer"):
+        verdicts.Notebook(place, "ben", LABELS)
+    place.write_bytes(b"\xef\xbb\xbfclip,label,verdict,reviewer,at\r\n")
+    verdicts.Notebook(place, "ben", LABELS).judge(next(iter(LABELS)), "yes")
+    assert verdicts.read(place) == {next(iter(LABELS)): "yes"}
 
 
 def test_reviewers_together_are_their_majority() -> None:

@@ -150,13 +150,6 @@ def test_every_frame_is_kept_once_and_away_from_edges(n: int, window: int, margi
         assert number == len(kept) - 1 or k.last == window - margin
 
 
-def test_margins_are_seven_percent_rounded_up():
-    assert [stitch.margin_of(n) for n in (10, 100, 101, 200)] == [1, 7, 8, 14]
-    assert stitch.margin_of(100, 0.0) == 0
-    with pytest.raises(UsageError, match=r"a margin of 0\.5 on both sides of 100 frames keeps nothing"):
-        stitch.margin_of(100, 0.5)
-
-
 def test_a_windowed_network_with_enough_margin_is_the_whole_one():
     """A moving sum over 7 frames, run in windows with zeros around each, is exact where margins hide the edges."""
     rng = np.random.default_rng(3)

@@ -68,7 +68,7 @@ HEAD = "Begin Time (s)\tEnd Time (s)\tLabel\n"
         ("", r"x\.txt, line 1: no column 'Begin Time \(s\)'; found nothing"),
         (HEAD.replace("Label", "ID") + "0\t1\tx\n", r"no column 'Label' or .*found .*'id'.*--label-column"),
         (
-            HEAD + "0\t1\tx\n0\t1,5\tx\n",
+            HEAD + "0.5\t1\tx\n0\t1,5\tx\n",
             r"line 3, column 'End Time \(s\)': is '1,5', not a number. Use a deci",
         ),
         (HEAD + "2\t1\tx\n", r"line 2, column 'End Time \(s\)': ends at 1, before it begins at 2"),
@@ -442,14 +442,41 @@ def test_csv_with_few_columns_in_any_order(read):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        '\ufefffile;start;end;label;score\r\na.wav;0,5;1234,125;b, "1,2";0,25\r\n',
+        'file\tstart\tend\tlabel\tscore\na.wav\t0,5\t1234,125\t"b, ""1,2"""\t0,25\n',
+        'file;start;end;label;score\na.wav;0.5;1234.125;b, "1,2";0.25\n',
+    ],
+)
+def test_csv_of_spreadsheets_that_write_decimal_commas(read, text):
+    found = read("csv", text)
+    assert rows(found) == [("a.wav", 0.5, 1234.125, 'b, "1,2"')]
+    assert found[0].events[0].score == 0.25
+
+
+def test_labels_of_audacity_with_decimal_commas_keep_their_text(read):
+    (found,) = read("audacity", "0,500000\t1,250000\t1,2\n2,000000\t3,500000\tb\n")
+    assert [(event.start_s, event.end_s, event.label) for event in found.events] == [
+        (0.5, 1.25, "1,2"),
+        (2.0, 3.5, "b"),
+    ]
+    (found,) = read("audacity", "0.5\t1.250\t1,2\n")
+    assert found.events[0].label == "1,2" and found.events[0].end_s == 1.25
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("file,start,end\n", r"x\.txt, line 1: no column 'label'.*convert FILE --from"),
         (
-            "\ufefffile;start;end;label\r\na;0,5;1;b\r\n",
-            "line 1: cells are separated by ';'.* Save it with commas",
+            "file;start;end;label\na;0,5;1.500;b\n",
+            "line 2, column 'end': is '1.500', not a number. It may be thousands",
         ),
-        ("file\tstart\tend\tlabel\na\t0\t1\tb\n", r"line 1: cells are separated by '\\t'"),
+        (
+            'file,start,end,label\na,0,"1,5",b\n',
+            "line 2, column 'end': is '1,5', not a number. Use a decimal",
+        ),
         (
             "file,start,end,label,score\na,0,1,v,80\n",
             r"line 2, column 'score': is 80. A score is a probability",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from sonoscope import delimited
 from sonoscope.data.rows import BadManifest
 from sonoscope.data.table import Line
 
@@ -49,14 +50,9 @@ def number(line: Line, column: str) -> float | None:
     text = line.cells.get(column, "").strip()
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or "_" in text:
-        line.fail(
-            column, "is not a number", "Give seconds with a decimal point and no unit, or leave it empty."
-        )
+    value = delimited.number(text, line.decimal)
+    if not math.isfinite(value):
+        line.fail(column, "is not a number", f"{delimited.remedy(text)} It is in seconds, or empty.")
     if value < 0:
         line.fail(column, "is negative", "Times are 0 or more.")
     return value

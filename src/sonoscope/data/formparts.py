@@ -20,6 +20,8 @@ PATHS = ("path", "file", "filepath", "file_path", "filename")
 ABOUT = (ROOT_COLUMN, VERSION_COLUMN, "", "Unnamed: 0")
 #: Where a part ends, besides ``start_s`` and ``duration_s``.
 END, OTHER_DURATION = "end_s", "dur_s"
+#: What R writes where it knows nothing; a label only where a label map has it.
+MISSING = "NA"
 LISTS = ("labels", "absent", "unknown")
 TEXTS = ("group", "split", "source", "licence", "site", "recorder")
 #: Columns of a manifest, by any name, that are no labels.
@@ -114,6 +116,11 @@ def row_maker(table: Table, column: str, used: Sequence[str] = ()) -> Callable[[
 def lists(line: Line, names: Names, column: str = "labels") -> Lists:
     """The columns with lists of labels, those that sound in ``column``."""
     columns = (column, *LISTS[1:])
+    for key in columns:
+        if line.cells.get(key, "").strip() == MISSING and names.find(MISSING) is None:
+            line.fail(
+                key, "is R's word for what is missing", 'Leave the cell empty: write.csv(..., na = "").'
+            )
     found = Lists(*(names.translate(line, key, cells.labels(line.cells.get(key, ""))) for key in columns))
     for key, named in zip(columns[:2], found[:2], strict=True):
         if EVERYTHING_ELSE in named:

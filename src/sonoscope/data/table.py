@@ -1,13 +1,11 @@
 """Tables of text, from CSV or Parquet: a header, and rows that know their place for messages.
 
-CSV is UTF-8 (with or without byte order mark), cells separated by commas (or tabs, if the header has any), lines
-ended by ``\\n`` or ``\\r\\n``. Cells stay text: a bit string keeps its zeros. What is written has commas, ``\\n``
-and quotes only where they must be.
+CSV is as spreadsheets write it (:mod:`sonoscope.delimited`). Cells stay text: a bit string keeps its zeros. What is
+written is UTF-8 with commas, ``\\n`` and quotes only where they must be.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sonoscope import writing
+from sonoscope import delimited, writing
 from sonoscope.data.rows import BadManifest
 from sonoscope.errors import UsageError, optional
 
@@ -31,12 +29,13 @@ _SPECIAL = re.compile(r'["\r\n]')
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row as text: cells by column name, and where it stands."""
+    """One row as text: cells by column name, where it stands, and what stands before the fraction of its numbers."""
 
     table: str
     number: int
     cells: Mapping[str, str]
     unit: str = "line"
+    decimal: str = "."
 
     @property
     def place(self) -> str:
@@ -88,11 +87,8 @@ def header(path: Path) -> Table:
     """
     if path.suffix.lower() == ".parquet":
         return Table(str(path), tuple(_parquet_file(path).schema_arrow.names), ())
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        file.seek(0)
-        reader = csv.reader(file, delimiter=_delimiter(first, path), strict=True)
-        return Table(str(path), _header(next(reader, []), path), ())
+    _, names = next(_rows(path).lines, (1, []))
+    return Table(str(path), _header(names, path), ())
 
 
 def _check_version(line: Line) -> None:
@@ -106,67 +102,53 @@ def _check_version(line: Line) -> None:
 
 
 def _read_csv(path: Path) -> Table:
-    text = decoded(path)
-    delimiter = _delimiter(text, path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    return Table(str(path), *_cells(reader, path))
+    rows = _rows(path)
+    _, names = next(rows.lines, (1, []))
+    columns = _header(names, path)
+    lines: list[Line] = []
+    for number, cells in rows.lines:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) < len(columns) or any(cell.strip() for cell in cells[len(columns) :]):
+            title = (
+                f"Is line 1 ({columns[0]!r}) a title above the names? Remove it. "
+                if len(columns) == 1
+                else ""
+            )
+            raise BadManifest(
+                f"{path}, line {number}: {len(cells)} cells under {len(columns)} column names. {title}"
+                "Is the line cut off, or a comma or semicolon not quoted?"
+            )
+        line = Line(str(path), number, dict(zip(columns, cells, strict=False)), decimal=rows.decimal)
+        lines.append(line)
+    return Table(str(path), columns, tuple(lines))
 
 
-def _delimiter(text: str, path: Path) -> str:
-    """A comma, or a tab where the header has tabs and no comma."""
-    header = text.partition("\n")[0]
-    if "," in header:
-        return ","
-    if ";" in header:
-        raise BadManifest(
-            f"{path}, line 1: cells are separated by ';'. Save it with commas: ';' stands between labels."
-        )
-    return "\t" if "\t" in header else ","
+def _rows(path: Path) -> delimited.Rows:
+    return delimited.rows(io.StringIO(decoded(path), newline=""), str(path), BadManifest)
 
 
 def decoded(path: Path) -> str:
-    """The text of a file in UTF-8, without byte order mark, line ends as they are.
+    """The text of a file in UTF-8, or in UTF-16 with its mark, without that, line ends as they are.
 
     Raises
     ------
     BadManifest
-        If it is not UTF-8.
+        If it is neither.
     """
-    data = path.read_bytes()
-    try:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise UnicodeDecodeError("utf-16", data, 0, 2, "UTF-16")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadManifest(f"{path}, line {line}: not UTF-8. Save the table as CSV in UTF-8.") from None
-
-
-def _cells(reader: Any, path: Path) -> tuple[tuple[str, ...], tuple[Line, ...]]:
-    lines: list[Line] = []
-    try:
-        columns = _header(next(reader, []), path)
-        first = reader.line_num + 1
-        for cells in reader:
-            number, first = first, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(columns):
-                raise BadManifest(
-                    f"{path}, line {number}: {len(cells)} cells under {len(columns)} column names. "
-                    "Is the line cut off, or a comma not quoted?"
-                )
-            lines.append(Line(str(path), number, dict(zip(columns, cells, strict=True))))
-    except csv.Error as error:
-        raise BadManifest(f"{path}, line {reader.line_num}: {error}. Is this a table with commas?") from None
-    return columns, tuple(lines)
+    return delimited.decoded(path, BadManifest)
 
 
 def _header(cells: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The names of columns; those without a name behind the last that has one are empty columns of a spreadsheet."""
     columns = tuple(cell.strip() for cell in cells)
-    if not any(columns):
+    while columns and not columns[-1]:
+        columns = columns[:-1]
+    if not columns:
         raise BadManifest(f"{path}: empty; a manifest has at least its header")
     for place, column in enumerate(columns):
+        if place and not column:  # the first one without a name holds the row names of R and pandas
+            raise BadManifest(f"{path}, line 1: column {place + 1} has no name. Give it one, or remove it.")
         if column in columns[:place]:
             raise BadManifest(f"{path}, line 1: two columns {column!r}. Rename or remove one.")
     return columns
@@ -302,12 +284,30 @@ def _check_folder(path: Path) -> None:
         raise UsageError(f"{path}: there is no folder {str(path.parent)!r}. Make it first.")
 
 
+def _check_own(path: Path) -> None:
+    """A spreadsheet's semicolons, decimal commas and UTF-16 are read, not written."""
+    if path.suffix.lower() == ".parquet":
+        return
+    rows = _rows(path)
+    if rows.separator == ";" or rows.decimal != "." or delimited.encoding(path.read_bytes()) != "utf-8-sig":
+        raise BadManifest(
+            f"{path}: saved by a spreadsheet, as no lines can be added to. Write it anew, and add to that: "
+            f"sonoscope data manifest {path} -o NEW.csv"
+        )
+
+
 def append(path: Path, rows: Sequence[Mapping[str, str]], numbers: Iterable[str] = ()) -> None:
     """Add rows to the file of a table; what a CSV holds stays byte for byte.
 
     Values that have no column get one, at the end of every line.
+
+    Raises
+    ------
+    BadManifest
+        If lines with decimal points, in UTF-8, would not fit to those that it has.
     """
     known = header(path).columns
+    _check_own(path)
     further = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in known]
     further = [key for key in further if any(row.get(key) for row in rows)]
     columns = (*known, *further)
@@ -321,4 +321,4 @@ def append(path: Path, rows: Sequence[Mapping[str, str]], numbers: Iterable[str]
     end = "\r\n" if first.endswith("\r") else "\n"
     if not content.endswith(b"\n"):
         content += end.encode()
-    put(path, content + csv_text(lines, _delimiter(first, path), end).encode())
+    put(path, content + csv_text(lines, delimited.separator(first), end).encode())

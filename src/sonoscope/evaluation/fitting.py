@@ -120,11 +120,17 @@ def fit(
     Raises
     ------
     UsageError
-        If there is no such scope, a share is out of range or of a label that the clips do not show in both kinds.
+        If there is no such scope, a share is out of range or of a label that the clips do not show in both kinds, or a
+        fixed threshold is to be the same for all labels and to follow their shares.
     """
     if scope not in SCOPES:
         raise UsageError(f"scope={scope!r} must be one of {', '.join(SCOPES)}")
     given = dict(shares or {})
+    if scope == "global" and wanted.by == "fixed" and given:
+        raise UsageError(
+            "a fixed threshold for all labels does not change with their shares of the field, which move each label's "
+            "own: leave out --global, or --prior"
+        )
     columns = [_column(answers, k, given) for k in range(len(answers.labels))]
     if scope == "global":
         truth, scores, weights = (np.concatenate(part) for part in zip(*columns, strict=True))

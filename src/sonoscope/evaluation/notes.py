@@ -250,12 +250,6 @@ def frame_counts(reference: Notes, estimate: Notes) -> Counts:
     return Counts(int((true & said).sum()), int(true.sum()), int(said.sum()))
 
 
-def frame_accuracy(reference: Notes, estimate: Notes, allowed_errors: int = 0) -> float:
-    """Share of frames in which no more than so many pitches are missing or wrong; nan without frames."""
-    true, said = frames_of(reference, estimate)
-    return float(np.mean((true ^ said).sum(axis=1) <= allowed_errors)) if len(true) else math.nan
-
-
 def onset_errors(reference: Notes, estimate: Notes, *, within: Tolerance = Tolerance()) -> np.ndarray:
     """How late the matched estimates begin, in seconds: their median should be 0."""
     pairs = matched(reference, estimate, within=within)

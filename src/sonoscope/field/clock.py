@@ -104,6 +104,10 @@ def _around(at: float, step: int, zone: tzinfo) -> tuple[float, float]:
     shift = offset(at, zone)
     begin = math.floor((at + shift) / step) * step - shift
     end = begin + step
+    if offset(begin, zone) != shift:
+        # Clocks were changed by less than a step since: what lies before is of another bin.
+        later = range(math.floor(begin) + 1, math.floor(at) + 1)
+        begin = float(next(t for t in later if offset(t, zone) == shift))
     if offset(end - 1, zone) != shift:
         # Clocks are changed inside: cut where they are.
         inside = next(t for t in range(math.floor(at), math.ceil(end) + 1) if offset(t, zone) != shift)

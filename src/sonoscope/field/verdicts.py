@@ -10,18 +10,20 @@ note, which counts as no; ``unsure``, which counts as not judged.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
+from sonoscope import delimited
 from sonoscope.errors import UsageError
 from sonoscope.outputs.format import UnreadableTable
-from sonoscope.outputs.rows import Row, comma_line, read_comma
+from sonoscope.outputs.rows import comma_line, read_comma
 from sonoscope.writing import told_of
 
 COLUMNS = ("clip", "label", "verdict", "reviewer", "at")
@@ -57,6 +59,11 @@ class Notebook:
     reviewer : str
     labels : mapping, clip to label
         All clips there are.
+
+    Raises
+    ------
+    UsageError
+        If the file has other columns, or other separators.
     """
 
     def __init__(self, file: str | Path, reviewer: str, labels: Mapping[str, str]) -> None:
@@ -65,6 +72,12 @@ class Notebook:
         if not self.file.exists() or not self.file.stat().st_size:
             self._append(comma_line(COLUMNS))
         self._cut_half_a_line()
+        with open(self.file, "rb") as handle:
+            if handle.readline().removeprefix(codecs.BOM_UTF8).strip() != ",".join(COLUMNS).encode():
+                raise UsageError(
+                    f"{self.file}: not as this page writes it (a spreadsheet may have saved it), so nothing can be "
+                    "added to it. It counts as it is; judge on under another --reviewer"
+                )
         self.current = {clip: given for clip, given in read(self.file).items() if clip in labels}
 
     def _cut_half_a_line(self) -> None:
@@ -117,32 +130,23 @@ def read(file: str | Path) -> dict[str, str]:
         If it is no such table, or a verdict is unknown.
     """
     found: dict[str, str] = {}
-    with open(file, encoding="utf-8-sig", newline="") as handle:
-        for row in _rows(handle, str(file)):
-            # Spreadsheets make 7 of 00007.
-            clip = row.get("clip").strip().zfill(DIGITS)
-            verdict = row.get("verdict").strip().casefold()
-            if verdict and verdict not in VERDICTS:
-                raise row.problem("verdict", f"is {verdict!r}", f"Known: {', '.join(VERDICTS)}.")
-            if verdict:
-                found[clip] = verdict
-            else:
-                found.pop(clip, None)
-    return found
-
-
-def _rows(handle: IO[str], name: str) -> Iterator[Row]:
-    """The rows of a file of verdicts; where numbers have a decimal comma, spreadsheets put semicolons between cells."""
-    header = handle.readline()
-    handle.seek(0)
-    semicolons = ";" in header and "," not in header
-    return read_comma(
-        handle,
-        name,
+    text = delimited.decoded(Path(file), UnreadableTable)
+    for row in read_comma(
+        io.StringIO(text, newline=""),
+        str(file),
         ("clip", "verdict"),
-        delimiter=";" if semicolons else ",",
         remedy="A file of verdicts has a clip and its verdict in each row.",
-    )
+    ):
+        # Spreadsheets make 7 of 00007.
+        clip = row.get("clip").strip().zfill(DIGITS)
+        verdict = row.get("verdict").strip().casefold()
+        if verdict and verdict not in VERDICTS:
+            raise row.problem("verdict", f"is {verdict!r}", f"Known: {', '.join(VERDICTS)}.")
+        if verdict:
+            found[clip] = verdict
+        else:
+            found.pop(clip, None)
+    return found
 
 
 def files_in(folder: str | Path) -> list[Path]:

@@ -8,7 +8,7 @@ recordings left out of training. A wish replaces the first; the lower threshold 
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import math
 import re
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sonoscope import delimited
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.labels import index
 from sonoscope.values import SCORE_DECIMALS, Label
@@ -201,9 +202,9 @@ def _read(file: Path) -> dict[str, Any]:
 def _mapping(file: Path) -> dict[str, Any]:
     """The mapping that a file holds, whatever is in it."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
         if file.suffix.lower() == ".csv":
-            return _read_csv(file, text)
+            return _read_csv(file)
+        text = file.read_text(encoding="utf-8-sig")
         if file.suffix.lower() == ".json":
             values = json.loads(text, object_pairs_hook=_once)
         else:
@@ -241,15 +242,20 @@ def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return found
 
 
-def _read_csv(file: Path, text: str) -> dict[str, Any]:
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or not {"label", "threshold"} <= set(rows[0]):
+def _read_csv(file: Path) -> dict[str, Any]:
+    text = io.StringIO(delimited.decoded(file, UsageError), newline="")
+    rows = delimited.rows(text, str(file), UsageError)
+    _, columns = next(rows.lines, (1, []))
+    held = [dict(zip(columns, cells, strict=False)) for _, cells in rows.lines if any(map(str.strip, cells))]
+    if not held or not {"label", "threshold"} <= set(columns):
         raise UsageError(f"threshold={str(file)!r} must have the columns label and threshold, and a row")
     found: dict[str, Any] = {}
-    for row in rows:
-        if row["label"] in found:
-            raise UsageError(f"threshold={str(file)!r} names the label {row['label']!r} twice")
-        found[row["label"]] = row["threshold"]
+    for row in held:
+        label, cell = row["label"], row.get("threshold")
+        if label in found:
+            raise UsageError(f"threshold={str(file)!r} names the label {label!r} twice")
+        value = delimited.number(cell or "", rows.decimal)
+        found[label] = cell if math.isnan(value) else value
     return found
 
 

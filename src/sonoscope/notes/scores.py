@@ -26,7 +26,7 @@ from sonoscope.errors import SonoscopeError, UsageError
 from sonoscope.values import SCORE_DECIMALS
 
 #: The lowest key of a piano, A0; with 88 pitches the highest is C8, 108.
-LOWEST, N_PITCHES = 21, 88
+LOWEST = 21
 
 #: Probabilities meet thresholds in whole steps of this: those of a 16-bit file.
 STEPS = 10**SCORE_DECIMALS

@@ -6,16 +6,12 @@ discarded, except at the beginning and end of the recording, where nothing else 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from sonoscope.errors import UsageError
-
-#: Overlap on each side, as a share of the window.
-SHARE = 0.07
 
 
 @dataclass(frozen=True)
@@ -25,22 +21,6 @@ class Kept:
     start: int
     first: int
     last: int
-
-
-def margin_of(window: int, share: float = SHARE) -> int:
-    """Frames of overlap on each side of a window: at least the share, rounded up.
-
-    Raises
-    ------
-    UsageError
-        If nothing would be kept.
-    """
-    margin = math.ceil(share * window - 1e-9)
-    if not 0 <= margin < window / 2:
-        raise UsageError(
-            f"a margin of {share:g} on both sides of {window} frames keeps nothing; it must be below a half"
-        )
-    return margin
 
 
 def plan(n_frames: int, window: int, margin: int) -> list[Kept]:

@@ -56,21 +56,22 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
 
 def _events(file: IO[str], name: str) -> Iterator[Event]:
     waiting: Event | None = None
-    for number, cells in tab_cells(file):
+    found = tab_cells(file)
+    for number, cells in found.lines:
         cells[0] = cells[0].removeprefix("\ufeff")
         if cells[0] == "\\":
             if waiting is None:
                 raise UnreadableTable(
                     f"{name}, line {number}: a range without a label before it. Remove the line."
                 )
-            band = Row(name, number, _BAND, cells)
+            band = Row(name, number, _BAND, cells, found.decimal)
             waiting = replace(
                 waiting, low_hz=_defined(band.number("low")), high_hz=_defined(band.number("high"))
             )
         elif any(cells):
             if waiting is not None:
                 yield waiting
-            waiting = _event(Row(name, number, _COLUMNS, cells))
+            waiting = _event(Row(name, number, _COLUMNS, cells, found.decimal))
     if waiting is not None:
         yield waiting
 

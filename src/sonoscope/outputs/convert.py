@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from sonoscope import delimited
 from sonoscope.errors import UsageError, lookup
 from sonoscope.outputs import AMBIGUOUS, READERS, SCORE_TABLES, WRITERS, format_for, headers
 from sonoscope.outputs.format import Format, Found, UnreadableTable, WriteOptions, gather, recording_name
@@ -135,17 +137,19 @@ def _refuse_idle(option: str, field: str, given: bool, form: Format, table: dict
 
 @contextmanager
 def opened(path: str | Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """Open a file to read: text as UTF-8 with or without BOM, line ends untouched.
+    """Open a file to read: text as UTF-8 with or without BOM, or as UTF-16 with one, line ends untouched.
 
     Raises
     ------
     UsageError
         If it is not there, is a folder, or may not be read.
     UnreadableTable
-        If it is not UTF-8.
+        If it is neither.
     """
     try:
-        file = open(path, "rb") if binary else open(path, encoding="utf-8-sig", newline="")  # noqa: SIM115
+        file: Any = open(path, "rb")  # noqa: SIM115
+        if not binary:
+            file = io.TextIOWrapper(file, delimited.encoding(file.peek(2)), newline="")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}; convert reads one file of events") from None
     with file:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from sonoscope import delimited
 from sonoscope.outputs.format import (
     Format,
     Found,
@@ -36,13 +37,14 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
 
     A row that has a name and nothing else says that the recording was looked at and holds no event.
     """
-    lines: Iterator[tuple[int, list[str]]] = (found for found in tab_cells(file) if any(found[1]))
+    held = tab_cells(file)
+    lines: Iterator[tuple[int, list[str]]] = (found for found in held.lines if any(found[1]))
     number, first = next(lines, (0, list(COLUMNS)))
     first[0] = first[0].removeprefix("\ufeff")
     columns = [cell.strip().casefold() for cell in first]
     if "filename" not in columns and "onset" not in columns:
         lines = itertools.chain([(number, first)], lines)
-        columns = list(COLUMNS) if not _is_number(first[0]) else list(COLUMNS[1:])
+        columns = list(COLUMNS) if math.isnan(delimited.number(first[0], held.decimal)) else list(COLUMNS[1:])
     missing = [column for column in COLUMNS[1:] if column not in columns]
     if missing:
         raise UnreadableTable(
@@ -51,15 +53,7 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
         )
     places = {column: place for place, column in enumerate(columns)}
     own = recording_name(options.name, (FORMAT.suffix, ".tsv", ".txt"))
-    return gather(_found(Row(options.name, n, places, cells), own) for n, cells in lines)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return gather(_found(Row(options.name, n, places, cells, held.decimal), own) for n, cells in lines)
 
 
 def _found(row: Row, own_name: str) -> Found:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
+from sonoscope import delimited
 from sonoscope.outputs.buzzdetect import DETECTIONS
 
 
 def cells(line: str) -> list[str]:
-    """The cells of a first line, by tab where there is one, else by comma."""
-    return [cell.strip().strip('"') for cell in line.strip("\r\n").split("\t" if "\t" in line else ",")]
+    """The cells of a first line."""
+    return [cell.strip().strip('"') for cell in line.strip("\r\n").split(delimited.separator(line))]
+
+
+def first(path: Path) -> list[str]:
+    """The cells of a file's first line, whatever it is a file of."""
+    with open(path, "rb") as file:
+        encoding = delimited.encoding(file.peek(2))
+        return cells(io.TextIOWrapper(file, encoding, errors="replace").readline())
 
 
 def told_by(header: Sequence[str], ending: str) -> str | None:
@@ -44,7 +54,4 @@ def told_by(header: Sequence[str], ending: str) -> str | None:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    return any(math.isfinite(delimited.number(text, decimal)) for decimal in ".,")

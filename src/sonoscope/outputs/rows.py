@@ -6,7 +6,6 @@ Raven, Audacity and DCASE read it, so a tab or line break inside a text becomes 
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO
 
+from sonoscope import delimited
 from sonoscope.outputs.format import UnreadableTable
 
 #: Every character that some program takes for the end of a line or a cell.
@@ -67,12 +67,14 @@ def score_text(score: float) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its line number (1-based, the last of its lines) and its cells by column."""
+    """One row of a table: its line number (1-based, the first of its lines), its cells by column, and what stands
+    before the fraction of its numbers."""
 
     name: str
     line: int
     columns: dict[str, int]
     cells: list[str]
+    decimal: str = "."
 
     def get(self, *columns: str) -> str:
         """The cell under the first of ``columns`` that the table has, or an empty text."""
@@ -100,12 +102,9 @@ class Row:
         cell = self.get(*columns).strip()
         if not cell:
             return None
-        try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
+        value = delimited.number(cell, self.decimal)
         if not math.isfinite(value):
-            raise self.problem(columns[0], f"is {cell!r}, not a number", "Use a decimal point and no unit.")
+            raise self.problem(columns[0], f"is {cell!r}, not a number", delimited.remedy(cell))
         return value
 
     def span(self, start_s: float, end_s: float, columns: tuple[str, str]) -> tuple[float, float]:
@@ -131,10 +130,10 @@ def read_comma(
     needed: Sequence[str],
     also: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
-    delimiter: str = ",",
     remedy: str = OTHER_FORMAT,
 ) -> Iterator[Row]:
-    """The rows of a comma-separated table whose header has all of ``needed``. BOM and CRLF are accepted.
+    """The rows of a comma-separated table whose header has all of ``needed``. BOM and CRLF are accepted, and
+    semicolons or tabs between cells, as spreadsheets write them.
 
     ``remedy`` is what to do where a column is missing.
 
@@ -145,41 +144,31 @@ def read_comma(
     UnreadableTable
         If a column is missing or a row does not fit the header.
     """
-    reader = csv.reader(file, strict=True, delimiter=delimiter)
-    lines = ((reader.line_num, cells) for cells in _csv_rows(reader, name))
-    return _rows(lines, name, needed, also, commas=delimiter == ",", remedy=remedy)
-
-
-def _csv_rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        line = getattr(reader, "line_num", 0)
-        raise UnreadableTable(f"{name}, line {line}: {error}. Is this a table with commas?") from None
+    return _rows(delimited.rows(file, name, UnreadableTable), name, needed, also, remedy=remedy)
 
 
 def read_tabs(file: IO[str], name: str, needed: Sequence[str]) -> Iterator[Row]:
     """The rows of a tab-separated table without quoting; otherwise as :func:`read_comma`."""
-    return _rows(tab_cells(file), name, needed)
+    return _rows(
+        tab_cells(file), name, needed, remedy=f"Cells must stand between tabs, without quotes. {OTHER_FORMAT}"
+    )
 
 
-def tab_cells(file: IO[str]) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of tab-separated lines, whatever their line ends."""
-    for number, line in enumerate(file, start=1):
-        yield number, line.rstrip("\r\n").split("\t")
+def tab_cells(file: IO[str]) -> delimited.Rows:
+    """The cells of tab-separated lines without quoting, whatever their line ends."""
+    lines = ((number, line.rstrip("\r\n").split("\t")) for number, line in enumerate(file, start=1))
+    return delimited.kept(lines, "\t")
 
 
 def _rows(
-    lines: Iterable[tuple[int, list[str]]],
+    rows: delimited.Rows,
     name: str,
     needed: Sequence[str],
     also: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
-    commas: bool = False,
     remedy: str = OTHER_FORMAT,
 ) -> Iterator[Row]:
-    lines = iter(lines)
-    _, header = next(lines, (0, []))
+    _, header = next(rows.lines, (0, []))
     columns: dict[str, int] = {}
     for place, column in enumerate(header):
         columns.setdefault(column.removeprefix("\ufeff").strip().casefold(), place)
@@ -189,20 +178,12 @@ def _rows(
     missing = [column for column in needed if column.casefold() not in columns]
     if missing:
         found = ", ".join(repr(column) for column in header) or "nothing"
-        mark = next((mark for mark in ";\t" if commas and len(header) == 1 and mark in header[0]), None)
-        if mark is not None:
-            raise UnreadableTable(
-                f"{name}, line 1: cells are separated by {mark!r}; found {found}. "
-                "Save it with commas, and numbers with a decimal point."
-            )
         raise UnreadableTable(f"{name}, line 1: no column {missing[0]!r}; found {found}. {remedy}")
-    return _checked(lines, name, columns, len(header))
+    return _checked(rows, name, columns, len(header))
 
 
-def _checked(
-    lines: Iterable[tuple[int, list[str]]], name: str, columns: dict[str, int], width: int
-) -> Iterator[Row]:
-    for number, cells in lines:
+def _checked(rows: delimited.Rows, name: str, columns: dict[str, int], width: int) -> Iterator[Row]:
+    for number, cells in rows.lines:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
@@ -210,4 +191,4 @@ def _checked(
                 f"{name}, line {number}: {len(cells)} cells under {width} column names. "
                 "A separator inside a cell must be quoted."
             )
-        yield Row(name, number, columns, cells)
+        yield Row(name, number, columns, cells, rows.decimal)

@@ -117,7 +117,7 @@ def read_table(file: IO[Any], kind: TableKind = "csv") -> ScoreTable:
         names[:1] = [name.removeprefix("\ufeff") for name in names[:1]]
     if names[:2] not in (["start", "end"], ["onset", "offset"]):
         raise UsageError(
-            f"{_named(file)}: a table of scores begins with the columns start,end or onset,offset; "
+            f"{_named(file)}a table of scores begins with the columns start,end or onset,offset; "
             f"found {','.join(names[:2])!r}"
         )
     values = _read_numbers(file, separator, len(names)) if values is None else values
@@ -132,11 +132,12 @@ def _read_numbers(file: IO[str], separator: str, width: int) -> np.ndarray:
     try:
         values = np.loadtxt(io.StringIO(body), delimiter=separator, ndmin=2, comments=None)
     except ValueError as error:
-        raise UsageError(f"{_named(file)}: {error} (rows are counted without the header)") from None
+        raise UsageError(f"{_named(file)}{error} (rows are counted without the header)") from None
     if values.shape[1] != width:
-        raise UsageError(f"{_named(file)}: the header has {width} columns, the rows have {values.shape[1]}")
+        raise UsageError(f"{_named(file)}the header has {width} columns, the rows have {values.shape[1]}")
     return values
 
 
 def _named(file: object) -> str:
-    return str(getattr(file, "name", file))
+    """The beginning of a message about a file that has a name."""
+    return f"{file.name}: " if hasattr(file, "name") else ""

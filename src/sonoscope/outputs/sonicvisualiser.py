@@ -6,12 +6,12 @@ or the five of a note layer, ``TIME,VALUE,DURATION,LEVEL,LABEL``. VALUE and LEVE
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 from collections.abc import Iterator
 from typing import IO
 
+from sonoscope import delimited
 from sonoscope.outputs.format import Format, Found, ReadOptions, UnreadableTable, gather, recording_name
 from sonoscope.outputs.rows import Row
 from sonoscope.values import Event, FileResult
@@ -25,9 +25,8 @@ _HEADERLESS = {
 
 def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
     """The regions of one layer."""
-    reader = csv.reader(file)
-    filled = (cells for cells in reader if any(cell.strip() for cell in cells))
-    lines: Iterator[tuple[int, list[str]]] = ((reader.line_num, cells) for cells in filled)
+    held = delimited.rows(file, options.name, UnreadableTable)
+    lines: Iterator[tuple[int, list[str]]] = (found for found in held.lines if any(map(str.strip, found[1])))
     number, first = next(lines, (0, ["time", "duration", "label"]))
     columns = tuple({"start": "time"}.get(c, c) for c in (x.strip("\ufeff ").casefold() for x in first))
     if not {"time", "duration", "label"} <= set(columns):
@@ -40,7 +39,7 @@ def read(file: IO[str], options: ReadOptions) -> list[FileResult]:
         )
     places = {column: place for place, column in enumerate(columns)}
     name = recording_name(options.name, (FORMAT.suffix, ".csv"))
-    rows = [_event(Row(options.name, n, places, cells)) for n, cells in lines]
+    rows = [_event(Row(options.name, n, places, cells, held.decimal)) for n, cells in lines]
     return gather([Found(name, None), *(Found(name, event) for event in rows)])
 
 

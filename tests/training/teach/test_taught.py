@@ -47,6 +47,18 @@ def test_a_folder_is_a_class_and_folders_in_it_are_sites(tmp_path: Path) -> None
     assert "1 sounds lie beside the folders of classes and were not used, such as loose.wav" in remark
 
 
+def test_folders_that_all_have_a_manifest_are_sets_and_no_classes(tmp_path: Path) -> None:
+    for name, label in (("loud", "cello"), ("soft", "flute")):
+        sound(tmp_path / name / "a.wav")
+        (tmp_path / name / "manifest.csv").write_text(f"path,labels\na.wav,{label}\n")
+    found = taught.read([str(tmp_path)], None)
+    assert {row.path: row.labels for row in found.rows} == {
+        "loud/a.wav": ("cello",),
+        "soft/a.wav": ("flute",),
+    }
+    assert found.labels() == ("cello", "flute")
+
+
 def test_a_folder_without_folders_is_one_class(tmp_path: Path) -> None:
     for number in range(3):
         sound(tmp_path / "buzz" / f"{number}.wav")

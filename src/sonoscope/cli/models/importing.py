@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sonoscope import delimited
 from sonoscope.cli.parameters import Set, of_feature
 from sonoscope.cli.words import number
 from sonoscope.errors import UsageError
@@ -140,14 +142,13 @@ def read_labels(wish: str) -> tuple[Label, ...]:
     path = Path(wish)
     if path.suffix.lower() not in (".csv", ".tsv"):
         return labelmap.find(wish if path.suffix else (path if path.is_file() else wish), Path())
-    import csv
-
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(delimited.decoded(path, UsageError), newline="")
+    except OSError as error:
         raise UsageError(f"--labels {path} cannot be read ({error})") from None
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    mark = "\t" if path.suffix.lower() == ".tsv" else ""
+    lines = delimited.rows(text, str(path), UsageError, mark=mark).lines
+    rows = [cells for _, cells in lines if any(cell.strip() for cell in cells)]
     if not rows:
         raise UsageError(f"--labels {path} is empty")
     return labelmap.find(_names(path, rows), Path())

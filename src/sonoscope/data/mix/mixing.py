@@ -23,19 +23,18 @@ drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from sonoscope.data.mix import combine, schedules
 from sonoscope.data.mix.levels import AUDIBLE_DB, Levels, block_powers
-from sonoscope.data.mix.levels import parse as parse_levels
 from sonoscope.data.mix.pool import ANY, Pool, Sound, Unusable, groups_of
 from sonoscope.data.mix.schedules import Schedule
 from sonoscope.data.rows import EVERYTHING_ELSE, Manifest, Row
-from sonoscope.errors import UsageError, nearest, one_of
+from sonoscope.errors import UsageError, one_of
 
 #: What the levels of further sounds are relative to.
 AGAINST = ("first", "recorded")
@@ -116,28 +115,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {**asdict(self), "files": list(self.files), "levels": str(self.levels)}
-
-
-def recipe_from_dict(spec: Mapping[str, Any]) -> Recipe:
-    """The recipe that :meth:`Recipe.to_dict` described.
-
-    Raises
-    ------
-    UsageError
-        If a key is unknown or a value out of range.
-    """
-    known = [each.name for each in fields(Recipe)]
-    for key in spec:
-        if key not in known:
-            raise UsageError(
-                f"unknown key {key!r} of a recipe.{nearest(key, known)} Known: {', '.join(known)}."
-            )
-    values = dict(spec)
-    if "levels" in values:
-        values["levels"] = parse_levels(str(values["levels"]))
-    if "files" in values:
-        values["files"] = tuple(values["files"])
-    return Recipe(**values)
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from sonoscope import outputs
+from sonoscope import delimited, outputs
 from sonoscope.data import annotation, table
+from sonoscope.data.formparts import ABOUT
 from sonoscope.data.rows import Manifest
 from sonoscope.data.survey import SLACK_S
 from sonoscope.data.table import Line, Table
@@ -36,7 +37,7 @@ from sonoscope.evaluation.predictions import matching
 from sonoscope.evaluation.predictions.bundles import probabilities
 from sonoscope.evaluation.predictions.windows import Asked, Held
 from sonoscope.models.bundle import sha256_of
-from sonoscope.outputs import scoretable
+from sonoscope.outputs import headers, scoretable
 from sonoscope.outputs.buzzdetect import ACTIVATION, FRAME_S
 from sonoscope.outputs.format import recording_name
 from sonoscope.values import Event, Label
@@ -180,7 +181,7 @@ def _of_score_table(place: Path, read: Table, column: str) -> TableSource:
     labels = [
         name
         for name in read.columns
-        if name != column and name.lower() not in NO_LABELS and _numeric(read, name)
+        if name != column and name.lower() not in NO_LABELS and name not in ABOUT and _numeric(read, name)
     ]
     if not labels:
         raise UsageError(
@@ -202,20 +203,21 @@ def _of_score_table(place: Path, read: Table, column: str) -> TableSource:
 
 def _numeric(read: Table, name: str) -> bool:
     """Whether the first cells of a column that say something are numbers: a slip elsewhere is named."""
-    said = (line.cells[name] for line in read.lines)
-    try:
-        return bool([float(cell) for cell in islice((cell for cell in said if cell not in UNKNOWN), 3)])
-    except ValueError:
-        return False
+    said = (line for line in read.lines if line.cells[name] not in UNKNOWN)
+    first = [_is_number(line, name) for line in islice(said, 3)]
+    return bool(first) and all(first)
+
+
+def _is_number(line: Line, column: str) -> bool:
+    """Whether a cell is meant as a number, be it NaN."""
+    cell = line.cells[column]
+    return cell.strip().lower() == "nan" or not np.isnan(delimited.number(cell, line.decimal))
 
 
 def _number(line: Line, column: str) -> float:
-    try:
-        value = float(line.cells[column])
-    except ValueError:
-        value = np.nan
+    value = delimited.number(line.cells[column], line.decimal)
     if not np.isfinite(value):
-        line.fail(column, "is no number", "Correct the cell.")
+        line.fail(column, "is no number", delimited.remedy(line.cells[column]))
     return value
 
 
@@ -356,8 +358,7 @@ def _scores_of(path: Path, kind: str) -> scoretable.ScoreTable:
 
 
 def _has_activations(path: Path) -> bool:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        cells = file.readline().strip().split(",")
+    cells = headers.first(path)
     return cells[0] == "start" and any(cell.startswith(ACTIVATION) for cell in cells)
 
 

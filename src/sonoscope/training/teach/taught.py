@@ -27,6 +27,7 @@ from sonoscope.data.datasets import annotated
 from sonoscope.data.foldernames import NON_EVENTS, labels_of
 from sonoscope.data.rows import EVERYTHING_ELSE, BadManifest, Manifest, Row
 from sonoscope.errors import UsageError
+from sonoscope.outputs import headers
 
 #: Where rows come from, in ``Row.source``.
 SNIPPET, MARKED, UNMARKED, VERDICT = "snippet", "marked", "not marked", "verdict"
@@ -72,7 +73,7 @@ def read(inputs: Sequence[str], group_by: str | None) -> Taught:
     found = Taught()
     for text in inputs:
         path = Path(text)
-        if path.is_dir() and not (path / sources.OWN_MANIFEST).is_file():
+        if path.is_dir() and not (path / sources.OWN_MANIFEST).is_file() and not sources.sets_in(path):
             rows = _of_folder(path, found.remarks)
             by = group_by
         elif path.is_file() and not _is_manifest(path):
@@ -97,8 +98,7 @@ def _is_manifest(path: Path) -> bool:
         return not path.name.endswith(".events.parquet")
     if path.suffix.lower() != ".csv":
         return False
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return {"path", "labels"} <= {cell.strip().strip('"') for cell in file.readline().split(",")}
+    return {"path", "labels"} <= set(headers.first(path))
 
 
 # ---- folders -----------------------------------------------------------------------------------------------
