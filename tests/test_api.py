@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 import sonoscope
-from sonoscope import models, outputs
+from sonoscope import models, outputs, pipeline
+from sonoscope.audio import rates
 from sonoscope.cli import main
 from sonoscope.cli.demo import SAMPLE_RATE, organ
 from sonoscope.errors import UnknownName, UnreadableAudio, UsageError
@@ -110,9 +111,23 @@ def test_events_are_those_of_the_command(result: sonoscope.Result, song: Path, t
 def test_array_gives_what_its_file_gives(model: sonoscope.Model, song: Path, result: sonoscope.Result):
     samples, rate = soundfile.read(song, dtype="float32")
     array = model.analyze(samples, sample_rate=rate, threshold=LOW)
-    # The file is resampled block by block, the array at once; soxr rounds them a little differently.
-    np.testing.assert_allclose(array.scores.logits, result.scores.logits, atol=2e-3)
+    np.testing.assert_array_equal(array.scores.logits, result.scores.logits)
     assert [(e.label, e.start_s) for e in array.events] == [(e.label, e.start_s) for e in result.events]
+
+
+def test_an_array_at_next_to_no_rate_is_not_converted_at_once(model: sonoscope.Model, monkeypatch):
+    samples = np.random.default_rng(0).normal(0, 0.1, 4000).astype(np.float32)
+    sizes = []
+    score_blocks = pipeline.score_blocks
+
+    def counted(blocks, *given, **options):
+        return score_blocks((sizes.append(block.size) or block for block in blocks), *given, **options)
+
+    monkeypatch.setattr(rates, "LARGEST", 1 << 16)
+    monkeypatch.setattr(pipeline, "score_blocks", counted)
+    result = model.analyze(samples, sample_rate=80)
+    assert result.duration == 50.0 and result.scores.n_samples == sum(sizes) == 50 * model.sample_rate
+    assert max(sizes) < 4 * rates.LARGEST
 
 
 def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
