@@ -176,3 +176,10 @@ def test_what_is_refused(model, samples, song, tmp_path):
     (tmp_path / "bad.wav").write_text("text")
     with pytest.raises(UnreadableAudio):
         model.analyze(tmp_path / "bad.wav")
+
+
+def test_what_a_prompt_shows_of_scores_is_one_line(result):
+    frames = len(result.scores.onset)
+    assert (
+        repr(result.scores) == f"NoteScores({frames} frames, 88 pitches, {frames * result.scores.hop_s:g} s)"
+    )
