@@ -26,6 +26,10 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
+from sonoscope.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Range:
@@ -84,6 +88,24 @@ def wrong(parameter: inspect.Parameter, value: Any) -> str:
     example = shown if isinstance(shown, str) and not isinstance(value, int | float) else _json(shown)
     given = repr(value) if isinstance(value, str) else _json(value)
     return f"{name}={given} must be {told(taken)}, such as {name}={example}"
+
+
+def expect(kind: Any, **given: Any) -> None:
+    """Refuse arguments of a call in Python that are not of ``kind``; NumPy's numbers and arrays are taken as Python's.
+
+    >>> expect(float | None, hop=np.float32(0.5), min_duration=None)
+
+    Raises
+    ------
+    UsageError
+        Saying which, what was given and what is taken.
+    """
+    for name, value in given.items():
+        if not fits(value.tolist() if isinstance(value, np.generic | np.ndarray) else value, kind):
+            kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+            # What None stands for is what there is without the argument.
+            taken = " or ".join(told(each) for each in kinds if each is not types.NoneType)
+            raise UsageError(f"{name}={value!r} must be {taken}")
 
 
 def fits(value: Any, kind: Any) -> bool:
