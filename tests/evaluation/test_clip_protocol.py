@@ -322,3 +322,28 @@ def test_what_a_prompt_shows_of_a_result_is_short_and_print_shows_all():
     assert repr(table) == f"Table({table.name!r}, {len(table.rows)} rows, {len(table.columns)} columns)"
     assert str(table) == table.text()
     assert all(repr(curve).startswith(f"Curve({curve.name!r}, ") for curve in found.curves)
+
+
+def test_tensors_of_a_training_are_judged_as_arrays_are():
+    torch = pytest.importorskip("torch")
+    truth, scores = [[1, 0], [0, 1]], [[0.5, 0.25], [0.75, 0.5]]
+    wanted = sonoscope.evaluate(truth, scores, "ab", draws=0).to_dict()
+    for tensor in (torch.tensor(scores, requires_grad=True), torch.tensor(scores).bfloat16()):
+        assert sonoscope.evaluate(torch.tensor(truth), tensor, "ab", draws=0).to_dict() == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"draws": 1.5}, "protocol clip: draws=1.5 must be a whole number$"),
+        ({"groups": 3}, "groups=3 must have an entry for each of the 2 clips"),
+        ({"validation": 3}, r"validation must be \(y_true, y_score\)"),
+        ({"thresholds": {"a": "x", "b": 1}}, "thresholds is no array of numbers"),
+        ({"y_score": [[1, 0], [1]]}, "y_score is no array of numbers"),
+        ({"y_score": [["x", 0], [1, 0]]}, "y_score is no array of numbers: could not convert.*'x'"),
+    ],
+)
+def test_arguments_of_another_kind_are_told_by_name(given, message):
+    arguments = {"y_true": [[1, 0], [0, 1]], "y_score": [[0.5, 0.25], [0.75, 0.5]], "labels": "ab"}
+    with pytest.raises(UsageError, match=message):
+        sonoscope.evaluate(**arguments | given)
