@@ -393,6 +393,18 @@ def test_data_frames_hold_scores_or_events(result: sonoscope.Result):
         result.to_dataframe("event")
 
 
+@pytest.mark.parametrize("name", ["instruments", "notes"])
+def test_data_frames_of_nothing_have_the_columns_of_others(name: str, song: Path):
+    pandas = pytest.importorskip("pandas")
+    model, table = sonoscope.load(name), ["events"] if name == "instruments" else []
+    some, none = (
+        model.analyze(it, sample_rate=rate).to_dataframe(*table)
+        for it, rate in ((song, None), (np.zeros(0), 8000))
+    )
+    assert len(some) and not len(none)
+    assert pandas.concat([none, some]).dtypes.to_dict() == some.dtypes.to_dict()
+
+
 def test_data_frame_without_pandas_names_the_extra(result: sonoscope.Result, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match=r"pip install 'sonoscope\[tables\]'"):

@@ -395,7 +395,9 @@ class Result:
         """
         pandas = optional("pandas", "tables", "to_dataframe")
         if table == "events":
-            return pandas.DataFrame([_event_row(e) for e in self.events], columns=list(_EVENT_COLUMNS))
+            rows = [_event_row(event) for event in self.events]
+            # Also where there are none: tables of several recordings are put together.
+            return pandas.DataFrame(rows, columns=list(_EVENT_COLUMNS)).astype(_EVENT_COLUMNS)
         if table != "scores":
             raise ValueError(f"table={table!r} must be 'scores' or 'events'")
         times = {"start": self.scores.start_s, "end": self.scores.end_s}
@@ -411,7 +413,7 @@ class Result:
         )  # fmt: skip
 
 
-_EVENT_COLUMNS = ("start", "end", "label", "score", "flags")
+_EVENT_COLUMNS = {"start": float, "end": float, "label": str, "score": float, "flags": str}
 
 
 def _event_row(event: Event) -> tuple[float, float, str, float, str]:
@@ -421,9 +423,9 @@ def _event_row(event: Event) -> tuple[float, float, str, float, str]:
 def _decision(
     bundle: Bundle, threshold: Threshold, min_duration: float | None, max_gap: float | None
 ) -> event_rules.Decision:
+    expect(float | None, min_duration=min_duration, max_gap=max_gap)
     for name, value in (("min_duration", min_duration), ("max_gap", max_gap)):
         if value is not None and not 0 <= value < float("inf"):
-    expect(float | None, min_duration=min_duration, max_gap=max_gap)
             raise UsageError(f"{name}={value:g} must be 0 or more seconds")
     on, low = thresholds.resolve(_wish(threshold), bundle)
     return event_rules.Decision(

@@ -431,7 +431,9 @@ class NoteResult:
             If pandas is not installed.
         """
         pandas = optional("pandas", "tables", "to_dataframe")
-        columns = ("start", "end", "pitch", "velocity", "label", "score", "flags")
+        columns = {
+            "start": float, "end": float, "pitch": float, "velocity": int, "label": str, "score": float, "flags": str,
+        }  # fmt: skip
         rows = [(n.start_s, n.end_s, n.pitch, n.velocity, n.label, n.score, n.flags) for n in self.notes]
         # Also where there are none: tables of several recordings are put together.
         return pandas.DataFrame(rows, columns=list(columns)).astype(columns)
@@ -450,8 +452,6 @@ class PianoRoll(picture.Picture):
     __slots__ = ()
 
 
-def _midi(pitch: int | str | None) -> int | None:
-    return midi_of(pitch) if isinstance(pitch, str) else pitch
 def _decision(
     bundle: Bundle,
     *,
@@ -472,3 +472,5 @@ def _decision(
     )  # fmt: skip
 
 
+def _midi(pitch: int | str | None) -> int | None:
+    return midi_of(pitch) if isinstance(pitch, str) else pitch
