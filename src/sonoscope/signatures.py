@@ -146,7 +146,7 @@ def told(kind: Any, *, many: bool = False) -> str:
     if origin in UNIONS:
         return " or ".join(dict.fromkeys(told(each, many=many) for each in inner))
     if origin is Literal:
-        return f"one of {', '.join(map(str, inner))}"
+        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
     if (origin or kind) in LISTS:
         fixed = origin is tuple and inner and inner[-1] is not Ellipsis
         of = "" if not inner else f" of {f'{len(inner)} ' if fixed else ''}{told(inner[0], many=True)}"
