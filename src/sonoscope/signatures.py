@@ -75,11 +75,14 @@ def parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(make).parameters
 
 
-def wrong(parameter: inspect.Parameter, value: Any) -> str:
-    """What is wrong with a value, what is taken and an example; empty: nothing."""
+def wrong(parameter: inspect.Parameter, value: Any, under: str = "") -> str:
+    """What is wrong with a value, what is taken and an example; empty: nothing.
+
+    ``under`` is the key of a configuration that the parameter stands under, if it is known.
+    """
     if fits(value, parameter.annotation):
         return ""
-    name, taken = parameter.name, parameter.annotation
+    name, taken = f"{under}.{parameter.name}" if under else parameter.name, parameter.annotation
     shown = parameter.default
     empty = shown in (None, inspect.Parameter.empty) or (isinstance(shown, str | tuple | list) and not shown)
     if empty or not fits(shown, taken):
