@@ -16,7 +16,8 @@ import pytest
 import soundfile
 
 import sonoscope
-from sonoscope import models, outputs
+from sonoscope import models, outputs, pipeline
+from sonoscope.audio import rates
 from sonoscope.cli import main
 from sonoscope.cli.demo import SAMPLE_RATE, organ
 from sonoscope.errors import UnknownName, UnreadableAudio, UsageError
@@ -89,7 +90,7 @@ def test_a_result_is_plotted_and_written_by_its_ending(result: sonoscope.Result,
     assert (tmp_path / "song.svg").read_text(encoding="utf-8") == drawn == drawn._repr_svg_()
     assert drawn.startswith("<svg") and all(f">{event.label}<" in drawn for event in result.events)
     assert repr(drawn) == f"Picture({len(drawn):,} characters of SVG)"
-    assert ">violin<" in result.plot(labels=["violin"]) and not result.notes
+    assert ">violin<" in result.plot(labels=["violin"]) == result.plot(labels="violin") and not result.notes
     with pytest.raises(UsageError, match=r"'song\.jpg': timelines are written as \.svg or \.png"):
         result.plot("song.jpg")
     pytest.importorskip("matplotlib")
@@ -110,9 +111,23 @@ def test_events_are_those_of_the_command(result: sonoscope.Result, song: Path, t
 def test_array_gives_what_its_file_gives(model: sonoscope.Model, song: Path, result: sonoscope.Result):
     samples, rate = soundfile.read(song, dtype="float32")
     array = model.analyze(samples, sample_rate=rate, threshold=LOW)
-    # The file is resampled block by block, the array at once; soxr rounds them a little differently.
-    np.testing.assert_allclose(array.scores.logits, result.scores.logits, atol=2e-3)
+    np.testing.assert_array_equal(array.scores.logits, result.scores.logits)
     assert [(e.label, e.start_s) for e in array.events] == [(e.label, e.start_s) for e in result.events]
+
+
+def test_an_array_at_next_to_no_rate_is_not_converted_at_once(model: sonoscope.Model, monkeypatch):
+    samples = np.random.default_rng(0).normal(0, 0.1, 4000).astype(np.float32)
+    sizes = []
+    score_blocks = pipeline.score_blocks
+
+    def counted(blocks, *given, **options):
+        return score_blocks((sizes.append(block.size) or block for block in blocks), *given, **options)
+
+    monkeypatch.setattr(rates, "LARGEST", 1 << 16)
+    monkeypatch.setattr(pipeline, "score_blocks", counted)
+    result = model.analyze(samples, sample_rate=80)
+    assert result.duration == 50.0 and result.scores.n_samples == sum(sizes) == 50 * model.sample_rate
+    assert max(sizes) < 4 * rates.LARGEST
 
 
 def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
@@ -134,6 +149,7 @@ def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
         (np.zeros(10), {"sample_rate": "44100"}, "sample_rate='44100' must be a whole number"),
         (np.zeros(10), {"sample_rate": True}, "sample_rate=True must be a whole number"),
         (np.zeros(10), {"sample_rate": math.inf}, "sample_rate=inf must be a whole number"),
+        (np.zeros(10), {"sample_rate": 1e30}, r"sample_rate=1e\+30 must be.*at most 4,294,967,295$"),
         (np.zeros((10, 0)), {"sample_rate": 8000}, "have no channel"),
         (np.ma.masked_greater(np.linspace(0, 1, 9), 0.5), {"sample_rate": 8000}, r"masked: samples\.filled"),
         (np.zeros((2, 9, 9)), {"sample_rate": 8000}, r"shape \(n,\) or \(n, channels\), got \(2, 9, 9\)"),
@@ -143,6 +159,8 @@ def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
             {"sample_rate": 8000},
             r"floating point.*got int16; divide.*x / 32768\)",
         ),
+        (np.zeros(900, dtype=np.uint8), {"sample_rate": 8000}, r"got uint8; divide first \(x / 128 - 1\)"),
+        (np.zeros(900, dtype=complex), {"sample_rate": 8000}, "floating point.*got complex128$"),
         (np.array([0.1, np.nan, np.inf]), {"sample_rate": 8000}, "2 of 3 samples are no numbers.*nan_to_num"),
         (np.full(900, -9000.0), {"sample_rate": 8000}, "full scale 1, and reach 9000; divide.* by 32768"),
     ],
@@ -150,6 +168,10 @@ def test_columns_of_an_array_are_channels(model: sonoscope.Model, song: Path):
 def test_arrays_that_are_no_sound_are_refused(samples, options, message, model: sonoscope.Model):
     with pytest.raises(ValueError, match=message):
         model.analyze(samples, **options)
+
+
+def test_no_samples_are_no_events_in_any_number_of_channels(model: sonoscope.Model):
+    assert model.analyze(np.zeros((0, 2)), sample_rate=8000).duration == 0
 
 
 class Tensor:
@@ -166,6 +188,7 @@ class Tensor:
         (io.BytesIO(b"RIFF"), "path or a NumPy array.*got BytesIO: give its name"),
         ([0.0] * 8000, "got list: np.asarray"),
         (Tensor(), "got Tensor: np.asarray"),
+        ((np.zeros(8000), 8000), "got tuple: give the samples of such a pair, and its rate as sample_rate"),
         (None, "got NoneType"),
     ],
 )
@@ -189,6 +212,64 @@ def test_what_is_no_recording_is_refused_with_what_to_give(recording, message, n
 def test_options_out_of_range_are_refused(options, message, model: sonoscope.Model, song: Path):
     with pytest.raises(UsageError, match=message):
         model.analyze(song, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hop": "0.5"}, "hop='0.5' must be a number$"),
+        ({"hop": True}, "hop=True must be a number$"),
+        ({"min_duration": "1"}, "min_duration='1' must be a number$"),
+        ({"max_gap": [1]}, r"max_gap=\[1\] must be a number$"),
+        ({"channel": 1.5}, "channel=1.5 must be a whole number$"),
+        ({"channel": "1"}, "channel='1' must be a whole number$"),
+        ({"embeddings": "no"}, "embeddings='no' must be true or false$"),
+        ({"threshold": [0.5]}, r"threshold=\[0.5\] must be a number or text or a path or keys and values$"),
+        ({"threshold": {"violin": None}}, r"threshold\['violin'\]=None must be a number$"),
+        ({"threshold": True}, "threshold=True must be a number"),
+    ],
+)
+@pytest.mark.parametrize("recording", ["nowhere.wav", np.full(900, np.nan)])
+def test_options_of_another_kind_are_refused_before_the_sound_is_looked_at(
+    options, message, recording, model: sonoscope.Model
+):
+    with pytest.raises(UsageError, match=message):
+        model.analyze(recording, **options)
+
+
+def test_numbers_of_numpy_paths_and_no_thresholds_at_all_are_taken(
+    model: sonoscope.Model, result: sonoscope.Result, song: Path, tmp_path: Path
+):
+    (tmp_path / "low.json").write_text(f'{{"organ": {LOW}}}')
+    heard = model.analyze(
+        song, hop=np.float32(0.5), channel=np.int64(1), threshold=tmp_path / "low.json", embeddings=np.True_
+    )
+    assert heard.decision.thresholds == model.decision({"organ": np.float64(LOW)}).thresholds
+    assert len(heard.embeddings) == len(heard.scores)
+    assert model.decision({}).thresholds == model.decision().thresholds
+
+
+def test_a_stream_is_refused_before_its_first_block(model: sonoscope.Model):
+    with pytest.raises(UsageError, match="hop='1' must be a number"):
+        model.stream(iter([]), sample_rate=8000, hop="1")
+    with pytest.raises(ValueError, match="sample_rate='8000' must be a whole number of Hz above 0"):
+        model.stream(iter([]), sample_rate="8000")
+
+
+def test_a_model_is_no_name_of_one(model: sonoscope.Model, song: Path):
+    with pytest.raises(TypeError, match="a model is a name or the folder of a bundle, got Model"):
+        sonoscope.analyze(song, model=model)
+
+
+def test_tensors_are_told_how_they_become_arrays_and_are_streamed(model: sonoscope.Model):
+    torch = pytest.importorskip("torch")
+    tensor = torch.zeros(8000, requires_grad=True)
+    with pytest.raises(
+        TypeError, match=r"got Tensor: its \.detach\(\)\.cpu\(\)\.float\(\)\.numpy\(\) is one"
+    ):
+        model.analyze(tensor, sample_rate=8000)
+    blocks = [tensor, tensor.detach().bfloat16(), tensor.detach().numpy()]
+    assert list(model.stream(blocks, sample_rate=8000)) == []
 
 
 def test_channel_that_an_array_lacks_is_refused(model: sonoscope.Model):
@@ -310,6 +391,18 @@ def test_data_frames_hold_scores_or_events(result: sonoscope.Result):
     assert events["start"].tolist() == [event.start_s for event in result.events]
     with pytest.raises(ValueError, match="table='event' must be 'scores' or 'events'"):
         result.to_dataframe("event")
+
+
+@pytest.mark.parametrize("name", ["instruments", "notes"])
+def test_data_frames_of_nothing_have_the_columns_of_others(name: str, song: Path):
+    pandas = pytest.importorskip("pandas")
+    model, table = sonoscope.load(name), ["events"] if name == "instruments" else []
+    some, none = (
+        model.analyze(it, sample_rate=rate).to_dataframe(*table)
+        for it, rate in ((song, None), (np.zeros(0), 8000))
+    )
+    assert len(some) and not len(none)
+    assert pandas.concat([none, some]).dtypes.to_dict() == some.dtypes.to_dict()
 
 
 def test_data_frame_without_pandas_names_the_extra(result: sonoscope.Result, monkeypatch):

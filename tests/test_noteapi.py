@@ -176,3 +176,36 @@ def test_what_is_refused(model, samples, song, tmp_path):
     (tmp_path / "bad.wav").write_text("text")
     with pytest.raises(UnreadableAudio):
         model.analyze(tmp_path / "bad.wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"onset": "0.5"}, "onset='0.5' must be a number$"),
+        ({"min_length": "1"}, "min_length='1' must be a number$"),
+        ({"low": 40.5}, "low=40.5 must be a whole number or text$"),
+        ({"mono": "no"}, "mono='no' must be true or false$"),
+        ({"tuning": "flat"}, "tuning='flat' must be a number or auto$"),
+        ({"tuning": None}, "tuning=None must be a number or auto$"),
+        ({"channel": "1"}, "channel='1' must be a whole number$"),
+    ],
+)
+def test_options_of_another_kind_are_refused_before_the_sound_is_looked_at(model, options, message):
+    with pytest.raises(UsageError, match=message):
+        model.analyze("nowhere.wav", **options)
+
+
+def test_other_calls_refuse_them_too(model, result, tmp_path):
+    with pytest.raises(UsageError, match="onset='x' must be a number"):
+        result.decide(onset="x")
+    with pytest.raises(UsageError, match="tempo='fast' must be a number or auto"):
+        result.to_midi(tmp_path / "a.mid", tempo="fast")
+    with pytest.raises(UsageError, match="delay='1' must be a number"):
+        model.stream(iter([]), sample_rate=RATE, delay="1")
+
+
+def test_what_a_prompt_shows_of_scores_is_one_line(result):
+    frames = len(result.scores.onset)
+    assert (
+        repr(result.scores) == f"NoteScores({frames} frames, 88 pitches, {frames * result.scores.hop_s:g} s)"
+    )

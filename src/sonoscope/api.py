@@ -25,7 +25,7 @@ from sonoscope import events as event_rules
 from sonoscope import models, outputs, pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio import find
-from sonoscope.audio.arrays import checked, path_of, to_mono
+from sonoscope.audio.arrays import checked, checked_rate, path_of, to_mono
 from sonoscope.errors import UnreadableAudio, UsageError, count, optional
 from sonoscope.live.moments import Moment
 from sonoscope.live.streams import Listener
@@ -34,6 +34,7 @@ from sonoscope.models.bundle import NOTES
 from sonoscope.models.runtime import Runtime
 from sonoscope.outputs import timeline
 from sonoscope.outputs.picture import Picture, kind
+from sonoscope.signatures import expect
 from sonoscope.values import Event, FileResult, Recording, Scores
 from sonoscope.writing import beside
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 #: What ``threshold`` may be: one probability for all labels, one for each label, or a wish as the command
 #: takes it (``"violin=0.4,cello=0.6"``, ``"precision=0.95"``, ``"fpr=0.005"``, a file).
-Threshold = float | str | Mapping[str, float] | None
+Threshold = float | str | Path | Mapping[str, float] | None
 
 
 @overload
@@ -68,6 +69,11 @@ def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any:
     BadBundle
         If the bundle is incomplete, damaged, or of a schema that this version does not know.
     """
+    if not isinstance(name_or_folder, str | os.PathLike):
+        raise TypeError(
+            f"a model is a name or the folder of a bundle, got {type(name_or_folder).__name__}: what load gave has "
+            "its own analyze"
+        )
     bundle = models.load(os.fspath(name_or_folder), labels=False)
     if bundle.task == NOTES:
         from sonoscope.noteapi import NoteModel
@@ -159,11 +165,14 @@ class Model:
         UnreadableAudio
             If the file cannot be decoded.
         UsageError
-            If an option is out of its range.
+            If an option is of another kind or out of its range.
         ValueError
             If an array has another shape or no ``sample_rate``.
         """
         decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
+        expect(float | None, hop=hop)
+        expect(int | None, channel=channel)
+        expect(bool, embeddings=embeddings)
         options: dict[str, Any] = {"hop_s": hop, "tail": tail, "channel": channel, "embeddings": embeddings}
         if isinstance(recording, np.ndarray):
             samples, rate = checked(recording, sample_rate)
@@ -211,11 +220,14 @@ class Model:
         Raises
         ------
         UsageError
-            If an option is out of its range.
+            If an option is of another kind or out of its range.
+        ValueError
+            If ``sample_rate`` is none, or a block no sound.
         """
         decision = self.decision(threshold, min_duration=min_duration, max_gap=max_gap)
+        expect(float | None, hop=hop)
         listener = Listener(self.bundle, self._runtime, decision, hop_s=hop)
-        return listener.follow(blocks, sample_rate)
+        return listener.follow(blocks, checked_rate(sample_rate))
 
     def explain(self, recording: str | os.PathLike[str] | np.ndarray, **wishes: Any) -> Explanation:
         """Which seconds and which band spoke for a label: ``wishes`` are those of :func:`sonoscope.explain.explain`."""
@@ -345,7 +357,7 @@ class Result:
         self.write(path, "csv")
 
     def plot(
-        self, path: str | os.PathLike[str] | None = None, *, labels: Iterable[str] | None = None
+        self, path: str | os.PathLike[str] | None = None, *, labels: str | Iterable[str] | None = None
     ) -> Picture:
         """Scores, thresholds and events over time, a row for each label, as SVG, which a notebook shows.
 
@@ -353,7 +365,7 @@ class Result:
         ----------
         path : path, optional
             Where it is written too, as ``.svg`` or ``.png``.
-        labels : iterable of str, optional
+        labels : str or iterable of str, optional
             The rows; default: labels with events, or where there are none those that score highest.
 
         Raises
@@ -362,7 +374,7 @@ class Result:
             If the ending is another, a label has no scores, or matplotlib is not installed, which ``.png`` needs.
         """
         form = kind(path, "timelines") if path is not None else ""
-        shown = None if labels is None else list(labels)
+        shown = [labels] if isinstance(labels, str) else None if labels is None else list(labels)
         what = (self.scores, self.events, self.decision.thresholds, self.duration)
         drawn = Picture(timeline.svg(*what, labels=shown))
         if path is not None:
@@ -383,7 +395,9 @@ class Result:
         """
         pandas = optional("pandas", "tables", "to_dataframe")
         if table == "events":
-            return pandas.DataFrame([_event_row(e) for e in self.events], columns=list(_EVENT_COLUMNS))
+            rows = [_event_row(event) for event in self.events]
+            # Also where there are none: tables of several recordings are put together.
+            return pandas.DataFrame(rows, columns=list(_EVENT_COLUMNS)).astype(_EVENT_COLUMNS)
         if table != "scores":
             raise ValueError(f"table={table!r} must be 'scores' or 'events'")
         times = {"start": self.scores.start_s, "end": self.scores.end_s}
@@ -399,7 +413,7 @@ class Result:
         )  # fmt: skip
 
 
-_EVENT_COLUMNS = ("start", "end", "label", "score", "flags")
+_EVENT_COLUMNS = {"start": float, "end": float, "label": str, "score": float, "flags": str}
 
 
 def _event_row(event: Event) -> tuple[float, float, str, float, str]:
@@ -409,6 +423,7 @@ def _event_row(event: Event) -> tuple[float, float, str, float, str]:
 def _decision(
     bundle: Bundle, threshold: Threshold, min_duration: float | None, max_gap: float | None
 ) -> event_rules.Decision:
+    expect(float | None, min_duration=min_duration, max_gap=max_gap)
     for name, value in (("min_duration", min_duration), ("max_gap", max_gap)):
         if value is not None and not 0 <= value < float("inf"):
             raise UsageError(f"{name}={value:g} must be 0 or more seconds")
@@ -422,10 +437,15 @@ def _decision(
 
 
 def _wish(threshold: Threshold) -> str | None:
-    """A threshold in the command's own words."""
+    """A threshold in the command's own words; a mapping without labels changes none."""
     if isinstance(threshold, Mapping):
-        return ",".join(f"{label}={float(value)!r}" for label, value in threshold.items())
-    return threshold if threshold is None or isinstance(threshold, str) else repr(float(threshold))
+        for label, value in threshold.items():
+            expect(float, **{f"threshold[{label!r}]": value})
+        return ",".join(f"{label}={float(value)!r}" for label, value in threshold.items()) or None
+    expect(float | str | Path | Mapping | None, threshold=threshold)
+    if threshold is None or isinstance(threshold, str | Path):
+        return threshold if threshold is None else str(threshold)
+    return repr(float(threshold))
 
 
 def found(entry: Recording | find.Unlisted) -> Recording:

@@ -36,6 +36,7 @@ from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
 from sonoscope.notes.scores import NoteScores
 from sonoscope.outputs import pianoroll, picture
 from sonoscope.outputs.format import TEMPO
+from sonoscope.signatures import expect
 from sonoscope.values import Event, FileResult, Label, Recording
 from sonoscope.writing import beside
 
@@ -123,7 +124,7 @@ class NoteModel:
         UnreadableAudio
             If the file cannot be decoded.
         UsageError
-            If an option is out of its range.
+            If an option is of another kind or out of its range.
         ValueError
             If an array has another shape or no ``sample_rate``.
         """
@@ -131,7 +132,9 @@ class NoteModel:
             onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
             pitch_classes=pitch_classes,
         )  # fmt: skip
-        cents = None if tuning == "auto" else float(tuning)
+        expect(float | Literal["auto"], tuning=tuning)
+        expect(int | None, channel=channel)
+        cents = None if isinstance(tuning, str) else float(tuning)
         if isinstance(recording, np.ndarray):
             samples, rate = arrays.checked(recording, sample_rate)
             mono_samples = arrays.to_mono(samples, channel)
@@ -181,11 +184,14 @@ class NoteModel:
         Raises
         ------
         UsageError
-            If an option is out of its range, or ``delay`` less than the model can do.
+            If an option is of another kind or out of its range, or ``delay`` less than the model can do.
+        ValueError
+            If ``sample_rate`` is none, or a block no sound.
         """
+        expect(float, delay=delay, tuning=tuning)
         rules = self.decision(onset=onset, sustain=sustain, low=low, high=high, mono=mono).rules
         listener = Listener(self.bundle, self._runtime, rules=rules, delay_s=delay, cents=tuning)
-        return listener.follow(blocks, sample_rate)
+        return listener.follow(blocks, arrays.checked_rate(sample_rate))
 
     def analyze_recording(
         self, recording: Recording, decision: NoteDecision, *, channel: int | None = None, **options: Any
@@ -214,9 +220,9 @@ class NoteModel:
         pitch_classes: bool = False,
     ) -> NoteDecision:
         """How scores become notes, the model's own rules filling what is ``None``. Raises ``UsageError``."""
-        return decided(
-            self.bundle.rules, onset=onset, sustain=sustain, min_length_s=min_length, lowest=_midi(low),
-            highest=_midi(high), mono=mono, pitch_classes=pitch_classes,
+        return _decision(
+            self.bundle, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
+            pitch_classes=pitch_classes,
         )  # fmt: skip
 
     def _result(
@@ -317,9 +323,9 @@ class NoteResult:
     ) -> NoteResult:
         """A new result from the same scores with other rules, without the sound; options as for ``analyze``."""
         return self._decided(
-            decided(
-                self.bundle.rules, onset=onset, sustain=sustain, min_length_s=min_length, lowest=_midi(low),
-                highest=_midi(high), mono=mono, pitch_classes=pitch_classes,
+            _decision(
+                self.bundle, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
+                pitch_classes=pitch_classes,
             )
         )  # fmt: skip
 
@@ -361,6 +367,7 @@ class NoteResult:
         UsageError
             If no file can state such a tempo.
         """
+        expect(float | Literal["auto"], tempo=tempo)
         form = outputs.format_named(format) if format else outputs.format_for(os.fspath(path))
         beats = (self.tempo() or TEMPO) if tempo == "auto" else tempo
         with beside(Path(path), binary=form.binary) as file:
@@ -424,9 +431,12 @@ class NoteResult:
             If pandas is not installed.
         """
         pandas = optional("pandas", "tables", "to_dataframe")
-        columns = ("start", "end", "pitch", "velocity", "label", "score", "flags")
+        columns = {
+            "start": float, "end": float, "pitch": float, "velocity": int, "label": str, "score": float, "flags": str,
+        }  # fmt: skip
         rows = [(n.start_s, n.end_s, n.pitch, n.velocity, n.label, n.score, n.flags) for n in self.notes]
-        return pandas.DataFrame(rows, columns=list(columns))
+        # Also where there are none: tables of several recordings are put together.
+        return pandas.DataFrame(rows, columns=list(columns)).astype(columns)
 
     def as_written(self) -> FileResult:
         """What the output formats get."""
@@ -440,6 +450,26 @@ class PianoRoll(picture.Picture):
     """Notes as an SVG document, which a notebook draws."""
 
     __slots__ = ()
+
+
+def _decision(
+    bundle: Bundle,
+    *,
+    onset: float | None,
+    sustain: float | None,
+    min_length: float | None,
+    low: int | str | None,
+    high: int | str | None,
+    mono: bool,
+    pitch_classes: bool,
+) -> NoteDecision:
+    expect(float | None, onset=onset, sustain=sustain, min_length=min_length)
+    expect(int | str | None, low=low, high=high)
+    expect(bool, mono=mono, pitch_classes=pitch_classes)
+    return decided(
+        bundle.rules, onset=onset, sustain=sustain, min_length_s=min_length, lowest=_midi(low), highest=_midi(high),
+        mono=mono, pitch_classes=pitch_classes,
+    )  # fmt: skip
 
 
 def _midi(pitch: int | str | None) -> int | None:

@@ -15,11 +15,11 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
 from sonoscope import scores as score_tables
 from sonoscope.audio.arrays import LOUDEST
 from sonoscope.audio.decode import AudioInfo, Decoder
+from sonoscope.audio.rates import at_rate
 from sonoscope.errors import UsageError
 from sonoscope.models.answers import answering
 from sonoscope.models.bundle import Bundle
@@ -125,15 +125,10 @@ def score_samples(
     mono = np.asarray(samples, dtype=np.float32)
     if mono.ndim != 1:
         raise ValueError(f"samples must have shape (n,), got {mono.shape}")
-    converted = at_rate(mono, sample_rate, bundle.sample_rate)
-    scores = score_blocks([converted], bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings)
+    blocks = at_rate([mono], sample_rate, bundle.sample_rate)
+    scores = score_blocks(blocks, bundle, runtime, hop_s=hop_s, tail=tail, embeddings=embeddings)
     info = AudioInfo(sample_rate, 1, "array", "memory", mono.size / sample_rate)
     return Analysis(scores, info, mono.size / sample_rate, "; ".join(_remarks(scores, bundle)))
-
-
-def at_rate(samples: np.ndarray, sample_rate: int, wanted: int) -> np.ndarray:
-    """Samples (n,) at another rate in Hz, as arrays are brought to a model's."""
-    return samples if sample_rate == wanted else soxr.resample(samples, sample_rate, wanted)
 
 
 def score_blocks(

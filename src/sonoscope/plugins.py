@@ -182,7 +182,12 @@ def make(
 
 
 def named(
-    table: Mapping[str, Any], spec: str | Mapping[str, Any], kind: str, given: Collection[str] | int = ()
+    table: Mapping[str, Any],
+    spec: str | Mapping[str, Any],
+    kind: str,
+    given: Collection[str] | int = (),
+    *,
+    under: str = "",
 ) -> tuple[str, Any, dict[str, Any]]:
     """Name, maker and parameters of a part that a configuration names, before it is made.
 
@@ -194,7 +199,7 @@ def named(
     if not isinstance(name, str):
         raise UsageError(f"a {kind} is a name, or a mapping with name and parameters, not {spec!r}")
     make = resolve(table, name, kind)
-    check_parameters(make, parameters, kind, given)
+    check_parameters(make, parameters, kind, given, under=under)
     for key, wanted in inspect.signature(make).parameters.items():
         stated = key in parameters or (not isinstance(given, int) and key in given)
         if (
@@ -207,12 +212,17 @@ def named(
 
 
 def check_parameters(
-    make: Callable[..., Any], parameters: Mapping[str, Any], kind: str, given: Collection[str] | int = ()
+    make: Callable[..., Any],
+    parameters: Mapping[str, Any],
+    kind: str,
+    given: Collection[str] | int = (),
+    *,
+    under: str = "",
 ) -> None:
     """Refuse parameters that ``make`` does not take, or gets from whoever calls it, and values of the wrong kind.
 
     ``given`` are the latter: their names, or how many of the first ones. The annotation of a parameter says what it
-    takes (:mod:`sonoscope.signatures`).
+    takes (:mod:`sonoscope.signatures`). ``under`` is the key of the configuration that names the part, where one does.
 
     Raises
     ------
@@ -234,6 +244,6 @@ def check_parameters(
             raise UnknownName(
                 f"unknown parameter {name!r} of this {kind}.{nearest(name, known)} Known: {', '.join(known) or 'none'}."
             )
-        problem = signatures.wrong(accepted[name], value) if name in known else ""
+        problem = signatures.wrong(accepted[name], value, under) if name in known else ""
         if problem:
-            raise UsageError(f"{kind}: {problem}")
+            raise UsageError(problem if under else f"{kind}: {problem}")

@@ -26,6 +26,10 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
+from sonoscope.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Range:
@@ -71,11 +75,14 @@ def parameters(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(make).parameters
 
 
-def wrong(parameter: inspect.Parameter, value: Any) -> str:
-    """What is wrong with a value, what is taken and an example; empty: nothing."""
+def wrong(parameter: inspect.Parameter, value: Any, under: str = "") -> str:
+    """What is wrong with a value, what is taken and an example; empty: nothing.
+
+    ``under`` is the key of a configuration that the parameter stands under, if it is known.
+    """
     if fits(value, parameter.annotation):
         return ""
-    name, taken = parameter.name, parameter.annotation
+    name, taken = f"{under}.{parameter.name}" if under else parameter.name, parameter.annotation
     shown = parameter.default
     empty = shown in (None, inspect.Parameter.empty) or (isinstance(shown, str | tuple | list) and not shown)
     if empty or not fits(shown, taken):
@@ -84,6 +91,24 @@ def wrong(parameter: inspect.Parameter, value: Any) -> str:
     example = shown if isinstance(shown, str) and not isinstance(value, int | float) else _json(shown)
     given = repr(value) if isinstance(value, str) else _json(value)
     return f"{name}={given} must be {told(taken)}, such as {name}={example}"
+
+
+def expect(kind: Any, **given: Any) -> None:
+    """Refuse arguments of a call in Python that are not of ``kind``; NumPy's numbers and arrays are taken as Python's.
+
+    >>> expect(float | None, hop=np.float32(0.5), min_duration=None)
+
+    Raises
+    ------
+    UsageError
+        Saying which, what was given and what is taken.
+    """
+    for name, value in given.items():
+        if not fits(value.tolist() if isinstance(value, np.generic | np.ndarray) else value, kind):
+            kinds = get_args(kind) if get_origin(kind) in UNIONS else (kind,)
+            # What None stands for is what there is without the argument.
+            taken = " or ".join(told(each) for each in kinds if each is not types.NoneType)
+            raise UsageError(f"{name}={value!r} must be {taken}")
 
 
 def fits(value: Any, kind: Any) -> bool:
@@ -124,7 +149,7 @@ def told(kind: Any, *, many: bool = False) -> str:
     if origin in UNIONS:
         return " or ".join(dict.fromkeys(told(each, many=many) for each in inner))
     if origin is Literal:
-        return f"one of {', '.join(map(str, inner))}"
+        return f"one of {', '.join(map(str, inner))}" if len(inner) > 1 else str(inner[0])
     if (origin or kind) in LISTS:
         fixed = origin is tuple and inner and inner[-1] is not Ellipsis
         of = "" if not inner else f" of {f'{len(inner)} ' if fixed else ''}{told(inner[0], many=True)}"

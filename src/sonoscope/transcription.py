@@ -17,6 +17,7 @@ import numpy as np
 
 from sonoscope import pipeline
 from sonoscope.audio.decode import AudioInfo, Decoder
+from sonoscope.audio.rates import at_rate
 from sonoscope.errors import UsageError
 from sonoscope.features import tempo, tonality
 from sonoscope.labels import pitch_hz, pitch_name
@@ -119,8 +120,8 @@ def note_samples(
     mono = np.asarray(samples, dtype=np.float32)
     if mono.ndim != 1:
         raise ValueError(f"samples must have shape (n,), got {mono.shape}")
-    converted = pipeline.at_rate(mono, sample_rate, bundle.sample_rate)
-    cents = note_blocks([converted], bundle, runtime, keep, cents=cents, source_rate=sample_rate)
+    blocks = at_rate([mono], sample_rate, bundle.sample_rate)
+    cents = note_blocks(blocks, bundle, runtime, keep, cents=cents, source_rate=sample_rate)
     info = AudioInfo(sample_rate, 1, "array", "memory", mono.size / sample_rate)
     note = "; ".join(_remarks(bundle, sample_rate, cents))
     return NoteAnalysis(info, mono.size / sample_rate, note, cents)

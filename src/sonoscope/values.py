@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,17 @@ import numpy as np
 #: scores equals the first one.
 SCORE_DECIMALS = 4
 LOGIT_DECIMALS = 3
+
+
+def as_array(given: Any) -> np.ndarray:
+    """``np.asarray``, also of a tensor for which torch refuses that: with gradients, on a GPU, or of bfloat16."""
+    if not hasattr(given, "detach"):
+        return np.asarray(given)
+    tensor = given.detach().cpu()
+    try:
+        return np.asarray(tensor)
+    except TypeError:  # NumPy has no such type; float32 holds all numbers of it
+        return np.asarray(tensor.float())
 
 
 def format_seconds(seconds: float | None) -> str:

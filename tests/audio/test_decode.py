@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from sonoscope.audio import decode
+from sonoscope.audio import decode, rates
 from sonoscope.audio.decode import Decoder
 from sonoscope.errors import UnreadableAudio
 from sonoscope.values import Recording
@@ -191,8 +191,11 @@ def test_a_header_that_states_next_to_no_rate_costs_no_memory(tmp_path, write_so
     whole = stream.resample_chunk(samples, last=True)
     with Decoder(Recording(str(file), "a.wav"), sample_rate=22_050) as decoder:
         blocks = [block.copy() for block in decoder.blocks()]
-    assert max(map(len, blocks)) < 1.5 * decode.LARGEST < len(whole) / 2
+    assert max(map(len, blocks)) < 1.5 * rates.LARGEST < len(whole) / 2
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    held = list(rates.at_rate([samples], 80, 22_050))
+    assert max(map(len, held)) < 1.5 * rates.LARGEST
+    np.testing.assert_array_equal(np.concatenate(held), whole)
 
 
 def test_a_recording_without_any_number_is_none(tmp_path, write_sound, hear):

@@ -308,3 +308,42 @@ def test_a_figure_is_a_number_or_says_why():
     table = Table("t", "T", ("name", "F1"), (("a|b", Figure(0.5, 0.4, 0.6)), ("c", Figure(None, why="none"))))
     assert table.csv() == "name,F1,F1 low,F1 high\na|b,0.5,0.4,0.6\nc,,,\n"
     assert "| a\\|b | 0.500 [0.400, 0.600] |" in table.markdown()
+
+
+def test_what_a_prompt_shows_of_a_result_is_short_and_print_shows_all():
+    found = sonoscope.evaluate([[1, 0], [0, 1]], [[0.9, 0.2], [0.6, 0.4]], "ab", draws=0)
+    assert repr(found).startswith("Result('clip', lrap 0.750, macro_ap ")
+    assert (
+        repr(found).endswith(f", {len(found.figures) - 3} more figures: print it)") and len(repr(found)) < 120
+    )
+    assert str(found) == found.text()
+    assert repr(found.figures["lrap"]) == "Figure(0.750)"
+    table = found.tables[0]
+    assert repr(table) == f"Table({table.name!r}, {len(table.rows)} rows, {len(table.columns)} columns)"
+    assert str(table) == table.text()
+    assert all(repr(curve).startswith(f"Curve({curve.name!r}, ") for curve in found.curves)
+
+
+def test_tensors_of_a_training_are_judged_as_arrays_are():
+    torch = pytest.importorskip("torch")
+    truth, scores = [[1, 0], [0, 1]], [[0.5, 0.25], [0.75, 0.5]]
+    wanted = sonoscope.evaluate(truth, scores, "ab", draws=0).to_dict()
+    for tensor in (torch.tensor(scores, requires_grad=True), torch.tensor(scores).bfloat16()):
+        assert sonoscope.evaluate(torch.tensor(truth), tensor, "ab", draws=0).to_dict() == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"draws": 1.5}, "protocol clip: draws=1.5 must be a whole number$"),
+        ({"groups": 3}, "groups=3 must have an entry for each of the 2 clips"),
+        ({"validation": 3}, r"validation must be \(y_true, y_score\)"),
+        ({"thresholds": {"a": "x", "b": 1}}, "thresholds is no array of numbers"),
+        ({"y_score": [[1, 0], [1]]}, "y_score is no array of numbers"),
+        ({"y_score": [["x", 0], [1, 0]]}, "y_score is no array of numbers: could not convert.*'x'"),
+    ],
+)
+def test_arguments_of_another_kind_are_told_by_name(given, message):
+    arguments = {"y_true": [[1, 0], [0, 1]], "y_score": [[0.5, 0.25], [0.75, 0.5]], "labels": "ab"}
+    with pytest.raises(UsageError, match=message):
+        sonoscope.evaluate(**arguments | given)

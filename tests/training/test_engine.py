@@ -305,28 +305,32 @@ def test_an_unknown_layer_names_those_there_are(tones: Tones, tmp_path: Path):
         ),
         (
             ("network.backbone.width=abc",),
-            "backbone: width='abc' must be a number above 0, such as width=1.0",
+            "network.backbone.width='abc' must be a number above 0, such as network.backbone.width=1.0",
         ),
-        (("network.backbone.width=-1",), "backbone: width=-1 must be a number above 0"),
+        (("network.backbone.width=-1",), "network.backbone.width=-1 must be a number above 0"),
         (
             ("network.backbone.dim=0",),
-            "backbone: dim=0 must be a whole number of at least 1, such as dim=192",
+            "network.backbone.dim=0 must be a whole number of at least 1, such as network.backbone.dim=192",
         ),
         (
             ("network.head.dropout=[0.1]",),
-            "head: dropout=[0.1] must be a number in 0..1, such as dropout=0.2",
+            "network.head.dropout=[0.1] must be a number in 0..1, such as network.head.dropout=0.2",
         ),
         (
             ("network.head=mlp", "network.head.layers=many"),
-            "head: layers='many' must be a list of whole numbers of at least 1, such as layers=[512]",
+            "network.head.layers='many' must be a list of whole numbers of at least 1, such as "
+            "network.head.layers=[512]",
         ),
-        (("losses=focal", "losses.0.gamma=much"), "loss: gamma='much' must be a number, such as gamma=2.0"),
+        (
+            ("losses=focal", "losses.0.gamma=much"),
+            "losses.0.gamma='much' must be a number, such as losses.0.gamma=2.0",
+        ),
         (
             ("augment=gain", "augment.0.share=half"),
-            "augmentation: share='half' must be a number, such as share=0.5",
+            "augment.0.share='half' must be a number, such as augment.0.share=0.5",
         ),
         (("augment=background",), "the augmentation 'background' needs the parameter 'folder'"),
-        (("augment=time_mask", "augment.0.count=2.5"), "augmentation: count=2.5 must be a whole number"),
+        (("augment=time_mask", "augment.0.count=2.5"), "augment.0.count=2.5 must be a whole number"),
         (("network.backbone.widht=2",), "unknown parameter 'widht' of this backbone. Did you mean 'width'?"),
     ],
 )

@@ -7,9 +7,9 @@
 
 Decoding is sequential: seeking is not exact in many containers, and the length that a header states is a hint
 that is often wrong, so samples are counted. Channels are averaged (mean, so that a signal in all of them
-keeps its level) or one is chosen, then soxr (HQ, streaming) changes the rate; both give the same bits for any
-size of blocks. Memory does not grow with the recording, with one exception: a compressed member of an archive
-is unpacked first, in memory up to 32 MiB and in a temporary file beyond.
+keeps its level) or one is chosen, then the rate is changed (``rates.py``); both give the same bits for any size
+of blocks. Memory does not grow with the recording, with one exception: a compressed member of an archive is
+unpacked first, in memory up to 32 MiB and in a temporary file beyond.
 
 Which reader decodes follows from the file's first bytes. Where libsndfile cannot open a file, stops at
 damage, or ends before the file does, FFmpeg takes over at the same sample: this is the one fallback there is.
@@ -29,9 +29,8 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-import soxr
 
-from sonoscope.audio import archives, pcm, ranges, recorders, stores
+from sonoscope.audio import archives, pcm, ranges, rates, recorders, stores
 from sonoscope.audio.contents import Content, recognise
 from sonoscope.audio.reader import DAMAGED, AudioInfo, NotDecodable, Reader
 from sonoscope.audio.sndfile import SndfileReader
@@ -52,8 +51,6 @@ FULL_SCALE = 0.999
 #: No sample is beyond this: whole numbers of 32 bits reach half of it where nobody divided them. Powers of larger ones
 #: overflow float32.
 BEYOND = 2.0**32
-#: Samples that a block becomes at most at the rate that is asked for: a header may state 1 Hz.
-LARGEST = 64 * BLOCK_SAMPLES
 #: A block in which all channels together stay within this is one that nothing was recorded in: a step of 16 bits.
 STILL = 2.0 / 32768.0
 #: A recording is called cut short if it lacks more than this share and this much (codecs pad by up to 0.1 s).
@@ -193,10 +190,10 @@ class Decoder:
             raise RuntimeError("a Decoder is read once: make another one to hear the recording again")
         self._used = True
         rate = self.info.sample_rate
-        wanted = self._sample_rate or rate
-        resampler: soxr.ResampleStream | None = None
-        if wanted != rate:
-            resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+        yield from rates.at_rate(self._heard(), rate, self._sample_rate or rate)
+
+    def _heard(self) -> Iterator[np.ndarray]:
+        """The same at the recording's own rate, looked at on the way."""
         try:
             for frames in self._frames():
                 if self._channel is not None:
@@ -207,13 +204,7 @@ class Decoder:
                 self.n_decoded += len(mono)
                 if not still:
                     self._n_alive = self.n_decoded
-                if resampler is None:
-                    yield mono
-                    continue
-                for piece in _pieces(mono, wanted / rate):
-                    given = resampler.resample_chunk(piece)
-                    if given.size:
-                        yield given
+                yield mono
         except (NotDecodable, OSError) as error:
             raise self._named(error) from None
         if not self.n_decoded:
@@ -221,10 +212,6 @@ class Decoder:
         if self._n_not_finite + self._n_beyond == self._n_looked_at:
             raise self._named(NotDecodable("holds no sound: none of its samples is one", WRITE_AGAIN))
         self._conclude()
-        if resampler is not None:
-            rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
-            if rest.size:
-                yield rest
 
     # ---- opening -------------------------------------------------------------------------------------------
 
@@ -393,12 +380,6 @@ class Decoder:
         else:
             return error
         return UnreadableAudio(self._recording.name, reason, remedy)
-
-
-def _pieces(samples: np.ndarray, longer: float) -> Iterator[np.ndarray]:
-    """All of it, or pieces of which none is larger than :data:`LARGEST` when it is so many times longer."""
-    step = max(1, int(LARGEST / longer))
-    return (samples[place : place + step] for place in range(0, len(samples), step))
 
 
 def _absent(path: str) -> tuple[str, str]:

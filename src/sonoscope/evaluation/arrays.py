@@ -5,7 +5,8 @@ This is ``sonoscope.evaluate``; what the arrays must be is checked here, and eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.evaluation import protocols
 from sonoscope.evaluation.result import Result
 from sonoscope.evaluation.tagging import Answers
+from sonoscope.values import as_array
 
 #: Rows that a message names.
 NAMED = 10
@@ -87,7 +89,7 @@ def evaluate(
     for name, values in (parts or {}).items():
         _as_long(f"parts[{name!r}]", values, len(answers.truth))
     own = None
-    if isinstance(thresholds, int | float):
+    if isinstance(thresholds, Real):
         options["threshold"] = float(thresholds)
     elif thresholds is not None:
         own = _thresholds(thresholds, columns)
@@ -101,7 +103,7 @@ def _validation(given: tuple[Any, ...] | None, labels: tuple[str, ...]) -> Answe
     """The other clips, that thresholds are fitted on."""
     if given is None:
         return None
-    if len(given) not in (2, 3):
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise UsageError("validation must be (y_true, y_score) or (y_true, y_score, mask)")
     true, score, *judged = given
     return _answers("validation ", true, score, judged[0] if judged else None, labels)
@@ -116,21 +118,22 @@ def _answers(
     groups: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
 ) -> Answers:
-    truth, scores = np.asarray(y_true), np.asarray(y_score, dtype=np.float64)
+    truth, scores = _read(f"{what}y_true", y_true), _read(f"{what}y_score", y_score, np.float64)
+    judged = None if mask is None else _read(f"{what}mask", mask)
     if truth.ndim == 1 and len(truth) and np.issubdtype(truth.dtype, np.integer):
         truth = _one_hot(what, truth, len(labels))
     n = len(truth)
     for name, array in (
         ("y_true", truth),
         ("y_score", scores),
-        ("mask", None if mask is None else np.asarray(mask)),
+        ("mask", judged),
     ):
         if array is not None and (array.shape != (n, len(labels)) or not n):
             raise UsageError(
                 f"{what}{name} has shape {array.shape}; {n} clips and {len(labels)} labels need ({n}, {len(labels)})"
                 + ("" if n else ", with at least one clip")
             )
-    known = np.ones(truth.shape, dtype=bool) if mask is None else np.asarray(mask).astype(bool)
+    known = np.ones(truth.shape, dtype=bool) if judged is None else judged.astype(bool)
     _refuse(f"{what}y_true is not 0 or 1", ~np.isin(truth, (0, 1)) & known)
     _refuse(f"{what}y_score is not finite", ~np.isfinite(scores) & known)
     return Answers(
@@ -141,6 +144,13 @@ def _answers(
         _as_long(f"{what}groups", range(n) if groups is None else groups, n),
         _as_long(f"{what}names", range(n) if names is None else names, n),
     )
+
+
+def _read(name: str, given: Any, kind: type | None = None) -> np.ndarray:
+    try:
+        return as_array(given).astype(kind) if kind else as_array(given)
+    except (TypeError, ValueError) as problem:
+        raise UsageError(f"{name} is no array of numbers: {problem}") from None
 
 
 def _one_hot(what: str, numbers: np.ndarray, count: int) -> np.ndarray:
@@ -156,6 +166,8 @@ def _refuse(what: str, wrong: np.ndarray) -> None:
 
 
 def _as_long(name: str, values: Any, n: int) -> tuple[str, ...]:
+    if not isinstance(values, Iterable):
+        raise UsageError(f"{name}={values!r} must have an entry for each of the {n} clips")
     held = tuple(str(value) for value in values)
     if len(held) != n:
         raise UsageError(f"{name} has {len(held)} entries for {n} clips")
@@ -173,7 +185,7 @@ def _thresholds(given: Any, labels: tuple[str, ...]) -> np.ndarray:
         if missing:
             raise UsageError(f"thresholds lack {', '.join(missing)}")
         given = [given[label] for label in labels]
-    values = np.asarray(given, dtype=np.float64)
+    values = _read("thresholds", given, np.float64)
     if values.shape != (len(labels),) or not np.isfinite(values).all():
         raise UsageError(f"thresholds must be {len(labels)} finite numbers, got shape {values.shape}")
     return values

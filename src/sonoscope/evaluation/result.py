@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sonoscope.errors import count
 from sonoscope.values import columns
 
 #: Decimals in text and Markdown; JSON and CSV have :data:`EXACT_DECIMALS`.
@@ -28,6 +29,8 @@ UNBOUNDED = ("d_prime",)
 PAGE_ROWS = 50
 #: What stands where there is no value.
 ABSENT = "–"
+#: Figures that a prompt shows of a result, the first of them: the protocol's own.
+SHOWN_FIGURES = 3
 #: The line of a curve that stands for a whole model, among those of its labels.
 POOLED = "all labels together"
 
@@ -47,7 +50,7 @@ class Draws:
         return other is not None and self.groups == other.groups and self.values.shape == other.values.shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figure:
     """One number.
 
@@ -95,6 +98,9 @@ class Figure:
         limits = (None if low is None else float(low), None if high is None else float(high))
         return cls(float(value), *limits, draws=draws)
 
+    def __repr__(self) -> str:
+        return f"Figure({self})"
+
     def __str__(self) -> str:
         if self.value is None:
             return f"{ABSENT} ({self.why})" if self.why else ABSENT
@@ -115,7 +121,7 @@ class Figure:
         return found | ({"why": self.why} if self.why else {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows under columns. Cells are text, whole numbers, floats, booleans, figures, or None.
 
@@ -135,6 +141,12 @@ class Table:
                 raise ValueError(
                     f"table {self.name!r}, row {number}: {len(row)} cells, the header has {len(self.columns)}"
                 )
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, {count(len(self.rows), 'row')}, {count(len(self.columns), 'column')})"
+
+    def __str__(self) -> str:
+        return self.text()
 
     def to_dict(self) -> dict[str, Any]:
         """Title, columns and rows; figures as objects."""
@@ -183,7 +195,7 @@ class Table:
         return file.getvalue()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curve:
     """Lines over a common pair of axes, by their names: ``lines[name] = (x, y)``, arrays of one length."""
 
@@ -192,6 +204,9 @@ class Curve:
     x: str
     y: str
     lines: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+    def __repr__(self) -> str:
+        return f"Curve({self.name!r}, {count(len(self.lines), 'line')})"
 
     def to_dict(self) -> dict[str, Any]:
         """Axes and points."""
@@ -217,7 +232,7 @@ class Excerpt:
     top_hz: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """All that a protocol says of one set of predictions.
 
@@ -252,6 +267,16 @@ class Result:
     provenance: Mapping[str, object] = field(default_factory=dict)
     excerpts: Mapping[str, Excerpt] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        known = {name: figure for name, figure in self.figures.items() if figure.value is not None}
+        first = [f"{name} {figure}" for name, figure in list(known.items())[:SHOWN_FIGURES]]
+        more = len(self.figures) - len(first)
+        rest = [f"{count(more, 'more figure')}: print it"] if more else []
+        return f"Result({', '.join([repr(self.protocol), *first, *rest])})"
+
+    def __str__(self) -> str:
+        return self.text()
 
     def table(self, name: str) -> Table:
         """The table of that name; raises ``KeyError`` with those there are."""

@@ -32,6 +32,7 @@ from sonoscope.explain.views import BASELINES
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.plugins import check_parameters
+from sonoscope.signatures import expect
 
 __all__ = [
     "METHODS",
@@ -151,6 +152,9 @@ def explain(
     # Here: ``api`` has this function as a method.
     from sonoscope import api
 
+    expect(int | None, channel=channel)
+    expect(float | tuple[float, float] | None, time=time)
+    time = tuple(time) if isinstance(time, list) else time
     if isinstance(recording, np.ndarray):
         samples, rate = arrays.checked(recording, sample_rate)
         sounding = Sounding("array", samples=arrays.to_mono(samples, channel), sample_rate=rate)

@@ -8,6 +8,8 @@ scores highest. Nothing here holds a whole recording: it is decoded once for the
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,6 +20,7 @@ import numpy as np
 from sonoscope import pipeline
 from sonoscope import scores as score_tables
 from sonoscope.audio.decode import Decoder
+from sonoscope.audio.rates import at_rate
 from sonoscope.errors import UsageError, one_of, optional
 from sonoscope.explain import views
 from sonoscope.explain.protocol import Case, Found, Method
@@ -112,7 +115,6 @@ class Explainer:
         """
         if label is not None:
             one_of(self.bundle.label_ids, label, "label")
-        sounding = at_rate(sounding, self.bundle.sample_rate)
         # Scores say how long the recording is too.
         scores = self._scores(sounding)
         chosen = self._label(scores, label, time)
@@ -134,9 +136,9 @@ class Explainer:
             return pipeline.score_recording(
                 sounding.recording, self.bundle, self._runtime, channel=sounding.channel
             ).scores
-        assert sounding.samples is not None
+        assert sounding.samples is not None and sounding.sample_rate is not None
         return pipeline.score_samples(
-            sounding.samples, self.bundle.sample_rate, self.bundle, self._runtime
+            sounding.samples, sounding.sample_rate, self.bundle, self._runtime
         ).scores
 
     def _label(self, scores: Scores, label: str | None, time: Time) -> int:
@@ -214,35 +216,30 @@ class Explainer:
         )  # fmt: skip
 
 
-def at_rate(sounding: Sounding, sample_rate: int) -> Sounding:
-    """Samples at a model's rate; a recording is converted when it is decoded."""
-    if sounding.samples is None:
-        return sounding
-    samples = pipeline.at_rate(sounding.samples, sounding.sample_rate or sample_rate, sample_rate)
-    return Sounding(sounding.name, samples=samples, sample_rate=sample_rate)
-
-
 def piece_of(sounding: Sounding, sample_rate: int, begin: int, end: int) -> np.ndarray:
     """Samples ``begin`` to ``end`` at a model's rate, float32, zeros where there is no recording."""
     piece = np.zeros(end - begin, dtype=np.float32)
-
-    def lay(block: np.ndarray, at: int) -> None:
-        low, high = max(at, begin), min(at + len(block), end)
-        if low < high:
-            piece[low - begin : high - begin] = block[low - at : high - at]
-
-    if sounding.samples is not None:
-        lay(sounding.samples, 0)
-        return piece
-    assert sounding.recording is not None
     at = 0
-    with Decoder(sounding.recording, sample_rate=sample_rate, channel=sounding.channel) as decoder:
-        for block in decoder.blocks():
-            lay(block, at)
+    with closing(_blocks(sounding, sample_rate)) as blocks:
+        for block in blocks:
+            low, high = max(at, begin), min(at + len(block), end)
+            if low < high:
+                piece[low - begin : high - begin] = block[low - at : high - at]
             at += len(block)
             if at >= end:
                 break
     return piece
+
+
+def _blocks(sounding: Sounding, sample_rate: int) -> Generator[np.ndarray, None, None]:
+    """All of its sound, from its first sample on."""
+    if sounding.samples is not None:
+        assert sounding.sample_rate is not None
+        yield from at_rate([sounding.samples], sounding.sample_rate, sample_rate)
+        return
+    assert sounding.recording is not None
+    with Decoder(sounding.recording, sample_rate=sample_rate, channel=sounding.channel) as decoder:
+        yield from decoder.blocks()
 
 
 def checked(begin: float, end: float, duration_s: float) -> None:

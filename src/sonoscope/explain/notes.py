@@ -17,7 +17,7 @@ import numpy as np
 from sonoscope import transcription
 from sonoscope.errors import UsageError, one_of
 from sonoscope.explain import views
-from sonoscope.explain.explainer import Sounding, Time, at_rate, checked, network_of, piece_of, removed
+from sonoscope.explain.explainer import Sounding, Time, checked, network_of, piece_of, removed
 from sonoscope.explain.protocol import Case, Method
 from sonoscope.explain.result import Explanation
 from sonoscope.features import Feature
@@ -113,7 +113,6 @@ class NoteExplainer:
         begin, end = time if isinstance(time, tuple) else (time, time)
         near = NEAR_S if begin == end else 0.0
         within = (-np.inf, np.inf) if begin is None or end is None else (begin - near, end + near)
-        sounding = at_rate(sounding, self.bundle.sample_rate)
         best: list[Answer] = []
 
         def keep(scores: NoteScores) -> None:

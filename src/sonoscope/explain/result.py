@@ -28,7 +28,7 @@ WINDOW_S, OVERLAP = 0.04, 4
 WHOLE = 0.98
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Which part of a stretch of sound spoke for a label.
 
@@ -77,6 +77,12 @@ class Explanation:
     samples: np.ndarray
     sample_rate: int
     moment: float | None = None
+
+    def __repr__(self) -> str:
+        when = f"{self.start:.2f} to {self.end:.2f} s"
+        return (
+            f"Explanation({self.file!r}, {self.label!r} at {when}, score {self.score:.2f}, by {self.method})"
+        )
 
     def plot(self) -> Figure:
         """The picture: the spectrogram, the map over it, and its sums by time and frequency.

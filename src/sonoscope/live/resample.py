@@ -17,7 +17,8 @@ import numpy as np
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 
-QUALITY = "HQ"  # that of ``audio.decode``
+from sonoscope.audio.rates import QUALITY
+
 #: What is below this, of the filter's largest value, is rounding of soxr's.
 SMALLEST = 1e-7
 #: The filter's reach on either side is sought within so many periods of the lower rate; it is about 100.

@@ -17,6 +17,7 @@ from sonoscope.live.tags import TagStream
 from sonoscope.models.bundle import NOTES, Bundle
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes.rules import NoteRules
+from sonoscope.values import as_array
 
 
 class Stream(Protocol):
@@ -87,7 +88,7 @@ def heard(samples: np.ndarray) -> tuple[np.ndarray, int]:
     ValueError
         If the array has another shape or holds no floating point numbers.
     """
-    samples = np.asarray(samples)
+    samples = as_array(samples)
     if samples.ndim not in (1, 2):
         raise ValueError(f"a block must have shape (n,) or (n, channels), got {samples.shape}")
     if not np.issubdtype(samples.dtype, np.floating):

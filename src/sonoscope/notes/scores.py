@@ -52,7 +52,7 @@ class UnreadableScores(SonoscopeError):
     exit_code = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NoteScores:
     """Probabilities of notes in frames of time.
 
@@ -96,6 +96,10 @@ class NoteScores:
             raise UsageError(
                 f"{shapes[0][1]} pitches from {self.lowest} on are no MIDI numbers; those are 0..127"
             )
+
+    def __repr__(self) -> str:
+        frames, pitches = self.onset.shape
+        return f"NoteScores({frames} frames, {pitches} pitches, {frames * self.hop_s:g} s)"
 
     def tables(self) -> dict[str, np.ndarray]:
         """The arrays by name; without velocity where there is none."""

@@ -356,14 +356,14 @@ def check_names(config: Config) -> None:
     UnknownName, UsageError
         As when the parts are made.
     """
-    backbones.named(config.network.backbone)
-    heads.named(config.network.head)
+    backbones.named(config.network.backbone, under="network.backbone")
+    heads.named(config.network.head, under="network.head")
     phases.Plan(config.training, 1)
     ranks.strategy(config.training)
     if config.kind == "network":
-        objective.named(config.losses)
-        for spec in config.augment:
-            augment.named(spec)
+        objective.named(config.losses, under="losses")
+        for number, spec in enumerate(config.augment):
+            augment.named(spec, under=f"augment.{number}")
         one_of("training.monitor", config.training.monitor, FIGURES)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 from sonoscope.data.rows import Manifest
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.evaluation.result import Result
+from sonoscope.signatures import expect
 
 Kind = Literal["clip", "pitch", "notes", "events"]
 
@@ -118,8 +119,9 @@ class Protocol:
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
-    """Text as the kind that an option is annotated with; other values as they are."""
+    """Text as the kind that an option is annotated with; other values, if they are of it, as they are."""
     if not isinstance(value, str):
+        expect(kind, **{f"protocol {name}": value})
         return value
     text = str(kind).replace(" ", "")
     if value == "" and "None" in text:

@@ -89,9 +89,11 @@ def build(spec: str | Mapping[str, Any], n_bins: int = 1, *, channels: int = 1) 
     return make(n_bins, channels=channels, **parameters)
 
 
-def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
+def named(
+    spec: str | Mapping[str, Any], *, under: str = ""
+) -> tuple[str, Callable[..., Any], dict[str, Any]]:
     """Name, maker and parameters of a backbone, before it is made. Raises ``UnknownName`` as :func:`build`."""
-    return plugins.named(BACKBONES, spec, "backbone", ("n_bins", "channels"))
+    return plugins.named(BACKBONES, spec, "backbone", ("n_bins", "channels"), under=under)
 
 
 def takes_bands(spec: str | Mapping[str, Any]) -> bool:

@@ -49,6 +49,8 @@ def build(spec: str | Mapping[str, Any], dim: int, n_classes: int) -> Head:
     return make(dim, n_classes, **parameters)
 
 
-def named(spec: str | Mapping[str, Any]) -> tuple[str, Callable[..., Any], dict[str, Any]]:
+def named(
+    spec: str | Mapping[str, Any], *, under: str = ""
+) -> tuple[str, Callable[..., Any], dict[str, Any]]:
     """Name, maker and parameters of a head, before it is made. Raises ``UnknownName`` as :func:`build`."""
-    return plugins.named(HEADS, spec, "head", ("dim", "n_classes"))
+    return plugins.named(HEADS, spec, "head", ("dim", "n_classes"), under=under)

@@ -108,12 +108,14 @@ def build(
 
 
 def named(
-    spec: Mapping[str, Any],
+    spec: Mapping[str, Any], *, under: str = ""
 ) -> tuple[str, Callable[..., Augmentation], dict[str, Any], Progress]:
     """Name, maker, parameters and progress of an augmentation, before it is made. Raises ``UnknownName``."""
     parameters = dict(spec)
     grows = parameters.pop("from_epoch", 0), parameters.pop("full_epoch", None)
-    name, make, parameters = plugins.named(AUGMENTATIONS, parameters, "augmentation", ("sample_rate",))
+    name, make, parameters = plugins.named(
+        AUGMENTATIONS, parameters, "augmentation", ("sample_rate",), under=under
+    )
     return name, make, parameters, Progress(name, *grows)
 
 

@@ -199,7 +199,9 @@ def tried(
     return made
 
 
-def named(terms: Sequence[Spec]) -> list[tuple[str, Callable[..., Any], float, dict[str, Any]]]:
+def named(
+    terms: Sequence[Spec], *, under: str = ""
+) -> list[tuple[str, Callable[..., Any], float, dict[str, Any]]]:
     """Name, loss (or its class), weight and parameters of each term.
 
     Raises
@@ -208,7 +210,7 @@ def named(terms: Sequence[Spec]) -> list[tuple[str, Callable[..., Any], float, d
         If a loss or a parameter is unknown, a weight is no number, or a loss is named twice.
     """
     found: list[tuple[str, Callable[..., Any], float, dict[str, Any]]] = []
-    for spec in terms:
+    for number, spec in enumerate(terms):
         parameters = {"name": spec} if isinstance(spec, str) else dict(spec)
         name, weight = parameters.pop("name"), parameters.pop("weight", 1.0)
         if name in {other for other, *_ in found}:
@@ -217,7 +219,7 @@ def named(terms: Sequence[Spec]) -> list[tuple[str, Callable[..., Any], float, d
             raise UsageError(f"the loss {name!r}: weight={weight!r} must be a number")
         made = plugins.resolve({**LOSSES, **EMBEDDING_LOSSES}, name, "loss")
         given = ("dim", "n_classes") if _is_module(made) else ("logits", "targets", "judged", "weights")
-        plugins.check_parameters(made, parameters, "loss", given)
+        plugins.check_parameters(made, parameters, "loss", given, under=f"{under}.{number}" if under else "")
         found.append((name, made, float(weight), parameters))
     return found
 
