@@ -23,6 +23,17 @@ HELLO_S, SILENCE_S = 15.0, 60.0
 UNREAD_S = 30.0
 
 
+@router.get("/live", include_in_schema=False)
+async def plain() -> None:
+    """What a proxy asks that passes no WebSockets on. Raises ``Fault``."""
+    raise Fault(
+        "upgrade",
+        "/live is a WebSocket, and this came as a plain request",
+        "Connect with ws:// or wss://; a proxy in between must pass the headers Upgrade and Connection on.",
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )
+
+
 @router.websocket("/live")
 async def live(socket: WebSocket, house: OfHouse) -> None:
     """What sounds in what is sent."""
