@@ -7,6 +7,7 @@ that a stranger should not read (unexpected errors are logged and told without t
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from sonoscope.errors import BadBundle, SonoscopeError, UnknownName, UnreadableAudio, UsageError
 from sonoscope.outputs import UnreadableTable
+from sonoscope.writing import FULL
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ STATUS = {
     "usage": 400, "unknown_name": 400, "unauthorised": 401, "forbidden": 403, "not_found": 404, "method": 405,
     "not_acceptable": 406, "conflict": 409, "cancelled": 409, "too_large": 413, "too_long": 413, "invalid": 422,
     "unreadable": 422, "too_slow": 422, "too_much_memory": 422, "crashed": 422, "upgrade": 426, "busy": 503,
-    "full": 507, "internal": 500,
+    "stopping": 503, "full": 507, "internal": 500,
 }  # fmt: skip
 
 
@@ -97,12 +99,26 @@ def fault_of(error: Exception) -> Fault:
         )
     if isinstance(error, SonoscopeError):
         return Fault("usage", str(error), "Change what the message names.")
+    if _is_full(error):
+        log.error("no room: %s", error)
+        return Fault(
+            "full",
+            "the disk of this service is full",
+            "Try again later, or tell the one who runs the service.",
+        )
     log.error("unexpected", exc_info=error)
     return Fault(
         "internal",
         f"this should not have happened: {type(error).__name__}",
         "Try again; if it stays, tell the one who runs the service: the details are in its log.",
     )
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether nothing more can be written: into a file, or into the ledger."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 #: What Starlette and FastAPI refuse by themselves.
@@ -145,4 +161,5 @@ def install(app: FastAPI, allowed: Callable[[Request], list[str]]) -> None:
     app.add_exception_handler(SonoscopeError, engine)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(OSError, engine)
     app.add_exception_handler(Exception, engine)
