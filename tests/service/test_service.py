@@ -446,6 +446,16 @@ def test_a_page_that_is_let_in_may_read_what_answers_tell(song: Path, tmp_path: 
         served.kill()
 
 
+def test_a_folder_that_cannot_be_written_is_named_with_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for state in (tmp_path / "file", tmp_path / "file" / "state"):
+        assert main(["serve", "--port", "0", "--state", str(state)]) == 2
+        told = capsys.readouterr().err
+        assert f"--state {state} cannot be written" in told and "Name another" in told
+
+
 def test_a_token_that_no_header_can_carry_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ASCII"):
         Settings(state=tmp_path, auth_token="geheimes-Öhr").checked()

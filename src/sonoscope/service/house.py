@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 #: How often what is old is removed.
 SWEEP_S = 60.0
 #: Streams have so long to end when the service does.
-HUSH_S = 3.0
+HUSH_S = 2.0
 
 
 @dataclass

@@ -33,7 +33,7 @@ def serve(settings: Settings, *, own_state: bool, tell: Callable[[str, Settings]
     Raises
     ------
     UsageError
-        If the address is in use or cannot be had, or another service keeps its state there.
+        If the address is in use or cannot be had, another service keeps its state there, or none can be kept there.
     """
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))
@@ -102,12 +102,16 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """The right to write there, this service alone."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = Lock(folder, "all")
     except Locked:
         raise UsageError(
             f"--state {folder}: another service is running there. Name another folder with --state"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"--state {folder} cannot be written ({error.strerror or error}). Name another folder with --state"
         ) from None
     try:
         yield
