@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from fastapi.testclient import TestClient
 
 from sonoscope.service import house as houses
 from sonoscope.service.app import create_app
+from sonoscope.service.faults import fault_of
 from sonoscope.service.office import ENDED
 from sonoscope.service.settings import Settings
 
@@ -169,8 +171,8 @@ def test_what_was_under_way_goes_on_after_a_restart(song: Path, tmp_path: Path) 
 def test_what_is_old_is_removed_and_a_full_disk_is_told(song: Path, tmp_path: Path) -> None:
     with service(tmp_path, store_age_s=1.0, short_s=1.0) as client:
         answer = client.post("/analyze?format=csv", files={"file": ("a.wav", song.read_bytes())})
-        assert answer.status_code == 202 and answer.headers["location"].startswith("/jobs/")  # it was long
         name = answer.json()["job"]["id"]
+        assert answer.status_code == 202 and answer.headers["location"] == f"jobs/{name}"  # it was long
         assert over(client, name)["state"] == "done"
         sent = {"file": ("a.wav", song.read_bytes())}
         recording = client.post("/recordings", files=sent).json()["recording"]["id"]
@@ -182,6 +184,52 @@ def test_what_is_old_is_removed_and_a_full_disk_is_told(song: Path, tmp_path: Pa
     with service(tmp_path / "small", store_bytes=1000) as client:
         refused = client.post("/analyze", files=sent)
         assert refused.status_code == 503 and "retry-after" in refused.headers
+
+
+def test_a_disk_that_takes_no_more_is_told_as_that(
+    client: TestClient, song: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    resource = pytest.importorskip("resource")
+    limits, jobs = resource.getrlimit(resource.RLIMIT_FSIZE), state_of(client) / "jobs"
+    before = set(jobs.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        for route in ("/analyze", "/recordings"):
+            answer = client.post(route, files={"file": ("a.wav", song.read_bytes())})
+            assert answer.status_code == 507 and answer.json()["error"]["code"] == "full", answer.text
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert set(jobs.iterdir()) == before and not list((state_of(client) / "recordings").iterdir())
+    assert [record.exc_info for record in caplog.records if "no room" in record.message] == [None, None]
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert fault_of(full).code == "full"
+
+
+def test_who_breaks_an_upload_off_leaves_nothing_and_no_line_in_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    words = ["serve", "--port", "0", "--workers", "1", "--state", str(tmp_path / "state")]
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sonoscope", *words], stdout=subprocess.PIPE, stderr=file, text=True
+        )
+    try:
+        assert process.stdout is not None
+        place = httpx.URL(process.stdout.readline().strip())
+        part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(
+            100_000
+        )
+        head = b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n"
+        jobs = tmp_path / "state" / "jobs"
+        with socket.create_connection((place.host, place.port)) as connection:
+            connection.sendall(b"POST /analyze HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head + part)
+            wait(lambda: list(jobs.glob("*/upload-0")))
+        wait(lambda: not list(jobs.iterdir()))
+        process.terminate()
+        process.wait(30)
+        assert "Traceback" not in log.read_text() and "gone" not in log.read_text()
+    finally:
+        process.kill()
 
 
 def test_who_goes_away_is_not_worked_for(song: Path, served: Any) -> None:

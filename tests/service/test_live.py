@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.service.conftest import Served
+from tests.service.conftest import Served, start
 
 from sonoscope.service import running
 from sonoscope.service.ears import Ears
@@ -91,6 +91,30 @@ def test_a_process_that_is_killed_ends_its_own_stream_only(served: Served) -> No
 
     assert asyncio.run(killed())["error"]["code"] == "crashed"
     assert asyncio.run(stream(served, sound(440)))[-1]["kind"] == "end"
+
+
+def test_a_service_that_is_stopped_tells_its_listeners_all_and_why(tmp_path: Path) -> None:
+    stopped = start(tmp_path)
+
+    async def told() -> tuple[list[dict[str, Any]], int]:
+        async with websockets.connect(f"ws{stopped.url[4:]}/live") as held:
+            await held.send(json.dumps(HELLO))
+            found = [json.loads(await held.recv())]
+            await held.send(sound(440))
+            found.append(json.loads(await held.recv()))
+            stopped.process.terminate()
+            with suppress(websockets.exceptions.ConnectionClosed):
+                while True:
+                    found.append(json.loads(await held.recv()))
+            return found, held.close_code
+
+    try:
+        messages, code = asyncio.run(told())
+        assert messages[-2]["kind"] == "end" and messages[-2]["heard"] == 2.0
+        assert messages[-1]["error"]["code"] == "stopping" and code == 1012
+        stopped.process.wait(20)
+    finally:
+        stopped.kill()
 
 
 def test_a_kept_process_that_died_a_moment_ago_is_not_given_a_stream(tmp_path: Path) -> None:

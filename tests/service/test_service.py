@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import io
 import json
+import re
 import tarfile
 import time
 import zipfile
@@ -169,6 +170,26 @@ def test_what_is_wrong_is_said_in_one_shape(http: httpx.Client, song: Path, tmp_
     assert error_of(refused, 406)["code"] == "not_acceptable"
 
 
+def test_what_a_path_takes_is_told_to_who_asks_otherwise(http: httpx.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    assert {"/analyze", "/jobs/{job}", "/recordings/{recording}/audio"} <= set(paths)
+    for template, operations in paths.items():
+        path = re.sub("{[a-z]+}", "x", template)
+        known = {name.upper() for name in operations}
+        known |= {"HEAD"} if "GET" in known else set()
+        for method in sorted({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known):
+            refused = http.request(method, path)
+            assert refused.status_code == 405, (method, path)
+            assert set(refused.headers["allow"].split(", ")) == known, (method, path)
+    for path in ("/", "/page.css", "/openapi.json"):
+        assert http.post(path).headers["allow"] == "GET, HEAD"
+    for method in ("GET", "POST", "HEAD"):
+        assert http.request(method, "/nowhere").status_code == 404
+    # What watches over services asks by HEAD.
+    asked = http.head("/health")
+    assert asked.status_code == 200 and not asked.content and int(asked.headers["content-length"]) > 0
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "told"),
     [
@@ -216,11 +237,11 @@ def test_answers_are_the_objects_that_are_described(http: httpx.Client, song: Pa
     assert {"file", "error", "end"} <= set(kinds)
     job = http.post("/analyze", files=sent(song), headers={"Prefer": "respond-async"})
     check(job.json(), "job")
-    where = job.headers["location"]
+    where = job.url.join(job.headers["location"])
     while (now := http.get(where).json())["job"]["ended"] is None:
         time.sleep(0.05)
     check(now, "job")
-    assert now["job"]["result"]["href"] == f"{where}/result"
+    assert where.join(now["job"]["result"]["href"]) == f"{where}/result"
     assert http.delete(where).status_code == 204
     for wrong in (http.post("/analyze?hop=many", files=sent(song)), http.get(f"{where}0"), http.get("/no")):
         check(wrong.json(), "error")
@@ -423,6 +444,16 @@ def test_a_page_that_is_let_in_may_read_what_answers_tell(song: Path, tmp_path: 
             assert {"location", "retry-after", "x-sonoscope-failed"} <= set(shown.split(", "))
     finally:
         served.kill()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for state in (tmp_path / "file", tmp_path / "file" / "state"):
+        assert main(["serve", "--port", "0", "--state", str(state)]) == 2
+        told = capsys.readouterr().err
+        assert f"--state {state} cannot be written" in told and "Name another" in told
 
 
 def test_a_token_that_no_header_can_carry_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import http.client
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -269,6 +270,45 @@ def test_from_a_store_and_back_into_it(
     (recordings / "s1/c.wav").write_bytes(changed)
     stores.upload(recordings / "s1/c.wav", f"{url}/cards/s1/c.wav")
     assert run(f"{url}/cards", f"{url}/results", workers=1).skipped == 4
+
+
+def test_a_killed_machine_that_comes_back_goes_on_where_another_has_come_to(
+    s3: tuple[str, Between], recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the store is slow, so that what it had finished is known to it alone or not at all."""
+    url, between = s3
+    for file in (file for file in recordings.rglob("*") if file.is_file()):
+        stores.upload(file, f"{url}/cards/{file.relative_to(recordings).as_posix()}")
+    words = ["analyze", f"{url}/cards", "-o", f"{url}/results", "--threshold", THRESHOLD, "--workers", "1"]
+    between.latency_s = 0.3
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "first"))
+    first = subprocess.Popen(
+        [sys.executable, "-m", "sonoscope", *words], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+    def begun() -> list[bytes]:
+        found = (tmp_path / "first").glob("stores/*/.sonoscope/journal-all.jsonl")
+        return [line for file in found for line in file.read_bytes().splitlines() if b'"name"' in line]
+
+    while not begun():
+        assert first.poll() is None, "it was over before it could be killed"
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    finished = len(begun())
+    between.latency_s = 0.0
+    assert 0 < finished < 5
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "second"))
+    assert run(f"{url}/cards", f"{url}/results").message.startswith("5 inputs done, 1 failed")
+    stores.remove(f"{url}/cards/s1/d.ogg")
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "first"))
+    again = run(f"{url}/cards", f"{url}/results")
+    assert again.done == again.skipped == 4 and again.remarks[0].startswith("1 earlier recording")
+    stores.download(f"{url}/results/files.csv", tmp_path / "files.csv")
+    rows = (tmp_path / "files.csv").read_text().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == sorted(
+        file.relative_to(recordings).as_posix() for file in recordings.rglob("*.*") if file.suffix != ".txt"
+    )
 
 
 def test_a_server_with_another_key_is_not_trusted(sftp: tuple[str, None], tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -17,7 +19,8 @@ from sonoscope import runs
 from sonoscope.audio import decode, find, secrets, stores
 from sonoscope.audio.ranges import RangeFile
 from sonoscope.cli import main
-from sonoscope.errors import UsageError
+from sonoscope.errors import Stopped, UsageError
+from sonoscope.runs.afar import Mirror
 from sonoscope.runs.collect import collect
 
 pytest.importorskip("fsspec")
@@ -218,6 +221,71 @@ def test_results_in_a_store_are_those_of_a_folder(
     assert contents(tmp_path / "there") != there
     runs.decide(url, {"threshold": THRESHOLD})
     assert contents(tmp_path / "there") == there
+
+
+def _left_behind(recordings: Path, url: str, cache: Path, monkeypatch, aside: Path) -> None:
+    """Machine 1 hears two recordings, and goes before it has sent anything; then they are taken away (to ``aside``)."""
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(cache / "1"))
+    aside.mkdir()
+    others = [recordings / "s1", recordings / "s2", recordings / "z.wav"]
+    for path in others:
+        path.rename(aside / path.name)
+    shutil.copy(recordings / "a b.wav", recordings / "a.wav")
+    with monkeypatch.context() as away:
+        away.setattr(stores, "upload", lambda *_: (_ for _ in ()).throw(OSError("the place is away")))
+        with pytest.raises(Stopped):
+            run(recordings, url)
+    for path in others:
+        (aside / path.name).rename(path)
+    (recordings / "a.wav").rename(aside / "a.wav")
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(cache / "2"))
+
+
+def _files(there: Path) -> list[str]:
+    with open(there / "files.csv", newline="", encoding="utf-8") as file:
+        return sorted(row["file"] for row in csv.DictReader(file))
+
+
+def test_a_machine_that_comes_back_takes_nothing_from_what_others_did_since(
+    recordings: Path, tmp_path: Path, monkeypatch, contents
+) -> None:
+    url, there = (tmp_path / "there").as_uri(), tmp_path / "there"
+    _left_behind(recordings, url, tmp_path / "caches", monkeypatch, tmp_path / "aside")
+    run(recordings, url)
+    runs.decide(url, {"threshold": "0.5"})
+    (recordings / "s1/d.ogg").unlink()  # the card is full, and makes room
+    done = contents(there)
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "caches/1"))
+    again = run(recordings, url, threshold="0.5")
+    # a.wav was heard by the first machine alone, and is not heard again; nothing is there twice.
+    assert again.done == again.skipped == 4
+    assert _files(there) == [
+        "a b.wav",
+        "a.wav",
+        "s1/b.flac",
+        "s1/c.wav",
+        "s1/d.ogg",
+        "s2/deep/e#1.flac",
+        "z.wav",
+    ]
+    now, of_all = contents(there), ("events.csv", "files.csv", "errors.csv")
+    assert all(now[name] == done[name] for name in done if name not in of_all)
+
+
+def test_while_a_machine_that_comes_back_is_at_work_the_store_says_all_that_is_done(
+    recordings: Path, tmp_path: Path, monkeypatch
+) -> None:
+    url, journal = (tmp_path / "there").as_uri(), tmp_path / "there/.sonoscope/journal-all.jsonl"
+    _left_behind(recordings, url, tmp_path / "caches", monkeypatch, tmp_path / "aside")
+    run(recordings, url)
+    before = set(journal.read_bytes().splitlines())
+    monkeypatch.setenv("SONOSCOPE_CACHE", str(tmp_path / "caches/1"))
+    mirror = Mirror(url)
+    mirror.fetch()
+    mirror.send()
+    lines = journal.read_bytes().splitlines()
+    assert before < set(lines) and len(lines) == len(set(lines))
+    assert sorted(lines, key=lambda line: json.loads(line)["at"]) == lines
 
 
 def test_parts_meet_in_a_store(recordings: Path, tmp_path: Path, contents) -> None:

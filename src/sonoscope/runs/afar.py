@@ -27,7 +27,7 @@ from sonoscope.errors import SonoscopeError, Stopped, UsageError
 from sonoscope.models import cache
 from sonoscope.runs import lock
 from sonoscope.runs.folder import STATE
-from sonoscope.runs.journal import Journal
+from sonoscope.runs.journal import Journal, merge
 from sonoscope.runs.progress import FileDone, Reporter
 from sonoscope.runs.spec import RunSummary
 
@@ -68,35 +68,71 @@ class Mirror:
         self._stop = threading.Event()
 
     def fetch(self) -> None:
-        """Bring here what is there and not here yet."""
-        if self._part:
-            own = [f"{STATE}/settings.json", f"{STATE}/journal-{self._part}.jsonl"]
-            for name in own:
-                self._bring(name, None)
-            with contextlib.closing(Journal(self.folder / STATE, None)) as journal:
-                made = [name for record in journal.records() for name in record.outputs]
-            for name in made:
-                self._bring(name, None)
-            return
-        for name, size in stores.files(self.url):
-            self._bring(name, size)
+        """Bring here what is there and not here yet, or newer there than here.
 
-    def _bring(self, name: str, size: int | None) -> None:
-        """One file, if it is there. What has another size there than here is sent again later."""
-        file = self.folder / name
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            beside = file.with_name(f"{file.name}.fetched")
-            try:
-                stores.download(stores.below(self.url, name), beside)
-            except FileNotFoundError:
-                beside.unlink(missing_ok=True)
-                return
+        A folder is here already where a run was killed, or could not send. Others may have gone on there since, so
+        the journals are put together, and each input has the results of its newest record.
+
+        Raises
+        ------
+        OSError
+            If the place cannot be reached.
+        Locked
+            If another process of this machine is at work in the folder.
+        """
+        state = self.folder / STATE
+        with lock.Lock(state, self._part or "all") if state.is_dir() else contextlib.nullcontext():
+            self._fetch(state / "tmp-fetched")
+
+    def _fetch(self, desk: Path) -> None:
+        shutil.rmtree(desk, ignore_errors=True)
+        there = None if self._part else dict(stores.files(self.url))
+        own = [f"{STATE}/journal-{self._part}.jsonl"] if there is None else filter(_is_journal, there)
+        journals = [name for name in own if self._download(name, desk / Path(name).name)]
+        with (
+            contextlib.closing(Journal(self.folder / STATE, None)) as mine,
+            contextlib.closing(Journal(desk, None)) as theirs,
+        ):
+            newer_here, newer_there, same = _compared(mine, theirs)
+            is_older = theirs.last_at > mine.last_at
+        names = {f"{STATE}/settings.json", *newer_there, *same} if there is None else set(there)
+        for name in names.difference(journals, newer_here):
+            file = self.folder / name
+            if not file.is_file() or name in newer_there or (is_older and name not in same):
+                self._download(name, file)
+            elif name in same and (there is None or there[name] == file.stat().st_size):
+                self._sent[name] = _known(file)
+        if is_older and there is not None:
+            for name in set(self._names()).difference(there, newer_here):
+                if not _is_journal(name):
+                    (self.folder / name).unlink()
+        # Last: a journal here never tells of what is not here yet.
+        for name in journals:
+            self._join(desk / Path(name).name, self.folder / name)
+        shutil.rmtree(desk, ignore_errors=True)
+
+    def _download(self, name: str, file: Path) -> bool:
+        """Bring one file, whole; False if there is none."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_name(f"{file.name}.fetched")
+        try:
+            stores.download(stores.below(self.url, name), beside)
+        except FileNotFoundError:
+            beside.unlink(missing_ok=True)
+            return False
+        beside.replace(file)
+        if file == self.folder / name:
+            self._sent[name] = _known(file)
+        return True
+
+    def _join(self, fetched: Path, file: Path) -> None:
+        """Put a journal that was there and the one that is here together."""
+        if file.is_file():
+            beside = file.with_name(f"new-{file.name}")
+            merge(file, fetched, beside)
             beside.replace(file)
-            size = file.stat().st_size
-        status = file.stat()
-        if status.st_size == size:
-            self._sent[name] = (status.st_size, status.st_mtime_ns)
+        else:
+            fetched.replace(file)
 
     def send(self) -> None:
         """Put there what is new here; what has gone here goes there. Raises ``OSError``."""
@@ -107,8 +143,7 @@ class Mirror:
             there.discard(name)
             file = self.folder / name
             with contextlib.suppress(FileNotFoundError):
-                status = file.stat()
-                known = (status.st_size, status.st_mtime_ns)
+                known = _known(file)
                 if name in journals or self._sent.get(name) == known:
                     continue
                 self._put(name, file)
@@ -242,6 +277,28 @@ def told(summary: RunSummary, mirror: Mirror) -> RunSummary:
         message=mirror.words(summary.message),
         remarks=tuple(map(mirror.words, summary.remarks)),
     )
+
+
+def _compared(mine: Journal, theirs: Journal) -> tuple[set[str], set[str], set[str]]:
+    """Results that are newer here, that are newer there, and that are the same."""
+    newer_here, newer_there, same = set[str](), set[str](), set[str]()
+    for record in mine.records():
+        other = theirs.get(record.name)
+        if other is None or other.at < record.at:
+            newer_here.update(record.outputs)
+        elif other.at == record.at:
+            same.update(record.outputs)
+    for record in theirs.records():
+        other = mine.get(record.name)
+        if other is None or other.at < record.at:
+            newer_there.update(record.outputs)
+    return newer_here, newer_there, same
+
+
+def _known(file: Path) -> tuple[int, int]:
+    """What tells that a file has changed."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _is_journal(name: str) -> bool:

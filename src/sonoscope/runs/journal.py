@@ -14,6 +14,7 @@ In memory there is one small entry per input (a hash of its name, and where its 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import json
 import os
 import time
@@ -238,6 +239,11 @@ class Journal:
             raise
         return offset
 
+    @property
+    def last_at(self) -> float:
+        """When the newest line was added; 0 of a journal without lines."""
+        return self._last_at
+
     def sync(self) -> None:
         """Wait until what was added is on the disk."""
         if self._mine is not None:
@@ -294,6 +300,16 @@ class Journal:
         return None if values is None else Record(**{k: v for k, v in values.items() if k in _FIELDS})
 
 
+def merge(one: Path, other: Path, out: Path) -> None:
+    """Write the lines of two journals of one part in order of time, what both have once."""
+    last = b""
+    with open(one, "rb") as first, open(other, "rb") as second, open(out, "wb") as file:
+        for line in heapq.merge(_whole(first), _whole(second), key=_when):
+            if line != last:
+                file.write(line)
+            last = line
+
+
 def sort_key(name: str) -> bytes:
     """Names in the order in which they are written: by their UTF-8, bytes that are no text as ``\\udcXX``."""
     return name.encode("utf-8", "backslashreplace")
@@ -323,6 +339,16 @@ def _lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if values is not None:
                 yield offset, values
             offset += len(line)
+
+
+def _whole(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines that can be understood."""
+    return (line for line in file if _parse(line) is not None)
+
+
+def _when(line: bytes) -> tuple[float, bytes]:
+    """Where a line stands in time; of lines of one moment those that are the same lie together."""
+    return float(json.loads(line).get("at", 0.0)), line
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    faults.install(app)
+    faults.install(app, lambda request: description.methods(app, request.url.path))
     app.openapi = partial(description.openapi, app)  # type: ignore[method-assign]
     for routes in (session, facts, analysis, jobs, recordings, listening, judging):
         app.include_router(routes.router, dependencies=[Depends(description.check_query)])

@@ -12,9 +12,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
+from starlette.routing import compile_path
 
 from sonoscope.errors import UsageError, one_of
 from sonoscope.outputs import tables
+from sonoscope.service.guard import is_asset
 
 #: Where OpenAPI keeps objects, and the names in ``schema.json`` of those that the service answers with.
 PLACE = "#/components/schemas/"
@@ -51,6 +53,20 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schemas.update({name: _moved(defined[name]) for name in OBJECTS})
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def methods(app: FastAPI, path: str) -> list[str]:
+    """What may be done with a path, sorted; nothing where there is none."""
+    found = {
+        method.upper()
+        for template, operations in openapi(app)["paths"].items()
+        if compile_path(template)[0].match(path)
+        for method in operations
+    }
+    if path in ("/", app.openapi_url) or is_asset(path):
+        found.add("GET")
+    # HEAD is GET without the body (guard.py).
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def _moved(schema: Any) -> Any:

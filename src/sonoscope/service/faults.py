@@ -7,7 +7,8 @@ that a stranger should not read (unexpected errors are logged and told without t
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from sonoscope.errors import BadBundle, SonoscopeError, UnknownName, UnreadableAudio, UsageError
 from sonoscope.outputs import UnreadableTable
+from sonoscope.writing import FULL
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +26,8 @@ log = logging.getLogger(__name__)
 STATUS = {
     "usage": 400, "unknown_name": 400, "unauthorised": 401, "forbidden": 403, "not_found": 404, "method": 405,
     "not_acceptable": 406, "conflict": 409, "cancelled": 409, "too_large": 413, "too_long": 413, "invalid": 422,
-    "unreadable": 422, "too_slow": 422, "too_much_memory": 422, "crashed": 422, "busy": 503, "full": 507,
-    "internal": 500,
+    "unreadable": 422, "too_slow": 422, "too_much_memory": 422, "crashed": 422, "upgrade": 426, "busy": 503,
+    "stopping": 503, "full": 507, "internal": 500,
 }  # fmt: skip
 
 
@@ -97,6 +99,13 @@ def fault_of(error: Exception) -> Fault:
         )
     if isinstance(error, SonoscopeError):
         return Fault("usage", str(error), "Change what the message names.")
+    if _is_full(error):
+        log.error("no room: %s", error)
+        return Fault(
+            "full",
+            "the disk of this service is full",
+            "Try again later, or tell the one who runs the service.",
+        )
     log.error("unexpected", exc_info=error)
     return Fault(
         "internal",
@@ -105,26 +114,39 @@ def fault_of(error: Exception) -> Fault:
     )
 
 
+def _is_full(error: Exception) -> bool:
+    """Whether nothing more can be written: into a file, or into the ledger."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in FULL
+
+
 #: What Starlette and FastAPI refuse by themselves.
 _CODES = {
-    400: "usage", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method", 406: "not_acceptable",
-    409: "conflict", 413: "too_large", 415: "usage", 416: "usage", 422: "invalid",
+    400: "usage", 401: "unauthorised", 403: "forbidden", 406: "not_acceptable", 409: "conflict", 413: "too_large",
+    415: "usage", 416: "usage", 422: "invalid",
 }  # fmt: skip
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of ``app`` have the one shape."""
+def install(app: FastAPI, allowed: Callable[[Request], list[str]]) -> None:
+    """Let every error of ``app`` have the one shape; ``allowed``: the methods that the path of a request has."""
 
     async def engine(_: Request, error: Exception) -> JSONResponse:
         return fault_of(error).response()
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
+        path = request.url.path[:200]
+        what = f"there is no {request.method} {path}"
+        if error.status_code in (404, 405):
+            # The page is mounted over every path, and refuses for all: what is there is said here.
+            known = allowed(request)
+            if known and request.method not in known:
+                names = ", ".join(known)
+                return Fault("method", what, f"{path} takes {names}.", headers={"Allow": names}).response()
+            return Fault("not_found", what, "GET /openapi.json lists the routes.").response()
         code = _CODES.get(error.status_code, "usage" if error.status_code < 500 else "internal")
-        what = f"{request.method} {request.url.path}"
-        remedy = {"not_found": "GET /openapi.json lists the routes.", "method": "See GET /openapi.json."}
-        message = f"there is no {what}" if code in remedy else str(error.detail)
-        told = Fault(code, message, remedy.get(code, "Change the request."), headers=error.headers)
+        told = Fault(code, str(error.detail), "Change the request.", headers=error.headers)
         return JSONResponse(told.to_json(), error.status_code, told.headers)
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
@@ -139,4 +161,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SonoscopeError, engine)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(OSError, engine)
     app.add_exception_handler(Exception, engine)

@@ -67,6 +67,8 @@ class Guard:
         if refusal is not None:
             await refusal.response()(scope, receive, with_headers)
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # The server sends no body where it was asked for none.
         await self._app(scope, receive, with_headers)
 
     def refusal(self, scope: Scope) -> Fault | None:

@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 #: How often what is old is removed.
 SWEEP_S = 60.0
+#: Streams have so long to end when the service does.
+HUSH_S = 2.0
 
 
 @dataclass
@@ -37,6 +40,8 @@ class House:
         Bytes under ``settings.state``, counted at each sweep; uploads since then are added.
     listening : int
         Live streams that are open; each has a process of ``ears``.
+    stopping : asyncio.Event
+        Set when the service is about to end: open streams are ended, new ones refused.
     """
 
     settings: Settings
@@ -45,6 +50,7 @@ class House:
     pictures: Kept = field(default_factory=Kept)
     disk_used: int = 0
     listening: int = 0
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ears: Ears = field(init=False)
     _sweeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -65,6 +71,14 @@ class House:
         """Let everything work."""
         await self.office.start()
         self._sweeper = asyncio.create_task(self._sweep_on())
+
+    async def hush(self) -> None:
+        """Let open streams tell what is left, and why they end, as long as that takes no longer than ``HUSH_S``."""
+        self.stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HUSH_S):
+                while self.listening:
+                    await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
         """End everything that runs."""

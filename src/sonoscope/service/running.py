@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def serve(settings: Settings, *, own_state: bool, tell: Callable[[str, Settings]
     Raises
     ------
     UsageError
-        If the address is in use or cannot be had, or another service keeps its state there.
+        If the address is in use or cannot be had, another service keeps its state there, or none can be kept there.
     """
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))
@@ -45,9 +45,10 @@ def serve(settings: Settings, *, own_state: bool, tell: Callable[[str, Settings]
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sonoscope-serve-")))
         settings = replace(settings, port=port, state=folder.absolute())
         stack.enter_context(_locked(settings.state))
+        app = create_app(settings)
         server = _Server(
             uvicorn.Config(
-                create_app(settings),
+                app,
                 log_level="warning",
                 # What a client says about itself is believed only behind a proxy, which there is none of here.
                 proxy_headers=False,
@@ -58,20 +59,27 @@ def serve(settings: Settings, *, own_state: bool, tell: Callable[[str, Settings]
             )
         )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        server.hush = lambda: app.state.house.hush()
         server.told = lambda: tell(f"http://{host}:{port}/", settings)
         server.run(sockets=[listening])
         return 0 if server.started else 3
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and lets streams end before it does."""
 
     told: Callable[[], None] = staticmethod(lambda: None)
+    hush: Callable[[], Awaitable[None]]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self.told()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before connections are closed, which is all that uvicorn would tell them.
+        await self.hush()
+        await super().shutdown(sockets)
 
 
 @contextmanager
@@ -94,12 +102,16 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """The right to write there, this service alone."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = Lock(folder, "all")
     except Locked:
         raise UsageError(
             f"--state {folder}: another service is running there. Name another folder with --state"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"--state {folder} cannot be written ({error.strerror or error}). Name another folder with --state"
         ) from None
     try:
         yield

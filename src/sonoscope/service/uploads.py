@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from sonoscope.audio.naming import Unique
 from sonoscope.service.faults import Fault
@@ -58,7 +59,7 @@ async def receive(
     ------
     Fault
         ``too_large`` as soon as there is more than that, ``usage`` if it is no such form, holds no file or holds
-        options, ``too_slow`` if nothing comes any more.
+        options, ``too_slow`` if nothing comes any more, ``cancelled`` if the client goes away.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
@@ -83,6 +84,9 @@ async def receive(
         raise Fault(
             "too_slow", f"nothing came for {SILENCE_S:.0f} seconds", "Send it again over a better connection."
         ) from None
+    except ClientDisconnect:
+        # Nobody reads it, and it is no fault of the service, which would be in its log.
+        raise Fault("cancelled", "who sent the upload has gone", "Send it again.") from None
     except MultipartParseError as error:
         raise _no_form(f"the form is damaged ({error})") from None
     finally:

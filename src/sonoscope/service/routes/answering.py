@@ -34,14 +34,16 @@ async def respond(house: House, job: Job, request: Request, form: Form, *, later
     office = house.office
     if later:
         await office.submit(job, keep=True)
-        return accepted(office, job)
+        return accepted(office, job, request)
     await office.submit(job, keep=False)
     if form.name == LINES:
-        return StreamingResponse(_lines(office, job), media_type=form.media_type)
+        # nginx would collect lines until there are many.
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(_lines(office, job), media_type=form.media_type, headers=headers)
     await waited(office, job, request)
     if not job.is_over:
         office.keep(job)
-        return accepted(office, job)
+        return accepted(office, job, request)
     return answer_of(job, BackgroundTask(office.drop, job))
 
 
@@ -80,19 +82,24 @@ def download(house: House, job: Job, name: str, media_type: str) -> FileResponse
     return FileResponse(job.answer, media_type=media_type, headers=headers, background=background)
 
 
-def accepted(office: Office, job: Job) -> JSONResponse:
+def accepted(office: Office, job: Job, request: Request) -> JSONResponse:
     """The client is told of a job."""
-    headers = {"Location": f"/jobs/{job.id}", "Retry-After": "1"}
-    return JSONResponse({"job": described(office, job)}, 202, headers)
+    headers = {"Location": reference(request, f"jobs/{job.id}"), "Retry-After": "1"}
+    return JSONResponse({"job": described(office, job, request)}, 202, headers)
 
 
-def described(office: Office, job: Job) -> dict[str, Any]:
+def reference(request: Request, path: str) -> str:
+    """The address of ``path`` relative to what was asked: it holds below whatever prefix a proxy adds."""
+    return "../" * (request.url.path.count("/") - 1) + path
+
+
+def described(office: Office, job: Job, request: Request) -> dict[str, Any]:
     """A job as JSON values."""
     result = None
     if job.result is not None:
         result = {
-            "href": f"/jobs/{job.id}/result", "media_type": job.result["media_type"], "name": job.result["name"],
-            "bytes": job.answer.stat().st_size if job.answer.exists() else 0,
+            "href": reference(request, f"jobs/{job.id}/result"), "media_type": job.result["media_type"],
+            "name": job.result["name"], "bytes": job.answer.stat().st_size if job.answer.exists() else 0,
         }  # fmt: skip
     return {
         "id": job.id, "kind": job.kind, "state": job.state, "position": office.position(job),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 
 from sonoscope.service.description import answers
@@ -16,9 +16,9 @@ Name = Path(description="What the answer 202 named.", max_length=64)
 
 
 @router.get("/{job}", summary="How far a job is.", responses={200: answers("job")})
-async def job_status(house: OfHouse, job: str = Name) -> dict[str, Any]:
+async def job_status(house: OfHouse, request: Request, job: str = Name) -> dict[str, Any]:
     """Its state (queued, running, done, failed, cancelled), progress, error and where its result is."""
-    return {"job": described(house.office, house.office.find(job))}
+    return {"job": described(house.office, house.office.find(job), request)}
 
 
 @router.get("/{job}/result", summary="What came of a job.", response_class=FileResponse)

@@ -23,11 +23,24 @@ HELLO_S, SILENCE_S = 15.0, 60.0
 UNREAD_S = 30.0
 
 
+@router.get("/live", include_in_schema=False)
+async def plain() -> None:
+    """What a proxy asks that passes no WebSockets on. Raises ``Fault``."""
+    raise Fault(
+        "upgrade",
+        "/live is a WebSocket, and this came as a plain request",
+        "Connect with ws:// or wss://; a proxy in between must pass the headers Upgrade and Connection on.",
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )
+
+
 @router.websocket("/live")
 async def live(socket: WebSocket, house: OfHouse) -> None:
     """What sounds in what is sent."""
     await socket.accept()
     try:
+        if house.stopping.is_set():
+            raise _stopping()
         if house.listening >= house.settings.listeners:
             raise busy(f"{house.listening} streams are open already", 10)
         house.listening += 1
@@ -40,8 +53,9 @@ async def live(socket: WebSocket, house: OfHouse) -> None:
         return
     except Exception as error:
         with suppress(RuntimeError, WebSocketDisconnect):
-            await socket.send_json(fault_of(error).to_json())
-            await socket.close(1008)
+            fault = fault_of(error)
+            await socket.send_json(fault.to_json())
+            await socket.close(1012 if fault.code == "stopping" else 1008)
 
 
 async def _hello(socket: WebSocket, house: House) -> Hello:
@@ -78,16 +92,26 @@ async def _listen(socket: WebSocket, house: House, hello: Hello) -> None:
     async with house.ears.taken(hello) as stream:
         sending = asyncio.create_task(_send(socket, stream))
         receiving = asyncio.create_task(_receive(socket, stream))
+        stopping = asyncio.create_task(house.stopping.wait())
         try:
-            done, _ = await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((sending, receiving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if done == {stopping}:
+                receiving.cancel()
+                await stream.end()
+                await sending  # what sounds now ends now
+                raise _stopping()
             if receiving in done and not (receiving.cancelled() or receiving.exception()):
                 await sending  # what is left to tell
             for task in done:
                 task.result()
         finally:
-            receiving.cancel()
-            sending.cancel()
-            await asyncio.gather(receiving, sending, return_exceptions=True)
+            for task in (receiving, sending, stopping):
+                task.cancel()
+            await asyncio.gather(receiving, sending, stopping, return_exceptions=True)
+
+
+def _stopping() -> Fault:
+    return Fault("stopping", "the service is being stopped", "Open another stream when it is back.")
 
 
 async def _receive(socket: WebSocket, stream: Listening) -> None:

@@ -14,6 +14,7 @@ from sonoscope.service.house import House, OfHouse
 from sonoscope.service.places import attachment, under_root
 from sonoscope.service.recordings import PREPARE, Sound
 from sonoscope.service.routes.analysis import UPLOAD, RootPath, check_size
+from sonoscope.service.routes.answering import reference
 from sonoscope.service.uploads import receive
 
 router = APIRouter(prefix="/recordings", tags=["recordings"])
@@ -55,7 +56,7 @@ async def add_recording(house: OfHouse, request: Request, path: RootPath = None)
     if sound.error is not None:
         house.recordings.drop(sound)
         raise sound.error
-    headers = {"Location": f"/recordings/{sound.id}"}
+    headers = {"Location": reference(request, f"recordings/{sound.id}")}
     return JSONResponse({"recording": house.recordings.described(sound)}, 201, headers)
 
 

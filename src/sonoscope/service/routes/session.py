@@ -54,7 +54,10 @@ async def begin_session(house: OfHouse, given: Token) -> Response:
         raise Fault("unauthorised", "the token is another one", "Ask the one who runs the service.")
     response = Response(status_code=204)
     if house.settings.auth_token is not None:
-        response.set_cookie(COOKIE, given.token, httponly=True, samesite="strict", max_age=30 * 86400)
+        # Without a path it is for what lies beside this address: behind a proxy, for the service's prefix alone.
+        response.set_cookie(
+            COOKIE, given.token, path=None, httponly=True, samesite="strict", max_age=30 * 86400
+        )
     return response
 
 
@@ -62,5 +65,5 @@ async def begin_session(house: OfHouse, given: Token) -> Response:
 async def end_session() -> Response:
     """The browser forgets it."""
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.set_cookie(COOKIE, path=None, max_age=0, httponly=True, samesite="strict")
     return response

@@ -147,9 +147,11 @@ export class Live {
         this.take(told);
       };
       this.socket.onerror = () => fail(new Error("The service does not take live sound"));
-      this.socket.onclose = () => {
+      this.socket.onclose = (event) => {
         fail(new Error("The service ended the stream"));
-        if (this.running) this.stop();
+        if (!this.running) return;
+        if (event.code === 1006) warn("The service is gone – what was heard until now stays here");
+        this.stop();
       };
     });
   }
