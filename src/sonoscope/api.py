@@ -70,10 +70,7 @@ def load(name_or_folder: str | os.PathLike[str], *, on: str = "cpu") -> Any:
         If the bundle is incomplete, damaged, or of a schema that this version does not know.
     """
     if not isinstance(name_or_folder, str | os.PathLike):
-        raise TypeError(
-            f"a model is a name or the folder of a bundle, got {type(name_or_folder).__name__}: what load gave has "
-            "its own analyze"
-        )
+        raise TypeError(f"a model is a name or the folder of a bundle, got {type(name_or_folder).__name__}")
     bundle = models.load(os.fspath(name_or_folder), labels=False)
     if bundle.task == NOTES:
         from sonoscope.noteapi import NoteModel
@@ -427,25 +424,13 @@ def _decision(
     for name, value in (("min_duration", min_duration), ("max_gap", max_gap)):
         if value is not None and not 0 <= value < float("inf"):
             raise UsageError(f"{name}={value:g} must be 0 or more seconds")
-    on, low = thresholds.resolve(_wish(threshold), bundle)
+    on, low = thresholds.resolve(thresholds.in_words(threshold), bundle)
     return event_rules.Decision(
         on,
         low,
         bundle.min_duration_s if min_duration is None else min_duration,
         bundle.max_gap_s if max_gap is None else max_gap,
     )
-
-
-def _wish(threshold: Threshold) -> str | None:
-    """A threshold in the command's own words; a mapping without labels changes none."""
-    if isinstance(threshold, Mapping):
-        for label, value in threshold.items():
-            expect(float, **{f"threshold[{label!r}]": value})
-        return ",".join(f"{label}={float(value)!r}" for label, value in threshold.items()) or None
-    expect(float | str | Path | Mapping | None, threshold=threshold)
-    if threshold is None or isinstance(threshold, str | Path):
-        return threshold if threshold is None else str(threshold)
-    return repr(float(threshold))
 
 
 def found(entry: Recording | find.Unlisted) -> Recording:

@@ -25,14 +25,13 @@ from sonoscope.audio import arrays
 from sonoscope.audio.decode import Decoder
 from sonoscope.audio.writing import guarded
 from sonoscope.errors import UsageError, count, optional
-from sonoscope.labels import midi_of
 from sonoscope.live.moments import Moment
 from sonoscope.live.notes import DELAY_S
 from sonoscope.live.streams import Listener
 from sonoscope.models.runtime import Runtime
 from sonoscope.notes import scores as note_scores
 from sonoscope.notes import sonify, tracks
-from sonoscope.notes.decision import NOTE, NoteDecision, decided, notes_of
+from sonoscope.notes.decision import NOTE, NoteDecision, notes_of, wished
 from sonoscope.notes.scores import NoteScores
 from sonoscope.outputs import pianoroll, picture
 from sonoscope.outputs.format import TEMPO
@@ -185,8 +184,6 @@ class NoteModel:
         ------
         UsageError
             If an option is of another kind or out of its range, or ``delay`` less than the model can do.
-        ValueError
-            If ``sample_rate`` is none, or a block no sound.
         """
         expect(float, delay=delay, tuning=tuning)
         rules = self.decision(onset=onset, sustain=sustain, low=low, high=high, mono=mono).rules
@@ -220,8 +217,8 @@ class NoteModel:
         pitch_classes: bool = False,
     ) -> NoteDecision:
         """How scores become notes, the model's own rules filling what is ``None``. Raises ``UsageError``."""
-        return _decision(
-            self.bundle, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
+        return wished(
+            self.bundle.rules, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
             pitch_classes=pitch_classes,
         )  # fmt: skip
 
@@ -323,8 +320,8 @@ class NoteResult:
     ) -> NoteResult:
         """A new result from the same scores with other rules, without the sound; options as for ``analyze``."""
         return self._decided(
-            _decision(
-                self.bundle, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
+            wished(
+                self.bundle.rules, onset=onset, sustain=sustain, min_length=min_length, low=low, high=high, mono=mono,
                 pitch_classes=pitch_classes,
             )
         )  # fmt: skip
@@ -450,27 +447,3 @@ class PianoRoll(picture.Picture):
     """Notes as an SVG document, which a notebook draws."""
 
     __slots__ = ()
-
-
-def _decision(
-    bundle: Bundle,
-    *,
-    onset: float | None,
-    sustain: float | None,
-    min_length: float | None,
-    low: int | str | None,
-    high: int | str | None,
-    mono: bool,
-    pitch_classes: bool,
-) -> NoteDecision:
-    expect(float | None, onset=onset, sustain=sustain, min_length=min_length)
-    expect(int | str | None, low=low, high=high)
-    expect(bool, mono=mono, pitch_classes=pitch_classes)
-    return decided(
-        bundle.rules, onset=onset, sustain=sustain, min_length_s=min_length, lowest=_midi(low), highest=_midi(high),
-        mono=mono, pitch_classes=pitch_classes,
-    )  # fmt: skip
-
-
-def _midi(pitch: int | str | None) -> int | None:
-    return midi_of(pitch) if isinstance(pitch, str) else pitch

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sonoscope import delimited
 from sonoscope.errors import UnknownName, UsageError, nearest
 from sonoscope.labels import index
+from sonoscope.signatures import expect
 from sonoscope.values import SCORE_DECIMALS, Label
 
 #: The wish for the model's own thresholds, in words: where an earlier wish is to be taken back.
@@ -76,6 +77,18 @@ def resolve(wish: str | None, bundle: Calibrated) -> tuple[dict[str, float], dic
         scaled = min(round(threshold * ratio, SCORE_DECIMALS), threshold)  # rounded up, it would be above
         low[label] = own_low if threshold == own[label] else scaled
     return on, low
+
+
+def in_words(wish: Any) -> str | None:
+    """A wish as Python gives it, in the command's words; an empty mapping changes nothing. Raises ``UsageError``."""
+    if isinstance(wish, Mapping):
+        for label, value in wish.items():
+            expect(float, **{f"threshold[{label!r}]": value})
+        return ",".join(f"{label}={float(value)!r}" for label, value in wish.items()) or None
+    expect(float | str | Path | Mapping | None, threshold=wish)
+    if wish is None or isinstance(wish, str | Path):
+        return wish if wish is None else str(wish)
+    return repr(float(wish))
 
 
 def inline(wish: str | None, bundle: Calibrated) -> str | None:

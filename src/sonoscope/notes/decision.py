@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sonoscope.errors import UsageError
-from sonoscope.labels import pitch_hz
+from sonoscope.labels import midi_of, pitch_hz
 from sonoscope.notes.decode import decode
 from sonoscope.notes.rules import NoteRules
 from sonoscope.notes.scores import LEAST, NoteScores
+from sonoscope.signatures import expect
 from sonoscope.values import SCORE_DECIMALS, Event, Label
 
 #: What every note is called, until something says which instrument plays it.
@@ -71,6 +72,28 @@ def decided(
     if highest is not None:
         changes["highest"] = highest
     return NoteDecision(replace(own, **changes), pitch_classes)  # type: ignore[arg-type]
+
+
+def wished(
+    own: NoteRules,
+    *,
+    onset: float | None,
+    sustain: float | None,
+    min_length: float | None,
+    low: int | str | None,
+    high: int | str | None,
+    mono: bool,
+    pitch_classes: bool,
+) -> NoteDecision:
+    """:func:`decided`, of options as Python gives them: of any kind, pitches by name too. Raises ``UsageError``."""
+    expect(float | None, onset=onset, sustain=sustain, min_length=min_length)
+    expect(int | str | None, low=low, high=high)
+    expect(bool, mono=mono, pitch_classes=pitch_classes)
+    lowest, highest = (midi_of(pitch) if isinstance(pitch, str) else pitch for pitch in (low, high))
+    return decided(
+        own, onset=onset, sustain=sustain, min_length_s=min_length, lowest=lowest, highest=highest, mono=mono,
+        pitch_classes=pitch_classes,
+    )  # fmt: skip
 
 
 def notes_of(
