@@ -222,7 +222,8 @@ class Office:
 
     async def drop(self, job: Job) -> None:
         """Cancel a job if it is not over, and forget it with all its files."""
-        was_running = self._doing.get(job.id)
+        # What is over needs no worker to be stopped, though it may be in that worker's hands for a moment longer.
+        was_running = None if job.is_over else self._doing.get(job.id)
         if not job.is_over:
             self._end(job, CANCELLED, Fault("cancelled", "the job was cancelled", "Ask again."))
         if was_running is not None:
