@@ -117,7 +117,8 @@ def fault_of(error: Exception) -> Fault:
 def _is_full(error: Exception) -> bool:
     """Whether nothing more can be written: into a file, or into the ledger."""
     if isinstance(error, sqlite3.OperationalError):
-        return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        # Errors of the module itself, not of the database, have no code.
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in FULL
 
 
