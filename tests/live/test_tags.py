@@ -38,7 +38,7 @@ def cut(samples: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
     return blocks
 
 
-def compare(stream: WindowStream, blocks: list[np.ndarray], wanted: Scores, runtime: Runtime) -> None:
+def compare(stream: WindowStream, blocks: list[np.ndarray], wanted: Scores) -> None:
     """The rows of a stream are the rows of a table, before rounding to 1e-5 of what the pipeline rounds."""
     rows = [row for block in blocks for row in stream.push(block)] + list(stream.close())
     assert [row.start for row in rows] == wanted.starts.tolist()
@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_whole(
     sizes = sizes if max(sizes) > 400 else [*sizes, 441]
     wanted = pipeline.score_samples(samples, rate, instruments, instruments_runtime, hop_s=hop_s).scores
     stream = WindowStream(instruments, instruments_runtime, rate, hop_s=hop_s)
-    compare(stream, cut(samples, sizes), wanted, instruments_runtime)
+    compare(stream, cut(samples, sizes), wanted)
 
 
 def test_scores_equal_those_of_unrounded_batches(
@@ -85,12 +85,7 @@ def test_scores_equal_those_of_unrounded_batches(
 def test_lengths_at_the_edge_of_a_window(instruments: Bundle, instruments_runtime: Runtime, n: int) -> None:
     samples = np.random.default_rng(n).uniform(-0.1, 0.1, n).astype(np.float32)
     wanted = pipeline.score_samples(samples, 24_000, instruments, instruments_runtime).scores
-    compare(
-        WindowStream(instruments, instruments_runtime, 24_000),
-        cut(samples, [9_999]),
-        wanted,
-        instruments_runtime,
-    )
+    compare(WindowStream(instruments, instruments_runtime, 24_000), cut(samples, [9_999]), wanted)
     empty = WindowStream(instruments, instruments_runtime, 24_000)
     assert list(empty.close()) == []
 
