@@ -342,6 +342,22 @@ def test_several_files_have_a_summary_and_names_are_only_names(
     context.close()
 
 
+def test_what_is_given_early_waits_for_the_service(browser: Any, address: str, song: Path) -> None:
+    context = browser.new_context()
+    tab = context.new_page()
+    held: list[Any] = []
+    tab.route("**/models", lambda route: held.append(route))
+    tab.goto(address)
+    until(tab, "Boolean(app)")
+    tab.set_input_files("#files", str(song))
+    tab.wait_for_timeout(200)
+    assert len(held) == 1 and asked(tab, "app.takes.length") == 0
+    held.pop().continue_()
+    heard(tab, 1)
+    assert asked(tab, "app.current.name") == song.name
+    context.close()
+
+
 def test_by_keyboard_and_by_ear(browser: Any, address: str, song: Path) -> None:
     """Everything has a name, what happens is said, words stand out from their ground in both themes."""
     for theme in ("light", "dark"):

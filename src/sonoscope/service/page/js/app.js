@@ -30,6 +30,8 @@ class App {
     $("help").addEventListener("click", () => $("keys-dialog").showModal());
     addEventListener("hashchange", () => this.route());
     addEventListener("resize", () => this.drawArt());
+    this.listen();
+    this.ready = this.begin();
   }
 
   async begin() {
@@ -43,7 +45,6 @@ class App {
     listenKeys(this.desk, this);
     this.fillModels();
     this.showLimits();
-    this.listen();
     this.route();
     document.documentElement.dataset.ready = "true";
   }
@@ -163,12 +164,13 @@ class App {
       location.hash = "#recordings";
       this.add([...event.dataTransfer.files]);
     });
-    $("events-as-table").addEventListener("toggle", () => this.desk.showTables());
+    $("events-as-table").addEventListener("toggle", () => this.desk?.showTables());
   }
 
-  /** Files come in: all are uploaded one after another, the first lies on the desk. */
+  /** Files come in: all are uploaded one after another, the first lies on the desk. Those given early wait for the service. */
   async add(files) {
     if (!files.length) return;
+    await this.ready;
     const takes = files.map((file) => new Take(this.service, this.models, file.name, (take) => this.changed(take)));
     this.takes.push(...takes);
     $("welcome").hidden = true;
@@ -313,4 +315,4 @@ class App {
 }
 
 export const app = new App();
-app.begin().catch(warn);
+app.ready.catch(warn);
