@@ -109,6 +109,7 @@ def history(folder: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 2])
 def test_processes_with_fewer_batches_to_validate_are_not_waited_for(
     tones: Tones, equal: Path, tmp_path: Path, size: int
@@ -125,6 +126,7 @@ def test_processes_with_fewer_batches_to_validate_are_not_waited_for(
     assert best["val_map"] == pytest.approx(alone, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_notes_that_two_processes_count_are_those_of_one(tmp_path: Path) -> None:
     """What each of them has counted is added."""
     rng, lines = np.random.default_rng(5), ["path,labels,group,annotation"]
