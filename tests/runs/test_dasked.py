@@ -11,7 +11,7 @@ import time
 import pytest
 
 from sonoscope.errors import UsageError
-from sonoscope.runs.dasked import queue_settings
+from sonoscope.runs.dasked import _Hands, queue_settings
 from sonoscope.runs.written import Written
 
 NAMES = [f"s{i % 2}/{i}.wav" for i in range(8)]
@@ -36,6 +36,37 @@ def test_a_worker_that_is_lost_changes_nothing(make, run, tmp_path, contents) ->
         summary = run(folder, dask=cluster.scheduler_address)
         killer.join()
     assert (summary.done, summary.failed) == (len(NAMES), 1)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_result_that_is_lost_before_it_is_fetched_is_made_again(
+    make, run, tmp_path, contents, monkeypatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    folder = make(*NAMES, seconds=1.5)
+    run(folder, out="whole")
+    arrived, lost = _Hands._arrived, []
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+
+        def late(hands: _Hands) -> list:
+            while not lost:
+                told = [future for future in hands._under_way if future.status == "finished"]
+                if told and hands._ready.has_ready():
+                    lost.append(told[0])
+                    (holder,) = hands._client.who_has(told)[told[0].key]
+                    (nanny,) = (each for each in cluster.workers.values() if each.worker_address == holder)
+                    os.kill(nanny.pid, signal.SIGKILL)
+                    until = time.monotonic() + 60
+                    while told[0].status == "finished" and time.monotonic() < until:
+                        time.sleep(0.001)
+                    assert told[0].status != "finished"
+                time.sleep(0.05)
+            return arrived(hands)
+
+        monkeypatch.setattr(_Hands, "_arrived", late)
+        summary = run(folder, dask=cluster.scheduler_address)
+    assert (summary.done, summary.failed) == (len(NAMES), 0)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 

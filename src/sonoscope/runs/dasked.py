@@ -38,6 +38,9 @@ CALM: dict[str, Any] = {
     "distributed.admin.system-monitor.interval": "5s",
 }
 
+#: What a result that was told becomes if its worker is lost before it was fetched; the scheduler has it made again.
+UNDONE = ("lost", "pending")
+
 #: Shares calls out: takes a function and items, gives results in their order.
 Share = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 #: None in the iterator of jobs: none is known yet, more may come.
@@ -94,9 +97,12 @@ class _Hands:
         while self._left or self._under_way:
             self._hand_out(jobs)
             for future in self._arrived():
-                job = self._under_way.pop(future)
-                yield self._outcome(future, job)
+                if future.status in UNDONE:
+                    self._ready.add(future)
+                    continue
+                outcome = self._outcome(future, self._under_way.pop(future))
                 future.release()
+                yield outcome
 
     def _hand_out(self, jobs: Jobs) -> None:
         while self._left and len(self._under_way) < self._room.most():
