@@ -18,9 +18,10 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from hashlib import sha256
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from sonoscope import signatures
@@ -123,6 +124,13 @@ def _is_of(value: Any, module: ModuleType) -> bool:
     return not inspect.ismodule(value)
 
 
+class _AsItIs(SourceFileLoader):
+    """Runs what the file holds now; kept bytecode would be told from it by its size and second only."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def import_from(where: str) -> ModuleType:
     """A module by its importable name or by the path of a ``.py`` file; a file is run once for each content.
 
@@ -142,7 +150,7 @@ def import_from(where: str) -> ModuleType:
         name = f"{path.stem}_{mark}"
         if name in sys.modules:
             return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIs(name, str(path)))
         assert spec is not None and spec.loader is not None  # a .py file has both
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
