@@ -205,6 +205,7 @@ def test_rows_of_other_features_are_theirs(feature: features.Feature, tmp_path: 
         np.testing.assert_allclose(run(None, {"samples": samples})[0][0], feature.valid(samples), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_notes_are_those_of_the_pipeline(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = notes.build(notes.NoteSpec(first=4, channels=4, dilations=(1,), centred=1, n_pitches=264))

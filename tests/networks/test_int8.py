@@ -84,6 +84,7 @@ def test_the_first_and_the_last_layers_stay(bundle, made) -> None:
     )
 
 
+@pytest.mark.slow
 def test_too_large_a_loss_is_refused_with_the_figures_and_leaves_nothing(bundle, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"loses too much: agreement 1\.0000 -> .* The limit is -1 \(--max-loss\)"
@@ -116,6 +117,7 @@ def test_where_labels_are_known_the_figure_is_map(bundle, made) -> None:
     assert verdict.loss == pytest.approx(verdict.before - verdict.after)
 
 
+@pytest.mark.slow
 def test_notes_agree_in_what_one_or_the_other_hears(tmp_path: Path) -> None:
     from sklearn.metrics import f1_score
 
@@ -158,6 +160,7 @@ def test_clips_of_data_come_with_what_is_known(bundle, recordings: Path, tmp_pat
         int8.sound_of(sources.load([str(other)]), bundle)
 
 
+@pytest.mark.slow
 def test_the_command_writes_graphs_and_bundles(
     bundle, recordings: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

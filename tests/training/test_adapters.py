@@ -283,6 +283,7 @@ def test_earlier_bottlenecks_are_left_alone_by_later_adapters(kind: str) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_bundle_with_bottlenecks_is_trained_on(tones: Callable[..., Any], tmp_path: Path) -> None:
     """Adapted, bundled, adapted once more from the bundle, and that analyses: the way a user goes."""
     pytest.importorskip("lightning")

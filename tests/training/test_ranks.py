@@ -85,6 +85,7 @@ def together(tones: Tones, equal: Path, tmp_path_factory: pytest.TempPathFactory
     return config, root / "run", done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns_with_twice_the_batch(
     together: tuple[Config, Path, str], tones: Tones, equal: Path, tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_notes_that_two_processes_count_are_those_of_one(tmp_path: Path) -> None
         assert row[f"val_{name}"] == pytest.approx(alone[name], abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_one_process_writes(together: tuple[Config, Path, str]) -> None:
     _, folder, said = together
     history = (folder / rundir.HISTORY).read_text().splitlines()

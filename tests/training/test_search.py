@@ -105,6 +105,7 @@ def test_the_test_part_has_no_say(found: search.Found) -> None:
     assert found.best.value == pytest.approx(min(measured))
 
 
+@pytest.mark.slow
 def test_what_is_worse_than_the_median_is_given_up(tones: Tones, tmp_path: Path) -> None:
     """Four that learn, then one that cannot: it ends after two of three epochs, and is not tested."""
     study = optuna.create_study(
@@ -121,6 +122,7 @@ def test_what_is_worse_than_the_median_is_given_up(tones: Tones, tmp_path: Path)
     assert found.best is not None and finished == [found.best.folder]
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_as_if_nobody_had_stopped_it(
     found: search.Found, tones: Tones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
