@@ -23,22 +23,24 @@ class NoteNet(Net):
     module : NoteNetwork
     window : NoteWindow
         Makes rows of gains.
-    table, frame, column : int
+    table, column : int
         Which answer.
+    around : int
+        So many rows on either side the answer does not depend on.
     """
 
-    def __init__(self, module: NoteNetwork, window: NoteWindow, table: int, frame: int, column: int) -> None:
+    def __init__(self, module: NoteNetwork, window: NoteWindow, table: int, column: int, around: int) -> None:
         self._notes = module.eval().requires_grad_(False)
-        self._place = table, frame, column
+        self._answer, self._around = (table, column), around
         self._quiet = torch.from_numpy(window.quiet)
         self._above, self._times = torch.from_numpy(window.rows - window.quiet), window.times
         self.steps, self.local = 1.0, True
 
     def logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """Gains (k, time, pitch) to the logit of the answer, (k, 1)."""
-        table, frame, column = self._place
+        table, column = self._answer
         rows = self._quiet + inputs.repeat(1, 1, self._times) * self._above
-        return self._notes(rows)[table][:, frame, column, None]
+        return self._notes(rows[:, self._around : -self._around])[table][:, 0, column, None]
 
     def with_maps(self, inputs: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Refused: a note is an answer of one place, and the mean gradient of a map tells nothing of that place.

@@ -184,7 +184,9 @@ class NoteExplainer:
         which = (ONSET, SUSTAIN).index(answer.table)
 
         def ask(rows: np.ndarray) -> np.ndarray:
-            likely = self._runtime.notes(rows)[which][:, AROUND, answer.column].astype(np.float64)
+            # The rows on either side are in the map, but the answer does not depend on them.
+            likely = self._runtime.notes(rows[:, AROUND:-AROUND])[which][:, 0, answer.column]
+            likely = likely.astype(np.float64)
             likely = np.clip(likely, LEAST, 1 - LEAST)
             return np.log(likely / (1 - likely))[:, None]
 
@@ -195,7 +197,7 @@ class NoteExplainer:
             return None
         from sonoscope.explain.notenet import NoteNet
 
-        return NoteNet(self._module, window, (ONSET, SUSTAIN).index(answer.table), AROUND, answer.column)
+        return NoteNet(self._module, window, (ONSET, SUSTAIN).index(answer.table), answer.column, AROUND)
 
 
 class NoteWindow:
