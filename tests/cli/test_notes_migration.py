@@ -47,7 +47,10 @@ def test_every_action_has_its_commands() -> None:
     assert all(table().values())
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+# `train` is the first half of `train-val`.
+@pytest.mark.parametrize(
+    "action", [pytest.param(a, marks=pytest.mark.slow if a == "train" else ()) for a in ACTIONS]
+)
 def test_the_commands_run(
     action: str, musicnet: Path, notes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

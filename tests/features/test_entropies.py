@@ -136,6 +136,7 @@ def test_thirty_entropies_in_three_seconds(rng: np.random.Generator) -> None:
     assert entropies.over_time(signal[: rate // 20], rate).shape == (0,)
 
 
+@pytest.mark.slow
 def test_agrees_with_antropy(rng: np.random.Generator) -> None:
     antropy = pytest.importorskip("antropy")
     for signal in (rng.standard_normal(800), rng.standard_normal(800).cumsum()):

@@ -107,7 +107,7 @@ def test_a_network_of_no_numbers_does_not_leave(network, tmp_path: Path) -> None
         export.write_graph(broken, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("steps", [None, 40])
+@pytest.mark.parametrize("steps", [pytest.param(None, marks=pytest.mark.slow), 40])
 def test_where_wide_noise_is_too_much_for_single_precision_narrower_noise_is_compared(
     network, tmp_path: Path, steps: int | None
 ) -> None:

@@ -95,6 +95,7 @@ def test_answers_that_are_no_numbers_have_no_figures(tones: Tones, tmp_path: Pat
         task.answers(logits=True)
 
 
+@pytest.mark.slow
 def test_a_wild_rate_in_a_sweep_costs_its_own_training_alone(
     sounds: Path, tones: Tones, tmp_path: Path, capsys
 ) -> None:

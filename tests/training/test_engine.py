@@ -507,6 +507,7 @@ def test_whole_clips_of_different_lengths_do_not_depend_on_their_padding(tones: 
         torch.testing.assert_close(setting.network.window_logits(alone)[0], together[k], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_whole_clips_are_learned_from_and_windows_analysed(tones: Tones, tmp_path: Path):
     """A label of a clip need not sound all along: training sees all of it, validation, test and the bundle windows."""
     config = tones(

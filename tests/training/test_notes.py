@@ -79,6 +79,7 @@ def test_a_tiny_network_learns_a_tiny_world(mix: NoteMix, tmp_path: Path) -> Non
     assert told[-1][0] == 120 and told[-1][1] < told[0][1]
 
 
+@pytest.mark.slow
 def test_half_precision_learns_nearly_the_same(mix: NoteMix, tmp_path: Path) -> None:
     losses: dict[bool, list[float]] = {False: [], True: []}
     for half, said in losses.items():
