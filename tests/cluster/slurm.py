@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol")
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel", "scontrol")
 CONF = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -122,10 +122,20 @@ def running(folder: Path) -> Iterator[Slurm]:
             time.sleep(0.3)
         yield slurm
     finally:
+        if len(processes) == len(daemons):
+            _empty(slurm)
+        # One after the other: a node asks its controller, and both ask munge, until they have ended.
         for process in reversed(processes):
             process.terminate()
-        for process in processes:
             process.wait(timeout=20)
+
+
+def _empty(slurm: Slurm, timeout_s: float = 60) -> None:
+    """Cancel what is in the queue and wait until it is gone: a node that still has a job to tell of does not end."""
+    _said(slurm, "scancel", "--user=root")
+    until = time.monotonic() + timeout_s
+    while _said(slurm, "squeue", "--noheader") and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _said(slurm: Slurm, *words: str) -> str:

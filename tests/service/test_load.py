@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,11 @@ def test_fifty_uploads_at_once_are_all_answered_right(song: Path, tmp_path: Path
         peaks = peaks_kib(served)
         print(f"peaks of the service and its workers: {[peak >> 10 for peak in peaks]} MiB")
         assert len(peaks) == 3 and max(peaks) < MOST_KIB
-        assert not list((served.state / "jobs").iterdir())
+        # A job goes once its answer is sent, which may be a moment after the client has it.
+        until = time.monotonic() + 20
+        while left := list((served.state / "jobs").iterdir()):
+            assert time.monotonic() < until, left
+            time.sleep(0.05)
     finally:
         served.kill()
 
