@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sonoscope.data.rendering import music
 from sonoscope.data.rendering import synth as synth_module
 from sonoscope.data.rendering.music import Control, NoteEvent, Score
-from sonoscope.data.rendering.orchestra import KIT_BANK, ORCHESTRA
+from sonoscope.data.rendering.orchestra import KIT_BANK, ORCHESTRA, Program
 from sonoscope.data.rendering.style import SCALES, Style
 from sonoscope.data.rendering.synth import (
     BLOCK_SAMPLES,
@@ -168,6 +169,18 @@ def test_wrong_values_are_refused(synth):
         Synth(synth.path, 100)
     with pytest.raises(UnknownName, match="unknown control 'wobble'"):
         synth.render(playing(controls=(Control(0.0, "wobble", 1.0),)), PIANO)
+
+
+def test_an_instrument_keeps_the_programs_that_the_font_has(synth):
+    drums = ORCHESTRA["drums"]
+    assert synth.fitted(drums) is drums
+    lacking = Program(99, 1.0, 35, 81)
+    assert synth.program_name(lacking.number, drums.bank) is None
+    assert synth.fitted(replace(drums, programs=(lacking, *drums.programs))) == drums
+    with pytest.raises(
+        UsageError, match=r"has nothing for drums \(program 99 in bank 128\): leave it out of"
+    ):
+        synth.fitted(replace(drums, programs=(lacking,)))
 
 
 def test_fonts_that_are_not_here_say_what_to_install(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ Fonts = Annotated[
     str,
     typer.Option(
         metavar="NAME,...",
-        help="fluidr3, musescore, timgm6mb, or an .sf2 or .sf3 file. "
+        help="fluidr3, musescore, timgm6mb, generaluser, or an .sf2 or .sf3 file. "
         "With several, each gets a folder of its own in OUT.",
     ),
 ]

@@ -164,6 +164,7 @@ def render_compositions(
     render.check(duration_s, seed, "flac")
     out.mkdir(parents=True, exist_ok=True)
     with Synth(soundfont, sample_rate) as synth:
+        players = [synth.fitted(player) for player in players]
         for number, file in enumerate(files):
             instrument = players[number % len(players)]
             program = instrument.program_for(number // len(players))

@@ -223,6 +223,7 @@ def render_pieces(
     players = [orchestra.find(name) for name in instruments or orchestra.ORCHESTRA]
     names = sorted(player.name for player in players)
     with Synth(soundfont, sample_rate) as synth:
+        players = [synth.fitted(player) for player in players]
         settings = {"soundfont": synth.name, "duration_s": float(duration_s), "seed": seed,
                     "sample_rate": sample_rate, "format": format, "instruments": names}  # fmt: skip
         total = render.merge_settings(out, settings, {"pieces": count})["pieces"]

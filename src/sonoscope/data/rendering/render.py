@@ -90,21 +90,28 @@ def default_counts(per_class: int, instruments: list[str] | None = None) -> dict
     return counts
 
 
-def plan(counts: Mapping[str, int], soundfont: str, seed: int) -> list[Stem]:
+def plan(
+    counts: Mapping[str, int],
+    soundfont: str,
+    seed: int,
+    fitted: Callable[[Instrument], Instrument] = lambda instrument: instrument,
+) -> list[Stem]:
     """Every stem of a bank in the order of rendering. A larger count adds stems and leaves the others as they
-    are.
+    are. ``fitted`` leaves an instrument the programs that the font has (:meth:`Synth.fitted`).
 
     Raises
     ------
     UnknownName
         If a key of ``counts`` is no instrument.
     UsageError
-        If a count is negative.
+        If a count is negative, or the font has nothing for an instrument.
     """
     check_counts(counts)
     stems = []
     for name, count in counts.items():
-        instrument = orchestra.find(name)
+        if not count:
+            continue
+        instrument = fitted(orchestra.find(name))
         keys = (seed, zlib.crc32(soundfont.encode()), zlib.crc32(name.encode()))
         for index in range(count):
             own = int(np.random.SeedSequence((*keys, index)).generate_state(1)[0])
@@ -162,10 +169,13 @@ def render_stems(
     check(duration_s, seed, format)
     check_counts(counts)
     with Synth(soundfont, sample_rate) as synth:
+        plan(
+            counts, synth.name, seed, synth.fitted
+        )  # what the font has not is refused before anything is written
         settings = {"soundfont": synth.name, "duration_s": float(duration_s), "seed": seed,
                     "sample_rate": sample_rate, "format": format}  # fmt: skip
         wanted = merge_settings(out, settings, counts)
-        stems = plan(wanted, synth.name, seed)
+        stems = plan(wanted, synth.name, seed, synth.fitted)
         rows = []
         for done, (stem, stem_seed, score) in enumerate(_composed(stems, duration_s), start=1):
             if not _exists(out, stem, format):

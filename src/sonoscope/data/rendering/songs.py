@@ -239,8 +239,8 @@ def render_songs(
         raise UsageError(
             f"{twice[0][1]} files are called {twice[0][0]}: render them into folders of their own"
         )
-    players = [orchestra.find(name) for name in instruments]
     with Synth(soundfont, sample_rate) as synth:
+        players = [synth.fitted(orchestra.find(name)) for name in instruments]
         settings = {"soundfont": synth.name, "duration_s": duration_s, "sample_rate": sample_rate, "format": format,
                     "instruments": [player.name for player in players], "what": "songs"}  # fmt: skip
         render.merge_settings(out, settings, dict.fromkeys(stems, 1))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from sonoscope.data.rendering.music import NoteEvent, Score
-from sonoscope.data.rendering.orchestra import KIT_BANK
+from sonoscope.data.rendering.orchestra import KIT_BANK, Instrument
 from sonoscope.errors import SonoscopeError, UsageError, lookup, optional
 
 #: FluidSynth's FLUID_BUFSIZE: events take effect, and sound is computed, in blocks of this many samples.
@@ -39,6 +39,7 @@ FOLDERS = (
     Path("/usr/share/sounds/sf3"),
     Path("/usr/share/soundfonts"),
     Path("/usr/local/share/sounds/sf2"),
+    Path("/usr/share/minuet/soundfonts"),
 )
 
 
@@ -58,7 +59,8 @@ class KnownFont:
     url: str
 
 
-#: TimGM6mb is for evaluation: its licence is the GPL, and a font left out of training shows what was learnt.
+#: TimGM6mb is for evaluation: its licence is the GPL, and a font left out of training shows what was learnt. So is
+#: GeneralUser GS: no shipped model has heard it.
 KNOWN_FONTS: dict[str, KnownFont] = {
     "fluidr3": KnownFont(
         ("FluidR3_GM.sf2", "FluidR3_GM2-2.sf2"), "fluid-soundfont-gm", "MIT",
@@ -71,6 +73,10 @@ KNOWN_FONTS: dict[str, KnownFont] = {
     ),
     "timgm6mb": KnownFont(
         ("TimGM6mb.sf2",), "timgm6mb-soundfont", "GPL-2.0", "https://packages.debian.org/timgm6mb-soundfont",
+    ),
+    "generaluser": KnownFont(
+        ("GeneralUser-v1.47.sf2", "GeneralUser GS v1.471.sf2", "GeneralUser-GS.sf2", "GeneralUser_GS.sf2"),
+        "minuet-data", "GeneralUser GS License 2.0", "https://packages.debian.org/minuet-data",
     ),
 }  # fmt: skip
 
@@ -229,6 +235,19 @@ class Synth:
         """What the font calls a program, or None if it has none there."""
         preset = self._c.fluid_sfont_get_preset(self._font, bank, program)
         return self._c.fluid_preset_get_name(preset).decode("latin-1").strip() if preset else None
+
+    def fitted(self, instrument: Instrument) -> Instrument:
+        """The instrument with those of its programs that the font has. Raises ``UsageError`` if it has none."""
+        here = tuple(
+            p for p in instrument.programs if self.program_name(p.number, instrument.bank) is not None
+        )
+        if not here:
+            numbers = ", ".join(str(program.number) for program in instrument.programs)
+            raise UsageError(
+                f"soundfont {self.name} has nothing for {instrument.name} (program {numbers} in bank "
+                f"{instrument.bank}): leave it out of --instruments, or take another font"
+            )
+        return instrument if here == instrument.programs else replace(instrument, programs=here)
 
     def grid(self, score: Score) -> Score:
         """The same score with notes and controls at the block boundaries at which they take effect.
