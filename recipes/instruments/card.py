@@ -208,6 +208,33 @@ def bands_table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", words])
 
 
+def font_table(name: str, result: dict[str, Any]) -> str:
+    """Each instrument by a font, alone and in bands, as Markdown."""
+    alone, bands = result["solos"], result["bands"]
+    lines = [
+        f"| {name} | found alone | of the time | told in pieces of others | taken for it | in bands: AP | precision "
+        "| recall |",
+        "|---" * 8 + "|",
+    ]
+    for label, one in alone["labels"].items():
+        taken = ", ".join(f"{other} {count}" for other, count in one["taken_for_it"].items()) or "–"
+        cells = [f"{one[key]:.2f}" for key in ("found", "time", "false")]
+        lines.append(f"| {label} | {' | '.join(cells)} | {taken} | {_in_bands(bands['labels'][label])} |")
+    low, high = bands["interval_95"]
+    words = (
+        f"{alone['pieces']} pieces for one instrument: the player is found in {alone['found']:.2f} of them, nothing "
+        f"else is told in {alone['nothing_false']:.2f}; false labels take {alone['false_time']:.3f} of the time. "
+        f"{bands['pieces']} pieces for bands: mAP {bands['map']:.2f} ({low:.2f}–{high:.2f}), precision "
+        f"{bands['precision']:.2f}, recall {bands['recall']:.2f}."
+    )
+    return "\n".join([*lines, "", words])
+
+
+def _in_bands(one: dict[str, Any]) -> str:
+    """AP, precision and recall of a label."""
+    return " | ".join("–" if one[key] is None else f"{one[key]:.2f}" for key in ("ap", "precision", "recall"))
+
+
 def finetune_table(result: dict[str, Any]) -> str:
     """New instruments on the trunk, as Markdown: recall by library, balanced accuracy last."""
     kinds = list(result["recall"])

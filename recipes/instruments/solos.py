@@ -169,10 +169,13 @@ def rendered(out: Path, files: list[Path], fonts: Sequence[str], rate: int) -> I
     for turn, font in enumerate(fonts):
         # Another font gives a composition to another player.
         players = [orchestra.find(name) for name in (*PLAYERS[turn:], *PLAYERS[:turn])]
+        short = Path(font).stem.lower()
         made = compositions.render_compositions(
-            out / font, files, players, soundfont=font, duration_s=SECONDS, seed=turn, sample_rate=rate
+            out / short, files, players, soundfont=font, duration_s=SECONDS, seed=turn, sample_rate=rate
         )
         for sound in made:
             name = sound.stem.rsplit("-", 2)[-2]
             label = orchestra.find(name).label
-            yield Stem(sound, f"solos/{font}/{sound.name}", (label,), (), name, f"{font}, played", "", False)
+            yield Stem(
+                sound, f"solos/{short}/{sound.name}", (label,), (), name, f"{short}, played", "", False
+            )

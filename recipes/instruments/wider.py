@@ -335,15 +335,20 @@ def run_scaling(data: Path, work: Path) -> dict[str, Any]:
 def run_bands(recipe: build.Recipe, seed: int) -> dict[str, Any]:
     """What the twin finds in the pieces, and of what the shipped model finds, what all labels together give."""
     folder = recipe.work / f"bands-{seed}"
-    words = ["--pieces", PIECES, "--duration", 12, "--soundfont", "timgm6mb", "--seed", seed, "-o", folder]
-    command = [sys.executable, "-m", "sonoscope", "data", "render", *words]
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
-    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = rendered_bands(folder, "timgm6mb", seed)
     result, shipped = (find_in_bands(model, folder, rows) for model in (build.write_twin(recipe), SHIPPED))
     result["shipped"] = {key: value for key, value in shipped.items() if key not in ("labels", "pieces")}
     write("bands", result, card.bands_table(result))
     return result
+
+
+def rendered_bands(folder: Path, font: str, seed: int) -> list[dict[str, str]]:
+    """The rows of the pieces of a seed, which are in the folder then."""
+    words = ["--pieces", PIECES, "--duration", 12, "--soundfont", font, "--seed", seed, "-o", folder]
+    command = [sys.executable, "-m", "sonoscope", "data", "render", *words]
+    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def find_in_bands(bundle: Path, folder: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
