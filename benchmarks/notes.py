@@ -16,7 +16,8 @@ that has basic-pitch:
     PEER/bin/pip install --no-deps basic-pitch==0.4.0
     PEER/bin/pip install onnxruntime librosa "resampy<0.4.3" scipy scikit-learn pretty_midi mir_eval "setuptools<81"
 
-With ``--only-speed`` it measures speed alone, and what was found in the recordings stays.
+With ``--only-speed`` it measures speed alone, and what was found in the recordings stays. With ``--soundfont NAME`` it
+is asked about that font's pieces alone, and the figures go into a file and a table of their own.
 
 FluidSynth and TimGM6mb are needed too (`apt install libfluidsynth3 timgm6mb-soundfont`, the ``render`` extra).
 """
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 HOP_S = 256 / 22_050
 NOTES_PER_S = 20
 RESULTS = HERE / "results-notes.json"
+#: The sound font that is asked about beside all else.
+FONT = "timgm6mb"
 #: Between these lines of a document the table is written.
 MARKERS = ("<!-- notes compared: begin -->", "<!-- notes compared: end -->")
 PEER = "basic-pitch"
@@ -169,7 +172,7 @@ def speeds(options: argparse.Namespace) -> list[dict[str, Any]]:
     from transcription import recordings, speed
 
     lengths = [options.minutes, *([options.long] if options.long else [])]
-    long = {minutes: recordings.long_mixture(options.folder, minutes) for minutes in lengths}
+    long = {minutes: recordings.long_mixture(options.folder / FONT, minutes) for minutes in lengths}
     kept = {row["what"]: row["peer"] for row in options.earlier.get("speed", ())} if options.keep else {}
     return speed.table(
         options.bundle, options.rules, options.peer, long, options.folder, options.repeats, kept
@@ -183,15 +186,16 @@ def kept_recordings(options: argparse.Namespace) -> tuple[list[Recording], list[
 
     folder = options.folder
     program = hashlib.sha256(Path(recordings.__file__).read_bytes()).hexdigest()
-    asked = [options.each, options.mixtures, options.phrases, str(options.data), program]
+    font = options.soundfont
+    asked = [options.each, options.mixtures, options.phrases, str(options.data), font, program]
     kept = folder / "recordings.json"
     held = json.loads(kept.read_text()) if kept.is_file() else {}
     if held.get("asked") == asked:
         found = [recordings.restored(entry) for entry in held["recordings"]]
     else:
-        for name in (recordings.FONT, "phrases", "unmusical"):  # sounds of another version hold other notes
+        for name in (font, "phrases", "unmusical"):  # sounds of another version hold other notes
             shutil.rmtree(folder / name, ignore_errors=True)
-        found = [*recordings.rendered(folder / recordings.FONT, options.each, options.mixtures)]
+        found = [*recordings.rendered(folder / font, options.each, options.mixtures, font)]
         if options.data is not None:
             found = [*recordings.pianos(options.data), *found]
             found += recordings.phrases(options.data, folder / "phrases", options.phrases)
@@ -228,14 +232,24 @@ def seconds_of(path: Path) -> float:
     return float(soundfile.info(str(path)).duration)
 
 
-def write_table(document: Path, table: str) -> None:
+def of_font(name: str) -> tuple[Path, tuple[str, str]]:
+    """The results of a sound font, and the lines that its table is written between."""
+    if name == FONT:
+        return RESULTS, MARKERS
+    return HERE / f"results-notes-{name}.json", (
+        f"<!-- notes by {name}: begin -->",
+        f"<!-- notes by {name}: end -->",
+    )
+
+
+def write_table(document: Path, table: str, markers: tuple[str, str] = MARKERS) -> None:
     """Put the table between the document's markers. Raises ``SystemExit`` if they are not there."""
     text = document.read_text(encoding="utf-8")
-    if any(text.count(marker) != 1 for marker in MARKERS):
-        raise SystemExit(f"{document} has no lines {' and '.join(MARKERS)}: add them where the table belongs")
-    head, rest = text.split(MARKERS[0])
-    _, tail = rest.split(MARKERS[1])
-    document.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{tail}", encoding="utf-8")
+    if any(text.count(marker) != 1 for marker in markers):
+        raise SystemExit(f"{document} has no lines {' and '.join(markers)}: add them where the table belongs")
+    head, rest = text.split(markers[0])
+    _, tail = rest.split(markers[1])
+    document.write_text(f"{head}{markers[0]}\n{table}\n{markers[1]}{tail}", encoding="utf-8")
 
 
 def main() -> None:
@@ -259,7 +273,10 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3, help="how often speed is measured")
     parser.add_argument(
-        "--json", type=Path, default=RESULTS, help=f"default: {RESULTS.name} beside this file"
+        "--json", type=Path, help=f"default: {RESULTS.name} (results-notes-NAME.json) beside this file"
+    )
+    parser.add_argument(
+        "--soundfont", metavar="NAME", default=FONT, help="pieces of this sound font, and nothing else"
     )
     parser.add_argument("--docs", type=Path, help="a document with the markers, to write the table into")
     parser.add_argument(
@@ -267,6 +284,14 @@ def main() -> None:
     )
     parser.add_argument("--show", action="store_true", help="measure nothing: the table of what --json holds")
     options = parser.parse_args()
+    markers = MARKERS
+    options.json = options.json or of_font(options.soundfont)[0]
+    if options.soundfont != FONT:
+        if options.data or options.only_speed:
+            parser.error(
+                "--soundfont asks about pieces of that font alone: leave out --data and --only-speed"
+            )
+        options.minutes, markers = 0.0, of_font(options.soundfont)[1]
     if options.only_speed and (options.peer is None or not options.minutes or not options.json.is_file()):
         parser.error("--only-speed needs --peer, --minutes and an earlier --json")
     options.earlier = json.loads(options.json.read_text()) if options.json.is_file() else {}
@@ -287,7 +312,7 @@ def main() -> None:
     table = figures.markdown(result)
     print(table)
     if options.docs is not None:
-        write_table(options.docs, table)
+        write_table(options.docs, table, markers)
 
 
 if __name__ == "__main__":

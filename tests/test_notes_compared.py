@@ -133,7 +133,9 @@ def test_recordings_are_kept_with_what_was_asked_for(
 ) -> None:
     for maker in ("rendered", "pianos", "unmusical"):
         monkeypatch.setattr(recordings, maker, lambda *_: iter(()))
-    options = argparse.Namespace(folder=tmp_path, each=1, mixtures=0, phrases=2, data=data)
+    options = argparse.Namespace(
+        folder=tmp_path, each=1, mixtures=0, phrases=2, data=data, soundfont=command.FONT
+    )
     made, without = command.kept_recordings(options)
     assert made and not without
     (tmp_path / "phrases" / "more.wav").write_bytes(b"")
@@ -146,6 +148,18 @@ def test_recordings_are_kept_with_what_was_asked_for(
     options.phrases = 1
     fewer, _ = command.kept_recordings(options)
     assert len(fewer) < len(made) and not (tmp_path / "phrases" / "more.wav").exists()
+
+
+def test_another_font_is_asked_about_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["notes.py", "--soundfont", "generaluser", "--data", "somewhere"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "leave out --data" in capsys.readouterr().err
+    notes = recording("x: organ", (1.0, 2.0, 48.0))
+    found = recordings.again([notes, recording(f"x: {recordings.MIXED}"), recording(recordings.PIANOS)])
+    assert [(number, one.group) for number, one in found] == [(0, "x: all instruments")]
 
 
 def test_a_table_goes_between_its_markers(tmp_path: Path) -> None:
@@ -177,7 +191,9 @@ def test_speed_alone_leaves_what_was_found_in_recordings(
     assert json.loads(kept.read_text()) == {**held, "speed": held["speed"][:1]} and len(asked) == 1
 
 
-def test_the_committed_results_make_the_documents_table() -> None:
+@pytest.mark.parametrize("font", [command.FONT, "generaluser"])
+def test_the_committed_results_make_the_documents_table(font: str) -> None:
     text = (Path(__file__).parents[1] / "docs" / "notes.md").read_text()
-    held = text.split(command.MARKERS[0])[1].split(command.MARKERS[1])[0].strip()
-    assert figures.markdown(json.loads(command.RESULTS.read_text())) == held
+    results, (begin, end) = command.of_font(font)
+    held = text.split(begin)[1].split(end)[0].strip()
+    assert figures.markdown(json.loads(results.read_text())) == held

@@ -127,7 +127,8 @@ def markdown(results: Mapping[str, Any]) -> str:
             _row(["", "+ offset", *(_cell(f, "offset_f1") for f in figures), _ahead(entry, "offset_f1")]),
         ]
         lines += both
-    lines += ["", _row(["false notes a minute", *results["systems"]]), _row(["---"] * (2 + len(peers)))]
+    if results["false"]:
+        lines += ["", _row(["false notes a minute", *results["systems"]]), _row(["---"] * (2 + len(peers)))]
     lines += [
         _row([group, *(f"{row[system]:.1f}" for system in results["systems"])])
         for group, row in results["false"].items()

@@ -21,7 +21,6 @@ from sonoscope.data.rendering import music, octaves, orchestra, render
 from sonoscope.data.rendering.synth import Synth
 from sonoscope.evaluation.notes import Notes
 
-FONT = "timgm6mb"
 RATE = 44_100
 #: Instruments of the sound font that are rendered, each alone.
 INSTRUMENTS = (
@@ -33,7 +32,7 @@ MOVED = ("organ", "electric_guitar")
 #: This one is asked for a second time by its keys.
 BY_KEY = "organ"
 STEM_S = PHRASE_S = 12.0
-PIANOS, MIXTURES, REAL = "nc_maps: pianos", f"{FONT}: three at once", "real notes"
+PIANOS, REAL, MIXED = "nc_maps: pianos", "real notes", "three at once"
 NOISE, SPEECH = "noise", "speech"
 #: One recording, and one speaker, of so many is left to those who fit rules (`fitting`), and never reported.
 _FITTED, _FITTED_SPEAKERS = 4, 3
@@ -112,11 +111,11 @@ def _stem(synth: Synth, name: str, number: int) -> tuple[np.ndarray, Notes, Note
     return samples, heard, _notes(played) if name == BY_KEY else None
 
 
-def rendered(folder: Path, each: int, mixtures: int) -> Iterator[Recording]:
-    """``each`` pieces of every instrument of the font, and ``mixtures`` of three different ones, equally loud."""
+def rendered(folder: Path, each: int, mixtures: int, font: str) -> Iterator[Recording]:
+    """``each`` pieces of every instrument of a font, and ``mixtures`` of three different ones, equally loud."""
     folder.mkdir(parents=True, exist_ok=True)
     kept: dict[tuple[str, int], tuple[np.ndarray, Notes]] = {}
-    with Synth(FONT, RATE) as synth:
+    with Synth(font, RATE) as synth:
         for name in INSTRUMENTS:
             for number in range(each):
                 samples, notes, keys = _stem(synth, name, number)
@@ -124,7 +123,7 @@ def rendered(folder: Path, each: int, mixtures: int) -> Iterator[Recording]:
                 path = folder / f"{name}-{number:02d}.wav"
                 if not path.is_file():
                     render.write_sound(path, samples, RATE)
-                yield Recording(f"{FONT}: {name}", path.stem, path, notes, keys)
+                yield Recording(f"{font}: {name}", path.stem, path, notes, keys)
     for number in range(mixtures):
         rng = np.random.default_rng((31, number))
         names = [INSTRUMENTS[k] for k in rng.permutation(len(INSTRUMENTS))[:3]]
@@ -133,9 +132,8 @@ def rendered(folder: Path, each: int, mixtures: int) -> Iterator[Recording]:
         path = folder / f"three-{number:02d}.wav"
         if not path.is_file():
             render.write_sound(path, (total * (0.5 / np.abs(total).max())).astype(np.float32), RATE)
-        yield Recording(
-            MIXTURES, f"{path.stem} {'+'.join(names)}", path, _union([notes for _, notes in parts])
-        )
+        notes = _union([notes for _, notes in parts])
+        yield Recording(f"{font}: {MIXED}", f"{path.stem} {'+'.join(names)}", path, notes)
 
 
 def _union(parts: list[Notes]) -> Notes:
@@ -269,30 +267,28 @@ def unmusical(data: Path, folder: Path, *, fitting: bool = False) -> Iterator[Re
 
 
 def long_mixture(folder: Path, minutes: float) -> Path:
-    """The mixtures one after another, as often as it takes, as one file."""
+    """The mixtures of a folder one after another, as often as it takes, as one file there."""
     import soundfile
 
     path = folder / f"long-{minutes:g}.wav"
     if not path.is_file():
-        parts = [
-            soundfile.read(file, dtype="float32")[0] for file in sorted((folder / FONT).glob("three-*.wav"))
-        ]
+        parts = [soundfile.read(file, dtype="float32")[0] for file in sorted(folder.glob("three-*.wav"))]
         whole = np.concatenate(parts)
         render.write_sound(path, np.resize(whole, round(minutes * 60 * RATE)), RATE)
     return path
 
 
 def again(recordings: list[Recording]) -> list[tuple[int, Recording]]:
-    """Recordings that are counted a second time, with their numbers: all of the font's instruments, all real notes,
+    """Recordings that are counted a second time, with their numbers: all of a font's instruments, all real notes,
     and with the keys as truth those groups of which some are heard in another octave."""
     moved = {
         r.group for r in recordings if r.keys is not None and sorted(r.keys.pitch) != sorted(r.notes.pitch)
     }
     found = []
     for number, recording in enumerate(recordings):
-        for start in (FONT, REAL):
-            if recording.group.startswith(f"{start}: ") and recording.group != MIXTURES:
-                found.append((number, replace(recording, group=f"{start}: all instruments")))
+        start, _, what = recording.group.partition(": ")
+        if what not in ("", MIXED) and recording.group != PIANOS:
+            found.append((number, replace(recording, group=f"{start}: all instruments")))
         if recording.group in moved and recording.keys is not None:
             found.append(
                 (number, replace(recording, group=f"{recording.group}, by key", notes=recording.keys))

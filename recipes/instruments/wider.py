@@ -30,7 +30,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -351,10 +351,15 @@ def rendered_bands(folder: Path, font: str, seed: int) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def find_in_bands(bundle: Path, folder: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
-    """AP of each label over the pieces; and of the labels that have an event, how many sound, and the reverse."""
+def find_in_bands(
+    bundle: Path, folder: Path, rows: list[dict[str, str]], without: Sequence[str] = ()
+) -> dict[str, Any]:
+    """AP of each label over the pieces; and of the labels that have an event, how many sound, and the reverse.
+
+    Nobody is asked about labels ``without``.
+    """
     model = sonoscope.load(str(bundle))
-    names = [label for label in model.labels if label != "other"]
+    names = [label for label in model.labels if label not in ("other", *without)]
     scores, told = [], []
     for row in rows:
         result = model.analyze(str(folder / row["path"]))
