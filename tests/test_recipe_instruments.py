@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import itertools
+import json
 import shutil
 import sys
 from collections import Counter
@@ -281,6 +282,32 @@ def test_networks_alone_and_together_are_apart_in_the_table_of_seeds() -> None:
     head, _, top1, *_ = module_of("card").seeds_table(rows).splitlines()
     assert head == "| figure | one network, mean ± SD | two together, mean ± SD | 0 | 1 | 0+1 | 0+2 |"
     assert top1 == "| macro top-1 | 0.650 ± 0.071 | 0.850 ± 0.071 | 0.700 | 0.600 | 0.800 | 0.900 |"
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "pairs",
+        "bands",
+        "pianos",
+        "solos",
+        "fonts",
+        "damaged",
+        "alarms",
+        "found",
+        "scaling",
+        "seeds",
+        "finetune",
+    ),
+)
+def test_the_committed_results_make_the_tables_of_the_page(name: str) -> None:
+    card, result = module_of("card"), json.loads((RECIPE / "results" / f"{name}.json").read_text())
+    if name == "fonts":
+        table = "\n\n".join(card.font_table(font, one) for font, one in result.items())
+    else:
+        table = getattr(card, f"{name}_table")(result)
+    page = (RECIPE.parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    assert page.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip() == table.strip()
 
 
 def test_a_rebuilding_goes_on_where_it_stopped_and_leaves_out_what_waits_for_a_failure(

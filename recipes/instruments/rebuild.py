@@ -35,7 +35,9 @@ class Step:
     after: tuple[str, ...] = ()
 
 
-def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[Step]:
+def steps(
+    data: str, stems: str, work: str, workers: int, seeds: int, fonts: str = "generaluser"
+) -> list[Step]:
     """All steps; those that take longest first, where there is a choice."""
 
     def program(name: str, *words: str) -> tuple[str, ...]:
@@ -93,6 +95,7 @@ def steps(data: str, stems: str, work: str, workers: int, seeds: int) -> list[St
             for name in ("alarms", "found")
         ),
         Step("pianos", program("alone", "pianos"), ("final",)),
+        Step("fonts", program("alone", "fonts", "--soundfont", fonts), ("final",)),
         *(
             Step(name, program(script, name), ("final", *(of("twin", seed) for seed in members)))
             for script, name in (("wider", "bands"), ("alone", "solos"))
@@ -163,10 +166,13 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, default=1, help="trainings of each fold; more than the shipped ones are compared"
     )
+    parser.add_argument(
+        "--fonts", default="generaluser", help="sound fonts that nothing is trained on, comma-separated"
+    )
     parser.add_argument("--only", help="names of steps, comma-separated, whatever they wait for")
     arguments = parser.parse_args()
     words = (arguments.data, arguments.stems, str(arguments.work), arguments.workers, arguments.seeds)
-    wanted = steps(*words)
+    wanted = steps(*words, arguments.fonts)
     if arguments.only:
         names = arguments.only.split(",")
         wanted = [Step(step.name, step.command) for step in wanted if step.name in names]
