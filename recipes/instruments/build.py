@@ -7,7 +7,8 @@
     python recipes/instruments/build.py --data DATA --work WORK fold A        # … B, C, D, unheard; --seed 1 too
     python recipes/instruments/build.py --data DATA --work WORK fold final    # trains on everything; --seed 1 too
     python recipes/instruments/build.py --data DATA --work WORK fold twin     # nothing of TimGM6mb; --seed 1 too
-    python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens; bench does it too
+    python recipes/instruments/build.py --data DATA --work WORK score A       # … B, C, D: listens, as bench does too,
+                                                                              # and says what comes of it uncalibrated
     python recipes/instruments/build.py --data DATA --work WORK bench         # calibrates and measures
     python recipes/instruments/build.py --data DATA --work WORK final         # writes the bundle
 
@@ -404,6 +405,20 @@ def listen(recipe: Recipe, fold: str) -> dict[str, np.ndarray]:
         return {key.replace("|", "/"): file[key] for key in file.files}
 
 
+def score(recipe: Recipe, fold: str) -> None:
+    """Keep what the fold's model answers, and print what comes of its clips before calibration, for trials."""
+    unheard(recipe, fold)
+    heard = listen(recipe, fold)
+    clips = [clip for clip in bench_clips(recipe) if clip.fold == fold]
+    chances = [(1.0 / (1.0 + np.exp(-heard[clip.key].astype(np.float64)))).mean(axis=0) for clip in clips]
+    scores = np.array(chances)[:, [IDS.index(name) for name in ELEVEN]]
+    truth = np.array([ELEVEN.index(clip.label) if clip.label in ELEVEN else -1 for clip in clips])
+    origins = [clip.origin for clip in clips]
+    result = bench.summary(bench.BenchScores(scores, truth, origins, [fold] * len(clips), ELEVEN))
+    found = ", ".join(f"{key} {result[key]:.3f}" for key in ("top1", "map", "map_with_negatives"))
+    print(f"fold {fold}, networks {recipe.together()}, not calibrated: {found}")
+
+
 def run_bench(recipe: Recipe) -> dict:
     """Score every clip of the folds by the model that never saw its fold, calibrated on the other folds.
 
@@ -528,8 +543,7 @@ def main() -> None:
         if arguments.step != "score":
             train_fold(recipe, arguments.fold, begun=arguments.step == "begin")
         else:
-            unheard(recipe, arguments.fold)
-            listen(recipe, arguments.fold)
+            score(recipe, arguments.fold)
     elif arguments.step == "solos":
         make_solos(recipe)
     elif arguments.step == "bench":
