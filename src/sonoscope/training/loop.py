@@ -161,7 +161,7 @@ def fit(network: Network, mix: PowerMix, spec: TrainSpec, folder: str | Path, *,
         gradient_clip_val=5.0,
     )
     loader = DataLoader(Windows(mix, spec, first), batch_size=None)
-    trainer.fit(task, loader, ckpt_path=str(last) if first else None)
+    trainer.fit(task, loader, ckpt_path=str(last) if first else None, weights_only=True)
     trainer.save_checkpoint(last)
     averaged = cast(Network, task.averaged.module.cpu().eval())
     torch.save(averaged.state_dict(), folder / "averaged.pt")
